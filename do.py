@@ -2,7 +2,8 @@
 
     python3 do.py demo [ARGS]     the demonstration: `mtjfit demo ARGS`
     python3 do.py test [ARGS]     the tests: `pytest ARGS`
-    python3 do.py lint            ruff, mypy and the import layers
+    python3 do.py lint            ruff, mypy, bandit and the import layers
+    python3 do.py audit           known faults of the packages in .venv; needs the network
     python3 do.py docs [FOLDER]   the pages of the documentation, in mtjfit-docs or in FOLDER
 
 The first call takes about a minute; later calls start at once.
@@ -18,10 +19,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-STAMP = VENV / "mtjfit-stamp.json"
+STAMP, DRAFT = VENV / "mtjfit-stamp.json", VENV / "mtjfit-stamp.new"
 BIN, SUFFIX = (VENV / "Scripts", ".exe") if os.name == "nt" else (VENV / "bin", "")
 EXTRAS = {"demo": [], "test": ["test"], "lint": ["test", "lint"], "docs": ["docs"]}
-LINT = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
+EXTRAS["audit"] = ["audit", "cluster", "evidence", "excel", "explore", "macrospin", "netcdf", "parquet"]
+KNOWN = {each for extras in EXTRAS.values() for each in extras}
+BANDIT = "bandit -q -c pyproject.toml -r mtjfit docs do.py"
+LINT = ["ruff check .", "ruff format --check .", "mypy", BANDIT, "lint-imports"]
 HELP = "Debian, Ubuntu: sudo apt install python3-venv; elsewhere: install pip"
 
 
@@ -32,29 +36,48 @@ def tool(name):
 def run(*command):
     """Run quietly in the top folder: (succeeded, everything it said)."""
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    done = subprocess.run(command, cwd=str(ROOT), check=False, **streams)
+    done = subprocess.run(command, cwd=str(ROOT), check=False, **streams)  # noqa: S603 - ours
     return done.returncode == 0, done.stdout.decode(errors="replace")
+
+
+def stamped():
+    """What do.py noted in .venv; stops where another made that, since all in it may be deleted."""
+    here = [each.name for each in VENV.iterdir()] if VENV.is_dir() else []
+    found = sorted(here) if VENV.is_dir() or not os.path.lexists(str(VENV)) else ["no folder"]
+    if os.path.realpath(str(STAMP)) != str(STAMP):  # one of both is a link, or a junction of Windows
+        found = ["a link"]
+    elif set(found) <= {DRAFT.name}:
+        return {"key": None, "extras": []}
+    elif STAMP.is_file() and STAMP.stat().st_size < 10**6:
+        try:
+            stamp = json.loads(STAMP.read_text("utf-8"))
+            if set(stamp) == {"key", "extras"} and set(stamp["extras"]) <= KNOWN:
+                return stamp
+        except (ValueError, TypeError, RecursionError):
+            pass
+    sys.exit(f"{VENV} was not made by do.py (found: {', '.join(found[:3])}): move it away, and call again.")
+
+
+def note(key, extras):
+    """Write the stamp, whole or not at all."""
+    DRAFT.write_text(json.dumps({"key": key, "extras": extras}), "utf-8")
+    DRAFT.replace(STAMP)
 
 
 def prepare(extras):
     """Bring the environment up to date; it is made anew for another pyproject.toml, Python or folder."""
     key = [(ROOT / "pyproject.toml").read_text("utf-8"), sys.version, str(ROOT)]
-    try:
-        stamp = json.loads(STAMP.read_text("utf-8"))
-    except (OSError, ValueError):
-        stamp = {"key": None, "extras": []}
-    extras = sorted({*extras, *(stamp["extras"] or [])})
+    stamp = stamped()
+    extras = sorted({*extras, *stamp["extras"]})
     usable = stamp["key"] == key and Path(tool("python")).exists()
     if usable and extras == stamp["extras"]:
         return
-    if VENV.exists() and not STAMP.exists():
-        sys.exit(f"{VENV} was not made by do.py: move it away, and call again.")
     print("setting up .venv (once, about a minute) ...", file=sys.stderr, flush=True)
     if not usable:
-        if VENV.exists():
-            shutil.rmtree(str(VENV))
-        VENV.mkdir()
-        STAMP.write_text(json.dumps({"key": None, "extras": extras}), "utf-8")  # interrupted, it is made anew
+        VENV.mkdir(exist_ok=True)
+        note(None, extras)  # interrupted, it is made anew
+        for each in set(VENV.iterdir()) - {STAMP}:
+            shutil.rmtree(str(each)) if each.is_dir() and not each.is_symlink() else each.unlink()
         python = getattr(sys, "_base_executable", sys.executable)  # not that of the environment just deleted
         run(python, "-m", "venv", str(VENV))[0] or run(python, "-m", "venv", "--without-pip", str(VENV))
     for pip in [tool("python"), "-m", "pip"], [sys.executable, "-m", "pip", "--python", tool("python")]:
@@ -65,20 +88,30 @@ def prepare(extras):
     installed, output = run(*pip, "install", "--editable", f".[{','.join(extras)}]")
     if not installed:
         sys.exit(f"{output}\nThe installation failed; pip's words are above.")
-    STAMP.write_text(json.dumps({"key": key, "extras": extras}), "utf-8")
+    note(key, extras)
 
 
 def become(*command):
     """Hand over to a program, exit code and all."""
     if os.name == "posix":
         os.execv(command[0], command)  # noqa: S606
-    return subprocess.call(command)
+    return subprocess.call(command)  # noqa: S603 - ours
+
+
+def audit():
+    """Ask for known faults of all that is installed; 1 also where nobody answers: silence is no good news."""
+    names = VENV / "mtjfit-audited.txt"
+    names.write_text(run(tool("python"), "-m", "pip", "freeze", "--exclude-editable")[1], "utf-8")
+    options = ["--strict", "--no-deps", "--disable-pip", "--progress-spinner", "off", "-r", str(names)]
+    passed = subprocess.call([tool("python"), "-m", "pip_audit"] + options) == 0  # noqa: S603, RUF005 - ours
+    print("audit passed" if passed else "NOT PASSED: a package has a known fault, or could not be looked up; see above")
+    return 0 if passed else 1
 
 
 def main(command="", *arguments):
     if sys.version_info < (3, 11):  # noqa: UP036
         sys.exit(f"mtjfit needs Python 3.11 or newer; this is {sys.version.split()[0]}, {sys.executable}.")
-    if command not in EXTRAS or (command == "lint" and arguments):
+    if command not in EXTRAS or (command in ("lint", "audit") and arguments):
         print(__doc__)
         return 0 if command in ("-h", "--help") else 2
     for name in "PYTHONPATH", "PYTHONHOME":  # packages from elsewhere must not look installed
@@ -90,6 +123,8 @@ def main(command="", *arguments):
         sys.exit("interrupted; call again to set up .venv.")
     except OSError as error:
         sys.exit(f"cannot set up {VENV}: {error}. Leave that environment (deactivate), and call again.")
+    if command == "audit":
+        return audit()
     if command == "demo":
         return become(tool("mtjfit"), "demo", *arguments)
     if command == "docs":
@@ -98,8 +133,8 @@ def main(command="", *arguments):
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of two workers on two cores wait for each other
     if command == "test":  # some tests start sooner without workers
         return become(tool("python"), "-m", "pytest", *(arguments or ("-n", "2", "--dist", "loadfile")))
-    failed = [line for line in LINT if subprocess.call([tool(line.split()[0]), *line.split()[1:]])]
-    print("failed: " + ", ".join(failed) if failed else "lint passed")
+    failed = [line for line in LINT if subprocess.call([tool(line.split()[0]), *line.split()[1:]])]  # noqa: S603 - LINT
+    print("failed: " + ", ".join(failed) if failed else "lint passed; dependencies: python3 do.py audit")
     return 1 if failed else 0
 
 

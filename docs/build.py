@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BESIDE = "CHANGELOG.md", "CITATION.cff", "benchmarks/likelihood.csv", "benchmarks/sampling.csv"
+MARK = ".pages-of-mtjfit"  # lies in every folder that is written here
+BESIDE = "CHANGELOG.md", "SECURITY.md", "CITATION.cff", "benchmarks/likelihood.csv", "benchmarks/sampling.csv"
 LOADS = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*?\b(?:src|srcset|data)\s*=\s*["']?\s*
         (?:https?:)?//[^"'\s>]+
@@ -81,10 +82,12 @@ def main() -> int:
     parser.add_argument("--without-notebooks", action="store_true", help=help_run)
     arguments = parser.parse_args()
     output = arguments.output.resolve()
-    if output.exists() and any(output.iterdir()) and not (output / ".buildinfo").exists():
+    if os.path.lexists(output) and not (output.is_dir() and (not any(output.iterdir()) or (output / MARK).is_file())):
         sys.exit(f"{output} holds something else: name a new or empty folder, or earlier pages.")
     if output == ROOT or (ROOT / "docs") in (output, *output.parents):
         sys.exit(f"{output} belongs to the sources: name a folder elsewhere.")
+    output.mkdir(parents=True, exist_ok=True)
+    (output / MARK).touch()
     start = time.monotonic()
     code = build(output, not arguments.without_notebooks)
     print(f"{output / 'index.html'}: {'FAILED' if code else 'done'} in {time.monotonic() - start:.0f} s")  # noqa: T201

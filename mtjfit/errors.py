@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TypeAlias
 
-_LISTED = 50
+from mtjfit.text import visible
+
+_LISTED, _SHOWN = 50, 60
 
 
 class MtjfitError(Exception):
-    """Base of all errors that mtjfit raises on purpose."""
+    """Base of all errors that mtjfit raises on purpose; each argument is a line of the message."""
 
     exit_code = 3
+
+    def __str__(self) -> str:
+        return "\n".join(visible(str(line)) for line in self.args)
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Problem:
     todo: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}; {self.todo}"
+        return visible(f"{self.where}: {self.what}; {self.todo}")
 
 
 class _Problems(MtjfitError):
@@ -34,7 +39,7 @@ class _Problems(MtjfitError):
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(*map(str, self.problems))
 
     def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...]]]:
         return type(self), (self.problems,)
@@ -121,8 +126,10 @@ class ProblemLog:
         return DataError([*self.problems, *tail])
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], letters: int | None = None) -> str:
     """Advice for an unknown word: the nearest known one if there is one, else the whole list.
+
+    Of what is listed, only so many `letters` of each word are shown, if given: it may be a file that holds secrets.
 
     >>> did_you_mean("xyz", ["lambda_J", "lambda_phi"])
     "use one of 'lambda_J', 'lambda_phi'"
@@ -135,5 +142,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         return f"did you mean {folded[close[0]]!r}?"
     if not options:
         return "there is none to choose from"
-    listed = ", ".join(repr(option) for option in options[:40])
+    short = [each if letters is None else _cut(each, letters) for each in options[:40]]
+    listed = ", ".join(map(repr, short))
     return f"use one of {listed}" + (" …" if len(options) > 40 else "")
+
+
+def _cut(text: str, letters: int) -> str:
+    words = (word if len(word) <= letters else f"{word[:letters]}…" for word in text[:_SHOWN].split(" "))
+    return " ".join(words)

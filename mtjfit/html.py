@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import jinja2
 
-from mtjfit.text import Table
+from mtjfit.text import Table, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,6 +59,7 @@ def template(package: str, name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(package, ""),
         autoescape=True,
+        finalize=lambda value: visible(value, "\n\t") if type(value) is str else value,  # not what is markup already
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -79,7 +80,7 @@ def inline_svg(data: bytes, prefix: str, alt: str) -> str:
     _clean(root, prefix, set())
     for name in ("width", "height"):  # the page sets the width, the view box the shape
         root.attrib.pop(name, None)
-    root.attrib |= {"role": "img", "aria-label": alt}
+    root.attrib |= {"role": "img", "aria-label": visible(alt)}
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
     return ElementTree.tostring(root, encoding="unicode")

@@ -8,17 +8,22 @@ import hashlib
 import json
 import os
 import re
+import secrets
+import stat
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 from mtjfit.errors import MtjfitError
 
 OTHER_FILE = "free the disk, or name another file"
+DRAWN = b"drawn by mtjfit"  # in every figure, by which it is recognised
 OTHER_FOLDER = "free the disk, or name another folder with --output"
+_LONGEST_MARKER = 2**25  # bytes
+_NEAR = 2**16  # bytes at either end of a file, in which a mark is looked for
 _TRIES = 5
 _WAIT = 0.05  # seconds between tries
 
@@ -27,12 +32,13 @@ _WAIT = 0.05  # seconds between tries
 class OutputFolder:
     """A folder that is new, empty, or holds what mtjfit wrote earlier.
 
-    With a marker, a JSON file, the folder is recognised by it: the marker is written first, as incomplete, and last,
-    with the sha256 of every other file. So an interrupted writing can be repeated, and files changed by hand are kept.
-    Without a marker the folder is recognised by the names in it.
+    It is recognised by its marker, a JSON file with the sha256 of every other file. The marker is written first, as
+    incomplete, with the sums of both times, and last. So an interrupted writing can be repeated, and files that were
+    changed or added by hand are kept.
 
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as path:
-    ...     folder = OutputFolder(Path(path) / "new", "marks", None, "marks.json", {"program": "mtjfit"})
+    ...     folder = OutputFolder(Path(path) / "new", "marks", None, "marks.json")
     ...     folder.write({"a.csv": b"1"}, {"n": 1})
     ...     sorted(each.name for each in folder.path.iterdir())
     ['a.csv', 'marks.json']
@@ -40,137 +46,183 @@ class OutputFolder:
 
     path: Path
     kind: str  # of the files, in one word, for messages
-    ours: Callable[[str], bool] | None  # True for names that may ever be written; None: the marker lists them
-    marker: str = ""  # its name; empty: there is none
-    mark: Mapping[str, str] = field(default_factory=dict)  # content by which the marker is recognised
+    ours: Callable[[str], bool] | None  # True for names that may ever be written; None: any, so no others may be there
+    marker: str = "mtjfit.json"
+    mark: Mapping[str, str] | None = None  # what a marker of ours holds; None: program and kind
     beside: Callable[[Path], bool] = lambda file: False  # True for other files that may lie in the folder
+
+    @property
+    def _mark(self) -> Mapping[str, str]:
+        return {"program": "mtjfit", "kind": self.kind} if self.mark is None else self.mark
 
     def prepare(self) -> None:
         """Make the folder and check, before anything is computed, that it can be written and that all files in it
         are ours.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._refuse_foreign()
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
-        except OSError as error:
-            raise not_written(self.path, error) from error
+        self._checked()
 
     def write(self, files: Mapping[str, bytes], document: Mapping[str, Any] | None = None) -> None:
         """Write each file atomically, in the order given, and remove those of an earlier time.
 
-        Without a marker the last file is written after the removals: where it is new, all others are. `document` goes
-        into the marker, with `mark`, ``status`` and ``files``. ValueError for a name that is not one of this folder,
-        and for a document that is not strict JSON.
+        `document` goes into the marker, with `mark`, ``status`` and ``files``. ValueError for a name that is not one of
+        this folder, and for a document that is not strict JSON.
         """
         if self.ours is not None and (unknown := [name for name in files if not self.ours(name)]):
             raise ValueError(f"not among the names of this folder: {', '.join(sorted(unknown))}")
-        names, earlier, last = [*files], self._earlier(), dict([*files.items()][-1:])
-        if self.marker:
-            hashes = {name: _sha256(data) for name, data in files.items()}
-            marked = {**self.mark, **(document or {}), "status": "complete", "files": hashes}
-            last = {self.marker: json_bytes(marked)}  # fails, if it does, before anything is touched
-            self.prepare()
-            # names of both times: whichever of them a crash leaves behind are ours
-            listed = {} if self.ours else {"files": dict.fromkeys(sorted({*_files(earlier), *names}))}
-            write_file(self.path / self.marker, json_bytes({**self.mark, "status": "incomplete", **listed}))
-        for name in names:
-            if name not in last:
-                write_file(self.path / name, files[name])
-        self._clean(self._known(earlier, names), {*names, *last})
-        for name, data in last.items():
+        hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        marked = {**self._mark, **(document or {}), "status": "complete", "files": hashes}
+        last = json_bytes(marked)  # fails, if it does, before anything is touched
+        earlier = self._checked(files)
+        # sums of both times: whichever of them a crash leaves behind are ours
+        both = {name: sorted({*earlier.get(name, ()), hashes.get(name, "")} - {""}) for name in {**earlier, **hashes}}
+        write_file(self.path / self.marker, json_bytes({**self._mark, "status": "incomplete", "files": both}))
+        for name, data in files.items():
             write_file(self.path / name, data)
+        self._clean(earlier, files)
+        write_file(self.path / self.marker, last)
 
-    def _clean(self, known: Callable[[str | None], bool], written: Collection[str]) -> None:
+    def _clean(self, earlier: Collection[str], written: Collection[str]) -> None:
         """Remove files of an earlier time and temporary copies, so that a folder never mixes two results."""
         for each in sorted(self.path.iterdir()):
-            if (known(each.name) and each.name not in written) or known(temporary_of(each.name)):
-                try:
+            stale = each.name in earlier and each.name not in written
+            if stale or self._known(temporary_of(each.name), {*earlier, *written}):
+                with _saying(each):
                     each.unlink(missing_ok=True)
-                except OSError as error:
-                    raise not_written(each, error) from error
 
-    def _refuse_foreign(self) -> None:
-        earlier, present = self._earlier(), sorted(self.path.iterdir())
-        known = self._known(earlier)
-        unmarked = bool(self.marker) and earlier is None  # not even files of our names are ours then
-        foreign = [
-            each.name
-            for each in present
-            if (unmarked or not known(each.name)) and not known(temporary_of(each.name)) and not self.beside(each)
-        ]
-        if foreign and (earlier is None or self.ours is None):
-            shown = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
-            what = f"holds files that are no earlier {self.kind} of mtjfit ({shown})"
-            raise MtjfitError(f"{self.path}: {what}; name a new or empty folder")
-        if earlier is None or earlier.get("status") != "complete":
-            return
-        written = _files(earlier)
-        for each in present:
-            ours = known(each.name) and each.name != self.marker
-            if ours and written.get(each.name) != _sha256(each.read_bytes()):
+    def _checked(self, written: Collection[str] | None = None) -> dict[str, list[str]]:
+        """Make the folder, refuse what is not ours in it, and return the sums that each of our files may have.
+
+        With names to be `written` other files may be there: one that appeared meanwhile must not cost a computation.
+        """
+        prepare_folder(self.path)
+        with _saying(self.path):
+            earlier, present = self._earlier(), sorted(self.path.iterdir())
+        marked, earlier = ([], {}) if earlier is None else ([self.marker], earlier)
+        for each in present if marked else ():
+            known = self._known(each.name, earlier) and each.name != self.marker
+            if known and sum_of(each) not in earlier.get(each.name, ()):
                 what = "was changed or added since mtjfit wrote this folder"
                 raise MtjfitError(f"{each}: {what}; move it away, or name a new folder")
+        if not marked or self.ours is None:  # without a marker not even files of our names are ours
+            listed = {*earlier, *marked}
+            refuse_others(self.path, self.kind, lambda file: file.name in listed or self.beside(file)
+                          or self._known(temporary_of(file.name), listed)
+                          or (written is not None and not self._known(file.name, written)))  # fmt: skip
+        return earlier
 
-    def _known(self, earlier: Mapping[str, Any] | None, files: Iterable[str] = ()) -> Callable[[str | None], bool]:
-        """True for names of ours: those that may be written, or those listed earlier and now."""
-        listed = {*_files(earlier), *files, self.marker} - {""}
-        return lambda name: name is not None and (name in listed or (self.ours is not None and self.ours(name)))
+    def _known(self, name: str | None, listed: Collection[str]) -> bool:
+        """True for names of ours: those that may be written, or those listed."""
+        return name is not None and (
+            name == self.marker or name in listed or (self.ours is not None and self.ours(name))
+        )
 
-    def _earlier(self) -> dict[str, Any] | None:
-        """Content of an earlier marker, or None if there is none of ours."""
-        if not self.marker:
-            return None
+    def _earlier(self) -> dict[str, list[str]] | None:
+        """Sums that each file may have, by an earlier marker, or None if there is none of ours.
+
+        Names that lead out of the folder are no files of ours.
+        """
         try:
-            document = json.loads((self.path / self.marker).read_text(encoding="utf-8"))
+            with regular_file(self.path / self.marker) as stream:
+                document = json.loads(stream.read(_LONGEST_MARKER))
         except (OSError, ValueError, RecursionError):
             return None
-        ours = isinstance(document, dict) and all(document.get(key) == value for key, value in self.mark.items())
-        return document if ours else None
+        if not isinstance(document, dict) or any(document.get(key) != value for key, value in self._mark.items()):
+            return None
+        found = document.get("files")
+        return {
+            name: [sums] if isinstance(sums, str) else [each for each in sums if isinstance(each, str)]
+            for name, sums in (found.items() if isinstance(found, dict) else ())
+            if Path(name).name == name and isinstance(sums, str | list)
+        }
 
 
-def _files(document: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Files that a marker lists; names that lead out of the folder are no files of ours."""
-    found = document.get("files") if document is not None else None
-    return {name: each for name, each in found.items() if Path(name).name == name} if isinstance(found, dict) else {}
+def prepare_folder(path: Path, todo: str = OTHER_FOLDER) -> None:
+    """Make a folder, and see that files can be written in it; MtjfitError with the advice `todo` if not."""
+    with _saying(path, todo):
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
 
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def refuse_others(path: Path, kind: str, known: Callable[[Path], bool]) -> None:
+    """MtjfitError where a folder holds a file that is not known."""
+    foreign = [each.name for each in sorted(path.iterdir()) if not known(each)]
+    if foreign:
+        shown = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
+        what = f"holds files that are no earlier {kind} of mtjfit ({shown})"
+        raise MtjfitError(f"{path}: {what}; name a new or empty folder")
+
+
+@contextlib.contextmanager
+def _saying(path: Path, todo: str = OTHER_FOLDER) -> Iterator[None]:
+    """Turn an OSError, or the ValueError of a name with NUL, into MtjfitError with the path and advice."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise not_written(path, error, todo) from error
+
+
+@contextlib.contextmanager
+def regular_file(path: Path, mode: Literal["rb", "r+b"] = "rb") -> Iterator[BinaryIO]:
+    """Open a regular file that exists; OSError for links, and for pipes and devices, on which nothing waits."""
+    extra = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with open(path, mode, opener=lambda name, flags: os.open(name, flags | extra)) as stream:
+        if path.is_symlink() or not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is no regular file")
+        yield stream
+
+
+def sum_of(path: Path) -> str | None:
+    """The sum of a file; None for what is no regular file."""
+    try:
+        with regular_file(path) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # it has readinto
+    except OSError:
+        return None
 
 
 def json_bytes(document: Mapping[str, Any]) -> bytes:
-    """A document as strict JSON; ValueError for NaN and infinity."""
-    return (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
+    """A document as strict JSON, whose strings cannot steer a terminal; ValueError for NaN and infinity."""
+    lines = json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1).split("\n")
+    shown = (line if line.isprintable() else "".join(map(_in_json, line)) for line in lines)
+    return ("\n".join(shown) + "\n").encode()
 
 
-def write_file(path: Path, data: bytes, todo: str = OTHER_FOLDER) -> None:
-    """`replace_file` for commands: MtjfitError with the advice `todo` where the file cannot be written."""
-    try:
-        replace_file(path, data)
-    except OSError as error:
-        raise not_written(path, error, todo) from error
+def _in_json(char: str) -> str:
+    return char if char.isprintable() else json.dumps(char)[1:-1]
+
+
+def write_file(path: Path, data: bytes, todo: str = OTHER_FOLDER, over: bytes | None = b"") -> None:
+    """`replacing` for commands: MtjfitError with the advice `todo` where the file cannot be written."""
+    with _saying(path, todo), replacing(path, over) as stream:
+        stream.write(data)
 
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, also after a crash, a power cut or an OSError."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
+    with replacing(path) as stream:
+        stream.write(data)
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, which takes its place at the end and is removed after an error."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
+def replacing(path: Path, over: bytes | None = b"") -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` at the end, and is removed after an error.
+
+    It is made beside `path` under a name that nobody can foresee, and never opened through a link. MtjfitError where
+    `refuse_file` refuses `path`.
+    """
+    refuse_file(path, over)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        yield temporary
-        with temporary.open("rb+") as stream:
+        with temporary.open("xb") as stream:  # exclusive: fails where anything, also a link, has this name
+            yield stream
+            stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o644)  # mkstemp makes files that colleagues cannot read
-        _rename(temporary, path)
+        refuse_file(path, over)
+        if over == b"" or os.path.lexists(path):
+            _rename(temporary, path)
+        else:
+            _take_free_name(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -178,9 +230,55 @@ def replacing(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
-def not_written(path: Path, error: OSError, todo: str = OTHER_FOLDER) -> MtjfitError:
+def refuse_file(path: Path, over: bytes | None) -> None:
+    """Refuse to write over what mtjfit did not write: MtjfitError for links, pipes, folders, and files of others.
+
+    Files of mtjfit have the bytes `over` near their beginning or end; every file has b"", none has None.
+    """
+    with _saying(path, OTHER_FILE):
+        try:
+            mode = path.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        what = ""
+        if stat.S_ISLNK(mode):
+            what = "is a link, and nothing is written through links"
+        elif not stat.S_ISREG(mode):
+            what = "is no regular file"
+        elif over is None:
+            what = "exists already"
+        elif over and not _holds(path, over):
+            what = "exists already, and mtjfit did not write it"
+    if what:
+        raise MtjfitError(f"{path}: {what}; move it away, or name another file")
+
+
+def _holds(path: Path, mark: bytes) -> bool:
+    with regular_file(path) as stream:
+        found = mark in stream.read(_NEAR)
+        stream.seek(-min(_NEAR, stream.seek(0, os.SEEK_END)), os.SEEK_END)
+        return found or mark in stream.read(_NEAR)
+
+
+def _take_free_name(temporary: Path, path: Path) -> None:
+    """Rename to a name that must be free; FileExistsError if somebody took it a moment ago."""
+    if os.name == "posix":  # where a rename would replace what is there, a second name does not
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without second names
+            _rename(temporary, path)
+        else:
+            temporary.unlink()
+    else:
+        temporary.rename(path)
+
+
+def not_written(path: Path, error: OSError | ValueError, todo: str = OTHER_FOLDER) -> MtjfitError:
     """The error for a file or folder that cannot be written."""
-    return MtjfitError(f"{path}: cannot be written: {error.strerror or type(error).__name__}; {todo}")
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return MtjfitError(f"{path}: cannot be written: {reason}; {todo}")
 
 
 def _rename(temporary: Path, path: Path) -> None:

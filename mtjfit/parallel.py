@@ -88,16 +88,19 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Pool of at most 61 new processes, started with the first job; none outlives the block or this process."""
+    """Pool of at most 61 new processes, started with the first job; none outlives the block or this process.
+
+    They talk through pipes, so that nothing listens, and import no module from the working directory.
+    """
     before = {child.pid for child in multiprocessing.active_children()}
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
-    with _environment(dict.fromkeys(_ONE_THREAD, "1")):
+    with _environment(dict.fromkeys((*_ONE_THREAD, "PYTHONSAFEPATH"), "1")):
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
         try:
             yield pool
-        finally:  # terminated, because an orderly end would take them half a second
+        finally:  # killed: an orderly end would take them half a second, and one that was stopped would never end
             for child in multiprocessing.active_children():
                 if child.pid not in before:
-                    child.terminate()
+                    child.kill()
             pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -1,14 +1,21 @@
-"""Numbers and tables for programs: strict JSON, and CSV that no spreadsheet runs."""
+"""Numbers and tables for programs: strict JSON, written and read, and CSV that no spreadsheet runs."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pandas as pd
+
+from mtjfit.text import visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
 
 _FORMULA = ("=", "+", "-", "@")
 _NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?( ± [\d.]+)?")
@@ -20,7 +27,7 @@ def harmless(text: str) -> str:
     >>> harmless("=1+1"), harmless("A1"), harmless("a\\nb")
     ("'=1+1", 'A1', 'a b')
     """
-    shown = "".join(c if c.isprintable() else " " for c in text)
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
     return "'" + shown if shown.lstrip().startswith(_FORMULA) else shown
 
 
@@ -29,9 +36,12 @@ def csv_bytes(frame: pd.DataFrame, comment: str = "", *, index: bool = True) -> 
 
     Names of rows and texts in cells cannot run as formulas; a printed negative number in a cell stays one.
 
+    >>> import pandas as pd
     >>> csv_bytes(pd.DataFrame({"ln Z": ["=1+1", "-5278.05"]}, index=pd.Index(["a", "-1"], name="model")))
     b"model,ln Z\\na,'=1+1\\n'-1,-5278.05\\n"
     """
+    import pandas as pd
+
     safe = frame.copy()
     safe.index = pd.Index(
         [harmless(name) if isinstance(name, str) else name for name in frame.index], name=frame.index.name, dtype=object
@@ -39,7 +49,7 @@ def csv_bytes(frame: pd.DataFrame, comment: str = "", *, index: bool = True) -> 
     for name in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[name]):
             safe[name] = pd.Series([_cell(value) for value in safe[name]], index=safe.index, dtype=object)
-    above = f"# {comment}\n" if comment else ""
+    above = f"# {visible(comment)}\n" if comment else ""
     return (above + str(safe.to_csv(index=index, lineterminator="\n"))).encode()
 
 
@@ -66,6 +76,32 @@ def plain(value: object) -> Any:
     if isinstance(value, Sequence):
         return [plain(each) for each in value]
     raise TypeError(f"{type(value).__name__} has no place in JSON")
+
+
+@cache
+def _adapter(kind: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def checked_json(kind: type[T], text: str | bytes) -> T:
+    """What a JSON document says, made strictly into a type or a dataclass; ValueError where it says anything else.
+
+    >>> checked_json(dict[str, int], '{"a": 1e999}')
+    Traceback (most recent call last):
+    ValueError: 'a': Input should be a valid integer
+    """
+    from pydantic import ValidationError
+
+    anything: Any = kind
+    try:
+        made: T = _adapter(anything).validate_json(text, strict=True)
+        return made
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = f"{'.'.join(map(str, first['loc']))[:60]!r}: " if first["loc"] else ""
+        raise ValueError(f"{place}{first['msg']}") from None
 
 
 def by_name(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -1,23 +1,20 @@
-"""Output on terminals of any width and encoding; errors as messages without tracebacks."""
+"""Sentences and tables on terminals of any width, and in files; what several commands offer."""
 
 from __future__ import annotations
 
-import codecs
-import encodings.ascii
-import io
+import os
 import re
 import shutil
 import sys
 import textwrap
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mtjfit.errors import MtjfitError
-from mtjfit.text import table
+from mtjfit.streams import VisibleStream
+from mtjfit.text import table, visible
 
 if TYPE_CHECKING:
     from mtjfit.text import Table
@@ -26,46 +23,8 @@ INTERRUPTED = 130
 
 _WIDTH = 100  # of sentences
 _GAP = 2  # between columns of tables
-_ASCII_CODEC, _FALLBACK = "mtjfit_ascii", "mtjfit"
-_RAISED = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _TOGETHER = re.compile(r" (?=±|\+-)|(?<=±|-) (?=\d)|(?<=\d) (?=%|(?:nm|V|s|min|h)\b)")  # numbers, errors, units
 _NO_BREAK = "\u00a0"
-
-_ASCII = {
-    "✓": "[yes]", "✗": "[NO]", "◐": "[partly]", "–": "-", "—": "-", "…": "...", "−": "-", "≥": ">=", "≤": "<=",
-    "κ": "kappa", "λ": "lambda", "Λ": "Lambda", "σ": "sigma", "τ": "tau", "χ": "chi", "φ": "phi", "θ": "theta",
-    "Σ": "Sum", "Δ": "Delta", "√": "sqrt", "∞": "inf", "∝": "~", "≈": "~", "ħ": "hbar", "Ω": "ohm", "µ": "u", "μ": "u",
-    "∥": "par", "⊥": "perp", "·": "*", "×": "x", "±": "+-", "→": "->", "⁻": "^-",
-}  # fmt: skip
-
-
-def ascii_fallback() -> None:
-    """Replace what stdout or stderr cannot encode by ASCII words."""
-    codecs.register_error(_FALLBACK, _in_ascii)
-    codecs.register(_ascii_codec)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            is_ascii = codecs.lookup(stream.encoding).name == "ascii"
-            stream.reconfigure(encoding=_ASCII_CODEC if is_ascii else None, errors=_FALLBACK)
-
-
-def _ascii_codec(name: str) -> codecs.CodecInfo | None:
-    """ASCII by another name, because click writes UTF-8 to a stream whose encoding is called ASCII."""
-    codec = encodings.ascii.getregentry()
-    codec.name = name
-    return codec if name == _ASCII_CODEC else None
-
-
-def _in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """Codec error handler: superscripts as ^2, accents dropped, what has no word as ``?``."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    shown, before = "", error.object[: error.start][-1:]
-    for char in error.object[error.start : error.end]:
-        plain = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode()
-        shown += _ASCII.get(char) or "^" * (char in _RAISED and before not in _RAISED) + plain or "?"
-        before = char
-    return shown, error.end
 
 
 def echo(*parts: str | Table) -> None:
@@ -74,36 +33,28 @@ def echo(*parts: str | Table) -> None:
     On a terminal nothing is wider than it. In a pipe rows of tables stay whole, so that programs can read them.
     """
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    written = sys.stdout.as_written if isinstance(sys.stdout, VisibleStream) else _in_a_file
     for each in parts:
-        click.echo(_shown(each, columns, sys.stdout))
+        click.echo(_shown(each, columns, written))
 
 
 def as_text(*parts: str | Table) -> str:
     """Text for a file, as `echo` writes it into a pipe."""
-    return "\n".join(_shown(each, None, None) for each in parts) + "\n"
+    return "\n".join(_shown(each, None, _in_a_file) for each in parts) + "\n"
 
 
-def _shown(part: str | Table, columns: int | None, stream: TextIO | None) -> str:
+def _in_a_file(text: str) -> str:
+    return visible(text, "\n\t")
+
+
+def _shown(part: str | Table, columns: int | None, written: Callable[[str], str]) -> str:
+    """Text in which columns are aligned as `written` turns out each cell."""
     if isinstance(part, str):
-        return _filled(_written_as(part, stream), columns)
-    header, *rows = ([_written_as(cell, stream) for cell in row] for row in (part.header, *part.rows))
-    note = _written_as(part.note, stream)
-    lines = (_filled(part.title, columns), laid_out(header, rows, columns), _filled(note, columns))
+        return _filled(written(part), columns)
+    header, *rows = ([written(visible(cell)) for cell in row] for row in (part.header, *part.rows))
+    note = written(part.note)
+    lines = (_filled(written(part.title), columns), laid_out(header, rows, columns), _filled(note, columns))
     return "\n" + "\n".join(each for each in lines if each)
-
-
-def _written_as(text: str, stream: TextIO | None) -> str:
-    """The text after encoding by the stream, so that columns are aligned as written."""
-    if stream is None:
-        return text
-    text = _printable(text)
-    encoding, errors = stream.encoding or "utf-8", stream.errors or "strict"
-    return text.encode(encoding, errors).decode(encoding) if errors == _FALLBACK else text
-
-
-def _printable(text: str) -> str:
-    """Escape control characters, so that a string from a file cannot steer a terminal."""
-    return "".join(repr(c)[1:-1] if unicodedata.category(c)[0] == "C" and c not in "\n\t" else c for c in text)
 
 
 def _filled(text: str, columns: int | None) -> str:
@@ -166,24 +117,9 @@ def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], columns: int 
 
 
 def progress(words: str, quiet: bool = False) -> None:
-    """Write a progress message to stderr; stdout holds results only."""
+    """Write a progress message, one line, to stderr; stdout holds results only."""
     if not quiet:
-        click.echo(words, err=True)
-
-
-class Commands(click.Group):
-    """A group whose commands turn errors of the library and Ctrl-C into a message and an exit code."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        ascii_fallback()
-        try:
-            return super().invoke(ctx)
-        except MtjfitError as error:
-            click.echo(_printable(f"Error: {error}"), err=True)
-            ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("\nInterrupted; no result was written.", err=True)
-            ctx.exit(INTERRUPTED)
+        click.echo(visible(words), err=True)
 
 
 FORMATS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
@@ -202,8 +138,8 @@ def labels_of(files: tuple[Path, ...]) -> dict[str, Path]:
     >>> list(labels_of((Path("a/study.toml"), Path("b/study.toml"))))
     ['a', 'b']
     """
-    for name in (lambda f: f.stem, lambda f: f.resolve().parent.name, str):
-        found = {name(file): file for file in files}
+    for name in (lambda f: f.stem, lambda f: Path(os.path.realpath(f)).parent.name, str):
+        found = {visible(name(file)): file for file in files}
         if len(found) == len(files):
             return found
     raise click.UsageError("the same study is given twice")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from html import escape
 from itertools import chain, zip_longest
+from unicodedata import category
 
 _PLAIN = range(-5, 7)
 """Decimals of numbers that are written out; others, of torques in N m say, carry a power of ten."""
@@ -17,6 +18,22 @@ _RULED = f"{_CELL};border-bottom:1px solid currentColor"
 _TITLE = "margin-top:.5em"
 _LOUD = "border-left:.4em solid #b45309;padding:.2em .6em;font-weight:bold;margin:.3em 0"
 _LONGEST, _LONGEST_NOTE = 300, 1500
+
+
+def visible(text: str, keep: str = "") -> str:
+    r"""Text with an escape for every character that is not printed but does something, except those to keep.
+
+    These are control characters, marks that turn the direction of text round, marks of no width, separators of lines,
+    and halves of surrogate pairs. Spaces of any width stay.
+
+    >>> print(visible("\x1b[2J\u202eA1\n"))
+    \x1b[2J\u202eA1\n
+    """
+    if text.isprintable():
+        return text
+    if "\n" in keep and "\n" in text:
+        return "\n".join(visible(line, keep.replace("\n", "")) for line in text.split("\n"))
+    return "".join(c if c.isprintable() or c in keep or category(c) == "Zs" else repr(c)[1:-1] for c in text)
 
 
 def decimals_of(error: float) -> int:
@@ -62,6 +79,15 @@ def value_with_error(value: float, error: float) -> str:
         return f"{number(value)} ± {number(error)}"
     (shown, plus_minus), exponent = rounded((value, error), decimals_of(error))
     return f"({shown} ± {plus_minus}){power_of_ten(exponent)}" if exponent else f"{shown} ± {plus_minus}"
+
+
+def vanishes(text: str, value: float) -> bool:
+    """True where a number was written that is not zero, but too small for a computer to hold.
+
+    >>> vanishes("1e-400", float("1e-400")), vanishes("-0.00e5", -0.0)
+    (True, False)
+    """
+    return value == 0 and any(digit in "123456789" for digit in text.lower().partition("e")[0])
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -150,7 +176,7 @@ def _row(cells: Sequence[str], n: int) -> str:
 
 def _text(text: str, longest: int = _LONGEST) -> str:
     # MathJax in a notebook reads dollars and \( as formulas, even in escaped text.
-    shown = text if len(text) <= longest else text[: longest - 1] + "…"
+    shown = visible(text if len(text) <= longest else text[: longest - 1] + "…", "\n\t")
     return escape(shown).replace("$", "&#36;<span></span>").replace("\\", "&#92;<span></span>")
 
 

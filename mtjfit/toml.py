@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.input import read_bytes
+from mtjfit.text import vanishes
 
 T = TypeVar("T")
 
@@ -25,6 +27,10 @@ PLACEHOLDER = re.compile(r"<[^<>]*\?>")
 TOML = "toml"
 """Key of a dataclass field's metadata: its annotation in the file, where that differs from the one in Python."""
 _MAX_BYTES = 1_000_000
+_LEVELS = 20
+_TOO_DEEP = "is nested too deeply", "a study file has at most four levels"
+_MANY_PARTS = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){40}""")
+"""A key of more than forty parts, bare or in quotes."""
 
 # pydantic adds the tag to the place of a problem; no key is written so
 WORD, TABLE, NUMBER = Tag("<word>"), Tag("<table>"), Tag("<number>")
@@ -101,16 +107,26 @@ def prefixed(problems: Iterable[Problem], prefix: str) -> list[Problem]:
 
 def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
     """Text and content of a file; ConfigError where it cannot be read, is larger than a megabyte, or is not TOML."""
-    where = path.name
     try:
         text = read_bytes(path, str(path), _MAX_BYTES).decode("utf-8-sig")
-        return text, tomllib.loads(text)
     except DataError as error:
         raise ConfigError(error.problems) from None
     except UnicodeDecodeError:
-        problem = Problem(where, "is not UTF-8", "save it as UTF-8")
+        raise ConfigError([Problem(path.name, "is not UTF-8", "save it as UTF-8")]) from None
+    return text, toml_from(text, path.name)
+
+
+def toml_from(text: str, where: str) -> dict[str, Any]:
+    """Content of a text that is called `where` in messages; ConfigError where it is not TOML, or nested deeply."""
+    try:
+        # Looked for first: the parser takes a time that grows with the square of the parts of a key.
+        if _MANY_PARTS.search(text) is None:
+            raw = tomllib.loads(text, parse_float=_float)
+            if not _is_deeper(raw, _LEVELS):
+                return raw
+        problem = Problem(where, *_TOO_DEEP)
     except RecursionError:
-        problem = Problem(where, "is nested too deeply", "a study file has at most four levels")
+        problem = Problem(where, *_TOO_DEEP)
     except ValueError as error:
         message = str(error)
         place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
@@ -120,6 +136,21 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
         todo = "strings need quotes, and tables a header such as [data.units]"
         problem = Problem(where, f"is not TOML: {message}", todo)
     raise ConfigError([problem])
+
+
+def _is_deeper(raw: object, levels: int) -> bool:
+    inside = raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ()
+    return any(levels == 0 or _is_deeper(each, levels - 1) for each in inside)
+
+
+def _float(text: str) -> float:
+    """The number, or a ValueError where it is none that a computer can hold."""
+    value = float(text)
+    if math.isinf(value) and "inf" not in text:
+        raise ValueError(f"{text[:40]} is too large")
+    if vanishes(text, value):
+        raise ValueError(f"{text[:40]} is too small")
+    return value
 
 
 def placeholders(raw: object, where: str = "") -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -75,11 +76,7 @@ def lose_the_python(do: ModuleType) -> None:
     Path(do.tool("python")).unlink()
 
 
-def tear_the_stamp(do: ModuleType) -> None:
-    do.STAMP.write_text('{"key": "', encoding="utf-8")
-
-
-@pytest.mark.parametrize("change", [change_the_project, lose_the_python, tear_the_stamp])
+@pytest.mark.parametrize("change", [change_the_project, lose_the_python])
 def test_after_a_change_the_environment_is_made_anew_with_its_extras(do, change):
     do.main("test")
     (do.VENV / "left from before").mkdir()
@@ -129,12 +126,63 @@ def test_when_pip_fails_all_it_said_is_shown_and_what_worked_still_works(do, mon
     assert do.main("demo") == (do.tool("mtjfit"), "demo")
 
 
-def test_somebody_elses_environment_is_left_alone(do):
-    do.VENV.mkdir()
-    (do.VENV / "pyvenv.cfg").touch()
+STAMP = '{"key": null, "extras": []}'
+
+
+def linked(do: ModuleType, place: Path, target: Path) -> None:
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(target)
+
+
+OTHERS = {
+    "environment": lambda do, other: (do.VENV.mkdir(), (do.VENV / "pyvenv.cfg").touch()),
+    "of conda": lambda do, other: (do.VENV / "conda-meta").mkdir(parents=True),
+    "file": lambda do, other: do.VENV.write_text("notes"),
+    "link": lambda do, other: linked(do, do.VENV, other),
+    "link to nowhere": lambda do, other: linked(do, do.VENV, other / "nowhere"),
+    "linked stamp": lambda do, other: linked(do, do.STAMP, other / do.STAMP.name),
+    **{name: lambda do, other, text=text: (do.VENV.mkdir(), do.STAMP.write_text(text)) for name, text in {
+        "list": "[1]", "word": '"x"', "number": "1", "torn": '{"key": "', "deep": "[" * 10**5,
+        "large": " " * 10**6 + STAMP, "not of ours": '{"extras": []}',
+        "strange extras": '{"key": null, "extras": ["test] x"]}',
+    }.items()},
+}  # fmt: skip
+
+
+def contents(folder: Path) -> dict[Path, object]:
+    return {path: path.is_symlink() or path.is_dir() or path.read_text() for path in folder.rglob("*")}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights there")
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
+def test_what_do_py_did_not_make_is_left_alone(do, tmp_path, make):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / do.STAMP.name).write_text(STAMP)
+    (other / "thesis.tex").write_text("years")
+    make(do, other)
+    before = contents(tmp_path)
     with pytest.raises(SystemExit, match="was not made by do"):
         do.main("demo")
-    assert [each.name for each in do.VENV.iterdir()] == ["pyvenv.cfg"]
+    assert contents(tmp_path) == before
+    assert do.run.calls == []
+
+
+def test_a_link_inside_is_removed_and_not_what_it_leads_to(do, tmp_path):
+    do.main("demo")
+    (tmp_path / "thesis.tex").write_text("years")
+    (do.VENV / "share").symlink_to(tmp_path, target_is_directory=True)
+    change_the_project(do)
+    do.main("demo")
+    assert not (do.VENV / "share").exists()
+    assert (tmp_path / "thesis.tex").read_text() == "years"
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, "audit passed"), (1, "NOT PASSED")])
+def test_an_audit_that_finds_faults_or_no_answer_does_not_pass(do, monkeypatch, capsys, code, said):
+    monkeypatch.setattr(do.subprocess, "call", lambda command: code)
+    assert do.main("audit") == code
+    assert said in capsys.readouterr().out
 
 
 def test_arguments_go_through_to_where_the_user_is(do):
@@ -171,8 +219,9 @@ def test_lint_runs_all_and_names_what_failed(do, monkeypatch, capsys, broken, co
 
     monkeypatch.setattr(do.subprocess, "call", call)
     assert do.main("lint") == code
-    assert ran == ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
-    assert capsys.readouterr().out == ("failed: " + ", ".join(broken) if broken else "lint passed") + "\n"
+    assert ran == do.LINT
+    passed = "lint passed; dependencies: python3 do.py audit"
+    assert capsys.readouterr().out == ("failed: " + ", ".join(broken) if broken else passed) + "\n"
 
 
 def test_old_python_is_refused_in_a_sentence(do, monkeypatch):

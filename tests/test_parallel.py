@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from mtjfit.errors import MtjfitError
-from mtjfit.parallel import in_parallel
+from mtjfit.parallel import in_parallel, process_pool
 
 
 def test_workers_give_results_in_order_have_one_thread_and_leave_nothing_behind(
@@ -31,6 +32,15 @@ def test_workers_give_results_in_order_have_one_thread_and_leave_nothing_behind(
 def test_a_killed_worker_is_an_error_that_says_so() -> None:
     with pytest.raises(MtjfitError, match=r"a worker process ended .* after 0 of 4 runs: it was killed, or memory"):
         in_parallel(os._exit, [1] * 4, 2, progress=False)
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
+def test_a_worker_that_was_stopped_does_not_keep_the_program_from_ending() -> None:
+    start = time.monotonic()
+    with process_pool(1) as pool:
+        os.kill(pool.submit(os.getpid).result(), signal.SIGSTOP)
+    assert time.monotonic() - start < 60
     assert multiprocessing.active_children() == []
 
 
@@ -70,6 +80,36 @@ def test_workers_end_with_a_parent_that_was_killed() -> None:
         running.stdout.readline()
         running.kill()
         running.communicate(timeout=20)  # ends when the last process that could write has ended
+
+
+STARTED = """
+import multiprocessing
+from mtjfit.parallel import in_parallel
+if __name__ == "__main__":
+    {how}
+"""
+PRIVATE = "print(in_parallel(abs, [-1, -2], 2, progress=False))"
+PLAIN = "child = multiprocessing.get_context('spawn').Process(target=abs, args=(1,)); child.start(); child.join()"
+
+
+@pytest.mark.parametrize(("how", "imported"), [(PRIVATE, False), (PLAIN, True)])
+def test_processes_import_nothing_from_the_working_directory(how: str, imported: bool, tmp_path: Path) -> None:
+    here, left = tmp_path / "here", tmp_path / "left"
+    here.mkdir()
+    for name in ("runpy", "pickle", "socket", "numpy"):
+        (here / f"{name}.py").write_text(f"open({str(left)!r}, 'w').close()\nraise SystemExit(7)\n")
+    (tmp_path / "started.py").write_text(STARTED.format(how=how))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "started.py"],
+        cwd=here,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert imported or (done.returncode, done.stdout) == (0, "[1, 2]\n"), done.stderr
+    assert left.exists() is imported
 
 
 def test_one_worker_needs_no_other_process() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtjfit.errors import NotConverged
-from mtjfit.output import OutputFolder, json_bytes
+from mtjfit.output import OutputFolder
 from mtjfit.terminal import echo, figure_names, progress, with_pdf
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MOST = 61  # processes that Windows can wait for
 _NAME = "calibration"
-_FILES = ("ranks.csv", *figure_names(_NAME), f"{_NAME}.json")
+_FILES = ("ranks.csv", *figure_names(_NAME))
 
 
 @click.command("calibrate", short_help="Simulate a design and check its posteriors.")
@@ -61,14 +61,14 @@ def calibrate_command(
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
     refuse_nothing_free(loaded, "there is no posterior to calibrate")
-    folder = OutputFolder(output, "calibration", _FILES.__contains__)
+    folder = OutputFolder(output, _NAME, _FILES.__contains__, f"{_NAME}.json")
     folder.prepare()
     workers = min(workers or n_processors(), simulations, _MOST)
     progress(f"{simulations} simulations with {workers} processes (Ctrl-C stops; nothing is written before the end)",
              quiet)  # fmt: skip
     found = (calibrated or calibrate)(loaded, simulations, seed, workers, progress=not quiet)
     progress("drawing the figure", quiet)
-    folder.write(_content(found, pdf))
+    folder.write(_files(found, pdf), _document(found))
     if not quiet:
         echo(_table(found), "", str(found), "")
     shown = output / (f"{_NAME}.svg" if found.converged.any() else f"{_NAME}.json")
@@ -87,18 +87,11 @@ def _table(found: Calibration) -> Table:
     return Table("Are the ranks uniform?", ("quantity", "p (curve)", "p (chi2)", "adjusted", ""), rows)
 
 
-def _content(found: Calibration, pdf: bool) -> dict[str, bytes]:
-    from mtjfit.calibration.plot import plot_calibration
-    from mtjfit.plain import csv_bytes, plain
-    from mtjfit.plot.style import picture_files
+def _document(found: Calibration) -> dict[str, object]:
+    from mtjfit.plain import plain
     from mtjfit.results import provenance
 
-    ranks = found.ranks.astype("Int64")
-    ranks["not_converged"] = found.failures
-    comment = f"ranks of truths among {found.n_draws} draws of their posteriors; seed {found.seed}"
-    document = {
-        "program": "mtjfit",
-        "kind": _NAME,
+    return {
         "calibrated": found.calibrated,
         "checks": [{"name": each.name, "ok": each.ok, "says": each.says} for each in found.checks],
         "resolution": found.resolution,
@@ -110,8 +103,17 @@ def _content(found: Calibration, pdf: bool) -> dict[str, bytes]:
         },
         "provenance": dict(provenance(found.study, found.seed)),
     }
+
+
+def _files(found: Calibration, pdf: bool) -> dict[str, bytes]:
+    from mtjfit.calibration.plot import plot_calibration
+    from mtjfit.plain import csv_bytes
+    from mtjfit.plot.style import picture_files
+
+    ranks = found.ranks.astype("Int64")
+    ranks["not_converged"] = found.failures
+    comment = f"ranks of truths among {found.n_draws} draws of their posteriors; seed {found.seed}"
     files = {"ranks.csv": csv_bytes(ranks, comment)}
     if found.converged.any():
         files |= picture_files({_NAME: plot_calibration(found)}, pdf)
-    files[f"{_NAME}.json"] = json_bytes(document)
     return files

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.errors import MtjfitError
 from mtjfit.lazy import wing
+from mtjfit.output import OTHER_FILE, prepare_folder, refuse_file, write_file
 from mtjfit.terminal import progress, with_pdf
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def demo_command(steps: Steps | None, output: Path, pdf: bool, quiet: bool) -> N
 
 
 _COPIED = ("data.csv", "study.toml", "meta.toml")
+_OTHER = "free the disk, or name another folder"
 
 
 @click.command("datasets", short_help="List or copy the bundled data sets.")
@@ -84,19 +86,16 @@ def datasets_command(name: str | None, target: Path | None) -> None:
 
 
 def _copy(bundled: BundledDataset, target: Path) -> None:
-    """Copy data, study file and metadata; overwrites nothing."""
+    """Copy data, study file and metadata, all or none; overwrites nothing."""
     bundled.verify()
     for file in _COPIED:
-        if (target / file).exists():
-            raise MtjfitError(f"{target / file}: exists already; name another folder")
-    try:
-        target.mkdir(parents=True, exist_ok=True)
+        refuse_file(target / file, None)
+    prepare_folder(target, _OTHER)
+    with ExitStack() as undo:
         for file in _COPIED:
-            with (target / file).open("xb") as stream:
-                stream.write((bundled.path / file).read_bytes())
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise MtjfitError(f"{error.filename or target}: cannot be copied: {reason}; name another folder") from error
+            write_file(target / file, (bundled.path / file).read_bytes(), _OTHER, over=None)
+            undo.callback((target / file).unlink)
+        undo.pop_all()
 
 
 @click.command(short_help="Propose a study file for data files.")
@@ -120,21 +119,14 @@ def init_command(files: tuple[Path, ...], output: Path | None) -> None:
     spectra = wing("spectra.template")
     folder = output.parent if output is not None else Path()
     proposal = spectra.spectra_proposal(files, folder) if spectra is not None else None
+    output = output or Path("study.toml" if proposal is None else "spectra.toml")
+    refuse_file(output, None)
     if proposal is not None:
         text, said = proposal.text, proposal.says
-        output = output or Path("spectra.toml")
     else:
         inspections = inspections_of(files)
         text, said = template_of(inspections, folder), "\n\n".join(each.as_text() for each in inspections)
-        output = output or Path("study.toml")
-    if output.exists():
-        raise MtjfitError(f"{output}: exists already; move it away, or name another file with --output")
-    try:
-        with output.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise MtjfitError(f"{output}: cannot be written: {reason}; name another file with --output") from error
+    write_file(output, text.encode(), f"{OTHER_FILE} with --output", over=None)
     click.echo(said + "\n")
     click.echo(f'Wrote {output}: confirm each line marked GUESS, and replace each "<...?>".')
     click.echo(f"Next:   mtjfit check {shlex.quote(str(output))}")

@@ -10,7 +10,7 @@ import click
 
 from mtjfit.errors import NotDetermined
 from mtjfit.lazy import wing
-from mtjfit.output import OTHER_FILE, json_bytes, write_file
+from mtjfit.output import DRAWN, OTHER_FILE, json_bytes, refuse_file, write_file
 from mtjfit.terminal import echo, progress
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_NUMBERS = b'"program": "mtjfit",\n "kind": "identifiability"'  # in every file of --json
 
 
 @click.command(short_help="Say what the data of a study determine.")
@@ -101,11 +102,16 @@ def identify_command(
     Rank of the design and its null directions; profile likelihood intervals with their open ends; stiff
     and sloppy combinations; errors over the prior; the test of the model that needs no length. Takes seconds.
 
+    --plot and --json replace earlier files of theirs, and no others.
+
     Exit code 4: lengths are free, and the data give none of them even a limit (with --design: no data of this design
     could). What they do determine is printed all the same.
     """
     if design and (picture or document):
         raise click.UsageError("--plot and --json need data; leave out --design")
+    for file, mark in ((picture, DRAWN), (document, _NUMBERS)):
+        if file is not None:
+            refuse_file(file, mark)
     progress(f"reading {study}", quiet)
     from mtjfit.results.identifiability import design_text
     from mtjfit.study import load_study, refuse_nothing_free
@@ -145,12 +151,12 @@ def _of_data(
     click.echo(header(loaded, known.fit))
     click.echo(f"\n{identify_text(known)}")
     if document is not None:
-        write_file(document, json_bytes(identify_document(known)), OTHER_FILE)
+        write_file(document, json_bytes(identify_document(known)), OTHER_FILE, _NUMBERS)
     if picture is not None:
         from mtjfit.plot import plot_identifiability, render
 
         drawn = render(plot_identifiability(known), picture.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
-        write_file(picture, drawn, OTHER_FILE)
+        write_file(picture, drawn, OTHER_FILE, DRAWN)
     for written in (document, picture):
         if written is not None:
             progress(f"wrote {written}", quiet)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
+from mtjfit.cli.commands import Commands
 from mtjfit.lazy import wing
-from mtjfit.terminal import Commands
 from mtjfit.version import __version__
 
 _EPILOG = """\b
 Exit codes:
-  0 done                      4 the data do not determine what was asked
-  2 usage                     5 not converged, or not calibrated
-  3 data or configuration   130 interrupted"""
+  0 done                              4 the data do not determine what was asked
+  2 usage                             5 not converged, or not calibrated
+  3 data, configuration or output   130 interrupted"""
 
 _COMMANDS = (
     "cli.first_steps:demo",
@@ -33,7 +33,7 @@ _COMMANDS = (
 """Module and name of each command; its function is ``<name>_command``."""
 
 
-@click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "color": True})
 @click.version_option(__version__, message="mtjfit %(version)s")
 def cli() -> None:
     """Fit spin-transfer torque against bias of magnetic tunnel junctions, with honest error bars.

@@ -121,8 +121,8 @@ def _refuse_unfinished(run: Path, again: str) -> None:
     steps = saved_steps(run)
     if steps is not None:
         raise MtjfitError(
-            f"{run}: holds an unfinished run of {steps} steps. Continue it: {again}\n"
-            f"or start anew: name another folder with --output, or delete {run}"
+            f"{run}: holds an unfinished run of {steps} steps. Continue it: {again}",
+            f"or start anew: name another folder with --output, or delete {run}",
         )
 
 

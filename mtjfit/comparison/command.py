@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtjfit.errors import NotConverged, NotDetermined
-from mtjfit.output import OutputFolder, json_bytes
+from mtjfit.output import OutputFolder
 from mtjfit.terminal import as_text, echo, figure_names, labels_of, progress
 from mtjfit.text import Table
 
@@ -18,12 +18,10 @@ if TYPE_CHECKING:
 
 _TABLES = ("table", "pairs", "outliers", "repeats")
 _BY_SOURCE = [f"{source}-{name}.csv" for source in ("alone", "common") for name in _TABLES]
-# the last file is written last: where it is new, all others are
 _MECHANISM_FILES = (
     "mechanisms.txt",
     "mechanisms.csv",
     *figure_names("mechanisms", "signatures"),
-    "mechanisms.json",
 )
 _DEVICE_FILES = (
     *_BY_SOURCE,
@@ -31,22 +29,25 @@ _DEVICE_FILES = (
     *figure_names("forest", "forest-common", "consequences"),
     "devices.txt",
 )
-_STUDY_FILES = ("studies.txt", *figure_names("studies"), "studies.json")
+_STUDY_FILES = ("studies.txt", *figure_names("studies"))
+Written = tuple[Mapping[str, bytes], Mapping[str, object]]  # files, and the document with which they are marked
 
 
-def _prepared(output: Path | None, kind: str, names: tuple[str, ...]) -> OutputFolder | None:
+def _prepared(output: Path | None, kind: str, names: tuple[str, ...], marker: str) -> OutputFolder | None:
     """The folder, made and checked before anything is computed."""
     if output is None:
         return None
-    folder = OutputFolder(output, f"comparison of {kind}", names.__contains__)
+    folder = OutputFolder(
+        output, f"comparison of {kind}", names.__contains__, marker, {"program": "mtjfit", "kind": kind}
+    )
     folder.prepare()
     return folder
 
 
-def _write(folder: OutputFolder | None, text: str, files: Callable[[], Mapping[str, bytes]], *, quiet: bool) -> None:
+def _write(folder: OutputFolder | None, text: str, files: Callable[[], Written], *, quiet: bool) -> None:
     if folder is not None:
         progress("drawing figures", quiet)
-        folder.write(files())
+        folder.write(*files())
         click.echo(f"Comparison: {folder.path / text}")
 
 
@@ -72,7 +73,7 @@ def compare_mechanisms_command(
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
     refuse_nothing_free(loaded, "there is no evidence to compare")
-    folder = _prepared(output, "mechanisms", _MECHANISM_FILES)
+    folder = _prepared(output, "mechanisms", _MECHANISM_FILES, "mechanisms.json")
     progress("comparing mechanisms", quiet)
     found = (compare or compare_mechanisms)(loaded, seed, extra=extra, workers=n_processors(), progress=not quiet)
     said, per = [f"- {line}" for line in conclusions(found)], loaded.curves[0].per
@@ -85,16 +86,14 @@ def compare_mechanisms_command(
     ]
     echo(*(said if quiet else (*parts, "")))
 
-    def files() -> dict[str, bytes]:
+    def files() -> Written:
         from mtjfit.comparison.mechanisms.plot import plot_mechanisms, plot_signatures
         from mtjfit.plot.style import picture_files
 
         table = csv_bytes(mechanism_frame(found), loaded.label, index=False)
         figures = {"mechanisms": plot_mechanisms(found), "signatures": plot_signatures(per)}
-        return {
-            "mechanisms.txt": as_text(*parts).encode(), "mechanisms.csv": table, **picture_files(figures, pdf),
-            "mechanisms.json": json_bytes(mechanism_document(found)),
-        }  # fmt: skip
+        files = {"mechanisms.txt": as_text(*parts).encode(), "mechanisms.csv": table, **picture_files(figures, pdf)}
+        return files, mechanism_document(found)
 
     _write(folder, "mechanisms.txt", files, quiet=quiet)
     # a missing number that could not change the verdict is named above, and no error
@@ -123,7 +122,7 @@ def compare_devices_command(
     refuse_nothing_free(loaded, "there is nothing to sample")
     if bias is not None and bias <= 0:
         raise click.BadParameter("give a positive bias: the odd part is that between + and −", param_hint="--bias")
-    folder = _prepared(output, "devices", _DEVICE_FILES)
+    folder = _prepared(output, "devices", _DEVICE_FILES, "mtjfit.json")
     progress("comparing devices, each alone", quiet)
     best = fit(loaded)
     compared, implied, posterior = [compare_devices(best, bias=bias)], None, None
@@ -141,7 +140,7 @@ def compare_devices_command(
     if not quiet:
         echo(*parts, "")
 
-    def files() -> dict[str, bytes]:
+    def files() -> Written:
         from mtjfit.comparison.devices.plot import plot_forest
         from mtjfit.comparison.free_layer.plot import plot_consequences
         from mtjfit.plot.style import picture_files
@@ -152,7 +151,7 @@ def compare_devices_command(
         if implied is not None:
             found["consequences.csv"] = csv_bytes(implied.table, loaded.label, index=False)
             figures["consequences"] = plot_consequences(implied)
-        return {**found, **picture_files(figures, pdf), "devices.txt": as_text(*parts).encode()}
+        return {**found, **picture_files(figures, pdf), "devices.txt": as_text(*parts).encode()}, {}
 
     _write(folder, "devices.txt", files, quiet=quiet)
     if posterior is not None and not posterior.verdict.converged:
@@ -184,7 +183,7 @@ def compare_studies_command(
         progress(f"reading {file}", quiet)
         studies[label] = load_study(file)
     joint_posterior(studies, shared or None)  # refuse what cannot be compared before anything takes time
-    folder = _prepared(output, "data sets", _STUDY_FILES)
+    folder = _prepared(output, "data sets", _STUDY_FILES, "studies.json")
     progress("fitting each data set", quiet)
     fits = {label: fit(study) for label, study in studies.items()}
     progress(f"sampling {len(studies)} data sets, and all of them together", quiet)
@@ -199,16 +198,13 @@ def compare_studies_command(
     ]  # fmt: skip
     echo(*(said if quiet else parts))
 
-    def written() -> dict[str, bytes]:
+    def written() -> Written:
         from mtjfit.comparison.studies.plot import plot_studies
         from mtjfit.plot.style import picture_files
 
-        return {
-            **picture_files({"studies": plot_studies(found, studies)}, pdf),
-            "studies.txt": as_text(*parts).encode(),
-            "studies.json": json_bytes(tables.studies_document(found, studies)),
-        }
+        files = picture_files({"studies": plot_studies(found, studies)}, pdf)
+        return files | {"studies.txt": as_text(*parts).encode()}, tables.studies_document(found, studies)
 
     _write(folder, "studies.txt", written, quiet=quiet)
     if not found.converged:
-        raise NotConverged("\n".join(said))
+        raise NotConverged(*said)

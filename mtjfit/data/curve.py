@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtjfit.arrays import BoolArray, FloatArray
-from mtjfit.data.curve_checks import SinTheta, angle_fault, angle_faults, covariance_faults
+from mtjfit.data.curve_checks import SIZE, SinTheta, angle_fault, angle_faults, covariance_faults, odd_sizes
 from mtjfit.data.units import Per, Quantity, check_unit, find_unit, pretty
 from mtjfit.errors import DataError, Problem
 from mtjfit.physics.torque import sin_degrees
@@ -221,6 +221,8 @@ class TorqueCurve:
                 yield "sigma_bias is negative", "give the standard error of each bias in V, or 0"
             elif name in ("sigma_par", "sigma_perp") and np.any(values <= 0):
                 yield f"{name} is zero or negative", "give the standard error of each point"
+            elif (odd := np.flatnonzero(odd_sizes(name, values))).size:
+                yield f"{name} is {values[odd[0]]:g} at point {odd[0]}: {SIZE[0]}", SIZE[1]
         if self.covariance is not None:
             yield from covariance_faults(n, self.covariance, self.sigma_par, self.sigma_perp)
             if self.rho is not None:
@@ -233,6 +235,8 @@ class TorqueCurve:
             yield "every point is masked", "widen the bias window or drop the device"
         if not 0 < self.thickness < np.inf:
             yield f"thickness is {self.thickness} nm", "give a positive thickness"
+        elif odd_sizes("thickness", self.thickness):
+            yield f"thickness is {self.thickness:g} nm: {SIZE[0]}", SIZE[1]
 
     @property
     def n_used(self) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from mtjfit.arrays import FloatArray
+from mtjfit.arrays import BoolArray, FloatArray
 
 _SYMMETRIC = 1e-10
 _SAME = 1e-8
@@ -43,6 +44,24 @@ def covariance_faults(
         if sigma is not None and sigma.shape == (n,) and np.any(np.abs(sigma / part - 1) > _SAME):
             return [(f"{name} differs from the diagonal of the covariance", f"leave {name} out")]
     return []
+
+
+_SIZES = {"thickness": (1e-6, 1e6), "bias": (0.0, 1e6), "sigma_par": (1e-50, 1e50), "sigma_perp": (1e-50, 1e50)}
+LARGEST = 1e50
+"""Of any number: its square, and its ratio to the smallest error squared, are still numbers of a computer."""
+SIZE = "no measurement has such a size", "look at the number and its unit"
+"""Fault and remedy where there are `odd_sizes`."""
+
+
+def odd_sizes(name: str, values: ArrayLike) -> BoolArray:
+    """True where a number is beyond what is measured in nm and V, or beyond `LARGEST`; zeros have no size.
+
+    >>> odd_sizes("thickness", [0.0, 2.0, 1e200])
+    array([False, False,  True])
+    """
+    low, high = _SIZES.get(name, (0.0, LARGEST))
+    sizes = np.abs(np.asarray(values, dtype=float))
+    return np.asarray((sizes > high) | ((sizes < low) & (sizes > 0)))
 
 
 SinTheta: TypeAlias = Literal["included", "divided"]

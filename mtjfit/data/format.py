@@ -65,6 +65,21 @@ class ReadOptions:
         """Largest number of cells to read; packed files can hold millions of them in a kilobyte."""
         return self.max_bytes // _BYTES_PER_CELL
 
+    @property
+    def max_lines(self) -> int:
+        """Largest number of lines of a text; each takes some hundred bytes of memory, even a blank one."""
+        return max(10_000, self.max_bytes // 100)
+
+    @property
+    def max_line(self) -> int:
+        """Largest number of bytes in a line of a text."""
+        return max(100_000, self.max_bytes // 100)
+
+    @property
+    def max_columns(self) -> int:
+        """Largest number of columns; tables of measurements have dozens."""
+        return max(1000, self.max_bytes // 10_000)
+
 
 @dataclass(frozen=True)
 class TableFormat(ReadOptions):

@@ -9,6 +9,7 @@ from typing import get_args
 
 from mtjfit.data.curve import Origin, OriginKind
 from mtjfit.errors import Line, ProblemLog, did_you_mean
+from mtjfit.plain import checked_json
 
 _ATTRS = "PANDAS_ATTRS"
 
@@ -38,7 +39,7 @@ def metadata_comments(metadata: Mapping[str, str]) -> tuple[tuple[int, str], ...
     """Metadata of a Parquet file as comments: its key ``origin``, its own or that of pandas' ``frame.attrs``."""
     try:
         attributes = json.loads(metadata.get(_ATTRS, "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         attributes = {}
     pairs = [*metadata.items(), *(attributes.items() if isinstance(attributes, dict) else ())]
     return tuple((1, f"origin: {value}") for key, value in pairs if key.casefold() == "origin")
@@ -77,5 +78,8 @@ def to_json(origins: Iterable[Origin]) -> str:
 
 
 def from_json(text: str) -> tuple[Origin, ...]:
-    """Origins that `to_json` wrote; none for an empty text, the mark of earlier catalogues for unknown."""
-    return tuple(Origin(kind, note) for kind, note in json.loads(text or "[]"))
+    """Origins that `to_json` wrote; none for an empty text, the mark of earlier catalogues for unknown.
+
+    ValueError for any other text.
+    """
+    return tuple(Origin(kind, note) for kind, note in checked_json(tuple[tuple[OriginKind, str], ...], text or "[]"))

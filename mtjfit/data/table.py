@@ -17,7 +17,7 @@ from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import metadata_comments
 from mtjfit.data.readers import Sheet, SourceFile, blocks, read_source, sheets_from_bytes
 from mtjfit.data.rows import Cell, collect, curves_of_devices
-from mtjfit.data.tidy import Header, body, decode, find_header, numbered_lines
+from mtjfit.data.tidy import LETTERS, Header, body, find_header, numbered_lines
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Line, Place, Problem, ProblemLog, did_you_mean
 from mtjfit.input import read_bytes
@@ -83,7 +83,7 @@ def curves_from_bytes(
     mtjfit.errors.DataError: a1.csv:3: column 'T2': 'x' is not a number; write a plain number such as -1.25e-3
     """
     log = ProblemLog(label)
-    lines = numbered_lines(decode(data, declaration.format.encoding, label))
+    lines = numbered_lines(data, declaration.format.encoding, label, declaration.format)
     header = find_header(lines, declaration, log)
     if header is None:
         raise log.error()
@@ -185,7 +185,7 @@ def column_or_parameter(sheet: Sheet, role: str, name: str, *, as_text: bool = F
         column = sheet.column(name)
         return column.cells, column.unit
     if name not in sheet.metadata:
-        todo = did_you_mean(name, [*sheet.names, *sheet.metadata])
+        todo = did_you_mean(name, [*sheet.names, *sheet.metadata], LETTERS)
         raise DataError(
             [Problem(f"{sheet.where}: column {name!r}", f"no such column or header parameter ({role})", todo)]
         )

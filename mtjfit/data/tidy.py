@@ -6,9 +6,9 @@ Nothing is skipped and nothing is guessed. Every fault goes into a `ProblemLog` 
 from __future__ import annotations
 
 import csv
-import io
 import math
 import re
+from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,15 @@ import numpy as np
 
 from mtjfit.arrays import FloatArray
 from mtjfit.data.declaration import TableDeclaration
-from mtjfit.data.format import SEPARATORS
+from mtjfit.data.format import SEPARATORS, ReadOptions
 from mtjfit.errors import Line, ProblemLog, did_you_mean
-from mtjfit.text import counted
+from mtjfit.text import counted, vanishes
+
+_MARK = b"\xef\xbb\xbf"  # that Windows writes above UTF-8
+_BLOCK = 2**20
+_COMMENTS = 200  # above the header, that may be the header
+LETTERS = 16
+"""Letters shown of each word of a name in a file that is not the declared one."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +42,58 @@ class Header:
     comments: tuple[tuple[Line, str], ...] = ()
 
 
-def decode(data: bytes, encoding: str, label: str) -> str:
-    """Text of a file; DataError with the line of the first byte that does not fit."""
+def numbered_lines(data: bytes, encoding: str, label: str, limits: ReadOptions) -> Iterator[tuple[int, str]]:
+    """Lines of a text without their ends (LF, CRLF or CR), counted from 1.
+
+    DataError with the line of the first byte that is no text, and, while they are read, of one that is too many or too
+    long.
+    """
     log = ProblemLog(label)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         log.add("is UTF-16", 'save it as UTF-8 ("CSV UTF-8" in Excel)')
-    elif encoding != "utf-8" and data.startswith(b"\xef\xbb\xbf"):
+    elif encoding != "utf-8" and data.startswith(_MARK):
         what = f"begins with the mark of UTF-8, but encoding = {encoding!r}"
         log.add(what, 'set encoding = "utf-8" in [data.format]', 1)
     elif (nul := data.find(b"\0")) >= 0:
         log.add("holds a NUL byte: not a text file, or UTF-16", "save it as UTF-8 text", data.count(b"\n", 0, nul) + 1)
-    else:
+    elif (bad := undecodable(data, encoding)) is not None:
+        todo = 'save the file as UTF-8, or set encoding = "cp1252" (Windows) or "latin-1" in [data.format]'
+        log.add(f"byte 0x{data[bad]:02x} is not {encoding}", todo, data.count(b"\n", 0, bad) + 1)
+    log.refuse()
+    return _lines(data.removeprefix(_MARK), encoding, log, limits)
+
+
+def undecodable(data: bytes, encoding: str) -> int | None:
+    """Place of the first byte that does not fit the encoding; the text, up to four times as large, is not kept."""
+    if data.isascii():
+        return None
+    decoder = getincrementaldecoder(encoding)()
+    for start in range(0, len(data), _BLOCK):
+        kept = len(decoder.getstate()[0])
         try:
-            return data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+            decoder.decode(data[start : start + _BLOCK], start + _BLOCK >= len(data))
         except UnicodeDecodeError as error:
-            # utf-8-sig counts from behind the mark; three bytes never change the line.
-            line = data.count(b"\n", 0, error.start) + 1
-            what = f"byte 0x{error.object[error.start]:02x} is not {encoding}"
-            todo = 'save the file as UTF-8, or set encoding = "cp1252" (Windows) or "latin-1" in [data.format]'
-            log.add(what, todo, line)
-    raise log.error()
+            return start - kept + error.start
+    return None
+
+
+def _lines(data: bytes, encoding: str, log: ProblemLog, limits: ReadOptions) -> Iterator[tuple[int, str]]:
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    most, longest = limits.max_lines, limits.max_line
+    start, number, end = 0, 0, data.find(b"\n")
+    while end >= 0 or start < len(data):
+        number, end = number + 1, end if end >= 0 else len(data)
+        if number > most or end - start > longest:
+            if number > most:
+                log.add(f"has more than {most} lines", "cut the file or raise max_bytes", number)
+            else:
+                todo = "is this a table? else raise max_bytes"
+                log.add(f"has more than {longest} bytes in a line", todo, number)
+            raise log.error()
+        yield number, data[start:end].decode(encoding)
+        start = end + 1
+        end = data.find(b"\n", start)
 
 
 def split_fields(line: str, separator: str) -> list[str]:
@@ -76,11 +114,6 @@ def try_split(line: str, separator: str) -> list[str]:
         return split_fields(line, separator)
     except csv.Error:
         return []
-
-
-def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines without their ends (LF, CRLF or CR), counted from 1."""
-    return ((i, line.rstrip("\n")) for i, line in enumerate(io.StringIO(text, newline=None), start=1))
 
 
 def without_mark(line: str, mark: str) -> str | None:
@@ -137,7 +170,7 @@ def _explain_header(
     log: ProblemLog,
 ) -> None:
     wanted = set(roles.values())
-    for line, comment in comments:
+    for line, comment in comments[-_COMMENTS:]:
         if any(wanted <= set(try_split(comment, separator)) for separator in found):
             log.add("the header is a comment", "remove the comment character from this line", line)
             return
@@ -149,7 +182,7 @@ def _explain_header(
     for role, column in roles.items():
         if column not in names:
             what = f"no such column ({role}); the header read with {separator!r} has {counted(len(names), 'column')}"
-            log.add(what, did_you_mean(column, filter(None, names)), number, column)
+            log.add(what, did_you_mean(column, filter(None, names), LETTERS), number, column)
     if len(names) == 1 and len(names[0].split()) >= len(wanted):
         log.add("columns seem to be separated by spaces", "separate them by tabs, commas, semicolons or |", number)
 
@@ -200,7 +233,7 @@ def parse_number(text: str, decimal: str) -> tuple[float, tuple[str, str] | None
     ((-0.0015, None), ("'1,25' looks like a decimal comma", 'set decimal = "," in [data.format]'))
     """
     plain = text if decimal == "." else text.replace(",", ".") if "." not in text else ""
-    if _NUMBER.fullmatch(plain) and math.isfinite(value := float(plain)):
+    if _NUMBER.fullmatch(plain) and math.isfinite(value := float(plain)) and not vanishes(plain, value):
         return value, None
     return math.nan, _why_not(text, plain, decimal)
 
@@ -233,7 +266,7 @@ def _why_not(text: str, plain: str, decimal: str) -> tuple[str, str]:
     if not text:
         return "is empty", "give a number; a point without data has no row"
     if _NUMBER.fullmatch(plain):
-        return f"{shown} is too large", "correct the number or its unit"
+        return f"{shown} is too {'small' if float(plain) == 0 else 'large'}", "correct the number or its unit"
     if text.lower().lstrip("+-") in _NOT_FINITE:
         return f"{shown} is not a finite number", "remove the row, or measure the point again"
     if decimal == "." and _NUMBER.fullmatch(text.replace(",", ".", 1)):

@@ -9,8 +9,8 @@ from mtjfit.lazy import names_on_demand
 if TYPE_CHECKING:
     from mtjfit.explorer.drawing import Pictures, pictures_at
     from mtjfit.explorer.export import exported
-    from mtjfit.explorer.page import explorer_server, serve_explorer
     from mtjfit.explorer.quality import Agreement, agreement, fit_from, structure_of
+    from mtjfit.explorer.serve import explorer_server, serve_explorer
     from mtjfit.explorer.state import ExploredStudy, SliderState, moved, shown, start
 
 __all__ = [
@@ -22,8 +22,9 @@ _HOMES = {
     ".drawing": ("Pictures", "pictures_at"),
     ".export": ("exported",),
     ".figures": ("COLOURS",),
-    ".page": ("explorer_server", "facts", "heading", "serve_explorer"),
+    ".page": ("facts", "heading"),
     ".quality": ("Agreement", "agreement", "fit_from", "structure_of"),
+    ".serve": ("explorer_server", "serve_explorer"),
     ".state": ("AMPLITUDES", "SLIDERS", "ExploredStudy", "SliderState", "moved", "shown", "start", "value_of"),
 }
 

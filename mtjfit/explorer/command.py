@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
@@ -19,21 +20,28 @@ def explore_command(study: Path | None, port: int, no_browser: bool) -> None:
     """Move lengths, thickness and amplitudes of a STUDY by hand and see accumulation, κ(d) and torque follow.
 
     The data are drawn on top, with χ² and its p-value; from there fit, or export a study file. Without STUDY the
-    bundled thickness series (simulated) is shown. Only this machine can reach the page, and nothing leaves it. Ctrl-C
-    ends the program. Needs: python -m pip install "mtjfit[explore]"
+    bundled thickness series (simulated) is shown. Only this machine can reach the page, only a browser that was given
+    an address printed here can open it, and nothing leaves it. Each address opens one browser, once; then there is a
+    new one. Ctrl-C ends the program. Needs: python -m pip install "mtjfit[explore]"
     """
     from mtjfit.data import dataset
     from mtjfit.explorer import serve_explorer
+    from mtjfit.explorer.gate import forwarding
     from mtjfit.study import load_study
 
     file = dataset(_SERIES).study_file if study is None else study
     progress(f"reading {f'the bundled {_SERIES} (simulated, not measured)' if study is None else study}")
     loaded = load_study(file)
 
-    def started(url: str) -> None:
-        click.echo(f"Explorer: {url}   (Ctrl-C stops)")
-        if not no_browser:
-            click.launch(url)
+    with tempfile.TemporaryDirectory(prefix="mtjfit-") as folder:  # which no other account may read
 
-    serve_explorer(loaded, port, started)
+        def started(url: str) -> None:
+            page = Path(folder) / "explorer.html"
+            again = page.exists()
+            click.echo(f"Explorer: {url}   ({'for one more browser' if again else 'for one browser'}; Ctrl-C stops)")
+            page.write_text(forwarding(url), encoding="utf-8")  # the address itself would stand in the process list
+            if not no_browser and not again:
+                click.launch(page.as_uri())
+
+        serve_explorer(loaded, port, started)
     click.echo("Stopped.")

@@ -1,12 +1,11 @@
-"""The page of the explorer, and its server, which only this machine can reach."""
+"""The page of the explorer, and what it makes of each value that a browser sends."""
 
 from __future__ import annotations
 
 import cmath
 import io
-import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from html import escape
 from importlib import import_module
@@ -20,13 +19,7 @@ from mtjfit.explorer.quality import agreement, fit_from, structure_of
 from mtjfit.explorer.state import AMPLITUDES, SLIDERS, ExploredStudy, SliderState, moved, shown, start, value_of
 from mtjfit.model.rank import Structure
 from mtjfit.plot.style import unit_of
-from mtjfit.study import Study
 from mtjfit.text import number
-
-LOOPBACK = "127.0.0.1"
-"""The only address that is listened on: other machines cannot reach it."""
-
-_INSTALL = 'the explorer needs panel; install it with: python -m pip install "mtjfit[explore]"'
 
 _SYMBOLS = {
     "lambda_J": "λ_J, precession (nm)",
@@ -101,7 +94,8 @@ class Page:
         self._explored = explored
         self.state = start(explored)
         self._shape = structure_of(self.state, explored)
-        self._following = False  # True while the sliders are set from the state, so that they do not change it
+        self._following = False  # True while the controls are set from the state, so that they do not change it
+        self._ends: dict[str, tuple[float, float]] = {}  # of the sliders: a browser may send a value beyond
         mark = " and ".join(dict.fromkeys(each.kind.upper() for each in explored.study.origins if each.label))
         curve = explored.curve(self.state.device)
         drawn = pictures_at(self.state, explored)
@@ -118,8 +112,8 @@ class Page:
         )  # fmt: skip
         self.facts = self._html(facts(explored, self.state, drawn.kappa, self._shape))
         self.message = self._html("")
-        self.device.param.watch(lambda event: self._now(shown(self.state, event.new)), "value")
-        self.held.param.watch(self._hold, "value")
+        self.device.param.watch(lambda event: self._try(lambda: self._chosen(event.new)), "value")
+        self.held.param.watch(lambda event: self._try(lambda: self._holding(event.new)), "value")
 
     def view(self) -> Any:
         """The layout for panel."""
@@ -129,7 +123,7 @@ class Page:
         save = pn.widgets.FileDownload(callback=self._file, filename="study.toml", label="Export study.toml",
                                        embed=False, stylesheets=[_WIDGET_CSS])  # fmt: skip
         fit.on_click(self.fit)
-        back.on_click(lambda event: self._now(replace(start(self._explored), held=self.state.held)))
+        back.on_click(lambda event: self._try(lambda: replace(start(self._explored), held=self.state.held)))
         controls = pn.Column(
             self.device, *self.sliders.values(), self._html("<p>Held by fits, fixed in exports:</p>"), self.held,
             pn.FlexBox(fit, back, save), self.message, sizing_mode="stretch_width", styles={"flex": "1 1 300px"},
@@ -145,27 +139,38 @@ class Page:
 
     def fit(self, event: object = None) -> None:
         """Least squares from the sliders."""
-        try:
-            self._now(fit_from(self.state, self._explored))
-        except MtjfitError as error:
-            self.message.object = f"<p>{escape(str(error))}</p>"
+        self._try(lambda: fit_from(self.state, self._explored))
 
     def _file(self) -> io.StringIO:
-        return io.StringIO(exported(self.state, self._explored))
+        try:
+            return io.StringIO(exported(self.state, self._explored))
+        except Exception as error:
+            self.message.object = _why(error)
+            raise
 
-    def _hold(self, event: Any) -> None:
-        self.state = replace(self.state, held=frozenset(event.new))
-        self._shape = structure_of(self.state, self._explored)
-        self._now(self.state)
+    def _try(self, change: Callable[[], SliderState], follow: Iterable[str] = SLIDERS) -> None:
+        """Show another state; if there is none, stay at this one and say why."""
+        if self._following:
+            return
+        before = self.state
+        try:
+            self._now(change(), follow)
+        except Exception as error:  # whatever it is, the page goes on
+            self._now(before)
+            self.message.object = _why(error)
 
-    def _now(self, state: SliderState) -> None:
-        """Show a state on the page."""
+    def _now(self, state: SliderState, follow: Iterable[str] = SLIDERS) -> None:
+        """Show a state on the page, with the controls that follow it."""
+        if state.held != self.state.held:
+            self._shape = structure_of(state, self._explored)
         self.state = state
         self._following = True
         try:
             with self._pn.io.hold():
-                for name in SLIDERS:
+                for name in follow:
                     self._follow(name)
+                self.device.param.update(options=list(self._explored.study.devices), value=state.device)
+                self.held.value = [name for name in SLIDERS if name in state.held]
                 self._draw()
         finally:
             self._following = False
@@ -176,12 +181,22 @@ class Page:
         self.facts.object = facts(self._explored, self.state, drawn.kappa, self._shape)
         self.message.object = ""
 
-    def _move(self, name: str, position: float) -> None:
-        if self._following:
-            return
-        self.state = moved(self._explored, self.state, name, 10.0**position if name in _LOG else position)
-        with self._pn.io.hold():
-            self._draw()
+    def _chosen(self, device: object) -> SliderState:
+        if not isinstance(device, str) or device not in self._explored.study.devices:
+            raise _Refused
+        return shown(self.state, device)
+
+    def _holding(self, names: object) -> SliderState:
+        if not isinstance(names, list) or not all(isinstance(n, str) and n in SLIDERS and n != "d" for n in names):
+            raise _Refused
+        return replace(self.state, held=frozenset(names))
+
+    def _moved(self, name: str, position: object) -> SliderState:
+        low, high = self._ends[name]
+        if not isinstance(position, int | float) or position != position:  # NaN
+            raise _Refused
+        within = float(min(max(position, low), high))
+        return moved(self._explored, self.state, name, 10.0**within if name in _LOG else within)
 
     def _slider(self, name: str) -> Any:
         unit = self._explored.open.unit_of(name) if name in AMPLITUDES else ""
@@ -199,7 +214,14 @@ class Page:
             label=label, start=low, end=high, step=step, value=min(max(position, low), high), format=formatter,
             sizing_mode="stretch_width", stylesheets=[_WIDGET_CSS],
         )  # fmt: skip
-        slider.param.watch(lambda event: self._move(name, event.new), "value")
+        self._ends[name] = low, high
+
+        def move(event: Any) -> None:
+            low, high = self._ends[name]
+            within = isinstance(event.new, int | float) and low <= event.new <= high
+            self._try(lambda: self._moved(name, event.new), () if within else (name,))
+
+        slider.param.watch(move, "value")
         return slider
 
     def _position(self, name: str) -> float:
@@ -208,13 +230,30 @@ class Page:
 
     def _follow(self, name: str) -> None:
         slider, position = self.sliders[name], self._position(name)
-        if name in AMPLITUDES and abs(position) > slider.end:
+        if name in AMPLITUDES and abs(position) > self._ends[name][1]:
             reach = _reach(position)
             slider.param.update(start=-reach, end=reach, step=reach / 200)
-        slider.value = min(max(position, slider.start), slider.end)
+            self._ends[name] = -reach, reach
+        low, high = self._ends[name]
+        slider.value = min(max(position, low), high)
 
     def _html(self, text: str) -> Any:
         return self._pn.pane.HTML(text, sizing_mode="stretch_width", stylesheets=[_CSS])
+
+
+class _Refused(ValueError):
+    """A browser sent a value that no control of the page has."""
+
+
+def _why(error: Exception) -> str:
+    """HTML that says why nothing changed."""
+    if isinstance(error, _Refused):
+        words = "The browser sent a value that no control of this page has; nothing changed."
+    elif isinstance(error, MtjfitError):
+        words = str(error)
+    else:
+        words = f"This is a fault of mtjfit; nothing changed: {type(error).__name__}: {error}"
+    return f'<p role="alert">{escape(words)}</p>'
 
 
 def _reach(value: float) -> float:
@@ -228,45 +267,3 @@ def _reach(value: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(wanted))
     return next(float(f"{each * power:.3g}") for each in (1, 2, 5, 10) if each * power >= wanted)
-
-
-def explorer_server(study: Study, port: int = 0) -> Any:
-    """A bokeh server, bound to a port (0: any free one) but not running.
-
-    Raises
-    ------
-    MtjfitError
-        panel is not installed, or the port is taken.
-    """
-    try:
-        pn = import_module("panel")
-    except ImportError:
-        raise MtjfitError(_INSTALL) from None
-    explored = ExploredStudy(study)
-    pn.extension()
-    logging.getLogger("bokeh").setLevel(logging.ERROR)  # a closed tab is no news
-    try:
-        return pn.io.server.get_server(
-            lambda: Page(explored).view(), port=port, address=LOOPBACK, title="mtjfit explorer", show=False, start=False
-        )
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise MtjfitError(f"port {port}: cannot be used: {reason}; name another with --port, or none") from error
-
-
-def url_of(server: Any) -> str:
-    """Address of the page. By name, since the server answers no page that was opened under another."""
-    return f"http://localhost:{server.port}/"
-
-
-def serve_explorer(study: Study, port: int, started: Callable[[str], object]) -> None:
-    """Serve until Ctrl-C; `started` gets the address once the server answers. Errors as of `explorer_server`."""
-    server = explorer_server(study, port)
-    server.start()
-    server.io_loop.add_callback(lambda: started(url_of(server)))
-    try:
-        server.io_loop.start()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        server.stop()

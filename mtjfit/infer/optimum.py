@@ -116,7 +116,9 @@ def _refine(model: FullPosterior, start: FloatArray, free: list[int]) -> FloatAr
         return _slopes(model, theta, free)
 
     minimizer = lmfit.Minimizer(residual, parameters, calc_covar=False)
-    with np.errstate(invalid="ignore", divide="ignore"):  # from lmfit's own covariance, which is not used here
+    with np.errstate(
+        invalid="ignore", divide="ignore", over="ignore"
+    ):  # from lmfit's own covariance, which is not used here
         minimizer.minimize(method="least_squares", Dfun=slopes, ftol=_GAIN, x_scale="jac", max_nfev=_ITERATIONS)
     # not the parameters of the result, which are those of the last trial, not of the best, if lmfit ran out of them
     return best[0][1]

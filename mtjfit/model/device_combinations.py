@@ -174,6 +174,8 @@ def _devices(
     R, z = data.R[which] * weight[:, :, None], np.stack(seen) * weight
     found = fit_phase(np.ascontiguousarray(np.moveaxis(R, 0, -1)), np.ascontiguousarray(z.T), terms)
     numbers, covariance = found.quantities(terms)
+    ratios = np.array([name in ("slope_ratio", "b2/a1") for name in terms.quantities])
+    numbers[np.outer(ratios, ~found.determined)] = np.nan  # of zero torques, say
     for k, j in enumerate(which.tolist()):
         values = dict(zip(terms.quantities, numbers[:, k].tolist(), strict=True))
         sd = dict(zip(terms.quantities, np.sqrt(np.diagonal(covariance[..., k])).tolist(), strict=True))

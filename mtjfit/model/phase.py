@@ -153,6 +153,7 @@ class PhaseFit:
     left: FloatArray  # share of each row that the linearised model leaves as misfit, shape (2P, J)
     determined: NDArray[np.bool_]  # false where rows do not fix phase and amplitudes, shape (J,)
 
+    @np.errstate(divide="ignore", invalid="ignore", over="ignore")  # b2/a1 of a dead channel is NaN or infinite
     def quantities(self, terms: Terms) -> tuple[FloatArray, FloatArray]:
         """Numbers in the order of `Terms.quantities`, (Q, J), and their covariance to first order, (Q, Q, J)."""
         names, T, J = terms.quantities, len(terms.names), self.phase.size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtjfit.errors import MtjfitError
-from mtjfit.output import OutputFolder, not_written, write_file
+from mtjfit.output import prepare_folder, refuse_others, sum_of, temporary_of, write_file
 from mtjfit.terminal import echo, figure_names, progress, with_pdf
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ def figures_command(
     Takes seconds. A file of DIR that has changed is never overwritten.
     """
     # `pictures` takes the place of `picture_files`, as Steps do in a run
-    OutputFolder(output, "figures", _FILES.__contains__).prepare()
+    prepare_folder(output)
+    refuse_others(output, "figures", lambda file: (temporary_of(file.name) or file.name) in _FILES)
     progress("computing the numbers of three figures", quiet)
     from mtjfit.paper.figures import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
     from mtjfit.paper.numbers import (
@@ -89,13 +92,8 @@ def write_missing(folder: Path, files: Mapping[str, bytes]) -> None:
     """
     for name, data in files.items():
         file = folder / name
-        try:
-            if file.exists() and file.read_bytes() != data:
-                raise MtjfitError(
-                    f"{file}: was changed, or drawn by another version; move it away, or name a new folder"
-                )
-        except OSError as error:
-            raise not_written(file, error) from error
+        if os.path.lexists(file) and sum_of(file) != hashlib.sha256(data).hexdigest():
+            raise MtjfitError(f"{file}: was changed, or drawn by another version; move it away, or name a new folder")
     for name, data in files.items():
-        if not (folder / name).exists():
-            write_file(folder / name, data)
+        if not os.path.lexists(folder / name):
+            write_file(folder / name, data, over=None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mtjfit.output import OTHER_FILE, OutputFolder, json_bytes, write_file
+from mtjfit.output import DRAWN, OTHER_FILE, OutputFolder, refuse_file, write_file
 from mtjfit.terminal import FORMATS, echo, figure_names, progress, with_pdf
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mtjfit.study import PlanRequest
 
 _NAME = "plan"
-_FILES = ("candidates.csv", *figure_names(_NAME), f"{_NAME}.json")
+_FILES = ("candidates.csv", *figure_names(_NAME))
 
 T = TypeVar("T")
 
@@ -62,6 +62,8 @@ def plan_command(
     suffixes = [f".{suffix}" for suffix in FORMATS]
     if plot is not None and plot.suffix.lower() not in suffixes:
         raise click.BadParameter(f"{plot}: the name must end in {', '.join(suffixes)}", param_hint="--plot")
+    if plot is not None:
+        refuse_file(plot, DRAWN)
     from mtjfit.planning import load_plan, plan
     from mtjfit.planning.result import plan_tables
     from mtjfit.study import LogNormal, Study, refuse_nothing_free
@@ -73,7 +75,7 @@ def plan_command(
         refuse_nothing_free(loaded, "no measurement can make anything better known")
     request = _request(asked, target, thickness, choose, bias, noise)
     behind = None if cap is None else _or_bad("--cap", LogNormal, *_numbers("--cap", cap, ":", 2))
-    folder = None if output is None else OutputFolder(output, "plan", _FILES.__contains__)
+    folder = None if output is None else OutputFolder(output, "plan", _FILES.__contains__, f"{_NAME}.json")
     if folder is not None:
         folder.prepare()
     progress("sampling the posterior" if with_data else "no data: planning from the priors", quiet)
@@ -156,7 +158,7 @@ def _save(found: Plan, folder: OutputFolder | None, plot: Path | None, pdf: bool
     figure = plot_plan(found)
     if plot is not None:
         shown = render(figure, plot.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
-        write_file(plot, shown, OTHER_FILE)
+        write_file(plot, shown, OTHER_FILE, DRAWN)
     if folder is None:
         return
     made_by = (
@@ -165,4 +167,4 @@ def _save(found: Plan, folder: OutputFolder | None, plot: Path | None, pdf: bool
         else {"versions": dict(versions()), "seed": seed}
     )
     files = picture_files({_NAME: figure}, pdf) | {"candidates.csv": csv_bytes(found.table)}
-    folder.write(files | {f"{_NAME}.json": json_bytes(plan_document(found) | {"provenance": made_by})})
+    folder.write(files, plan_document(found) | {"provenance": made_by})

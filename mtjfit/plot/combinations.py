@@ -55,7 +55,7 @@ def _panels(fit: FitResult) -> tuple[_Panel, ...]:
             "b2/a1",
             r"$b_2/a_1$ (V$^{-1}$)",
             "",
-            lambda k, fit: np.full(k.shape, fit.values.get("b2", np.nan) / fit.values.get("a1", np.nan)),
+            lambda k, fit: np.full(k.shape, fit.values.get("b2", np.nan) / (fit.values.get("a1") or np.nan)),
         ),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
@@ -22,6 +23,7 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
 from mtjfit.data import pretty
+from mtjfit.output import DRAWN, replace_file
 from mtjfit.results.publish import FORMULAS
 from mtjfit.study import SCATTER, ParameterName, Study
 from mtjfit.terminal import FORMATS
@@ -73,7 +75,11 @@ _LINE = 0.125  # height of a line of the footer in inches
 _WIDE = 0.052  # width of one of its characters
 
 Format: TypeAlias = Literal["svg", "pdf", "png"]
-_UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+_ABOUT: dict[str, dict[str, str | None]] = {
+    "svg": {"Date": None, "Creator": DRAWN.decode()},
+    "pdf": {"CreationDate": None, "Creator": DRAWN.decode()},
+    "png": {"Software": DRAWN.decode()},
+}
 
 
 class NotebookFigure(Figure):
@@ -273,7 +279,7 @@ def render(fig: Figure, format: Format = "svg", *, dpi: float | None = None) -> 
     buffer = io.BytesIO()
     with style():
         _lay_out(fig)
-        fig.savefig(buffer, format=format, metadata=_UNDATED[format], dpi=dpi)
+        fig.savefig(buffer, format=format, metadata=_ABOUT[format], dpi=dpi)
     return buffer.getvalue()
 
 
@@ -285,16 +291,21 @@ def _lay_out(fig: Figure) -> None:
     engine = fig.get_layout_engine()
     if engine is not None and fig.axes:
         FigureCanvasSVG(fig)  # measures letters as the SVG file does, which spares half of the formulas
-        engine.execute(fig)
+        with warnings.catch_warnings():  # where words leave no room for pictures, these overlap
+            warnings.filterwarnings("ignore", "constrained_layout not applied")
+            engine.execute(fig)
         fig.set_layout_engine(None)
         for ax in fig.axes:
             ax.set_position(tuple(np.round(ax.get_position(original=True).bounds, _PLACES).tolist()))
 
 
 def save(fig: Figure, path: str | Path) -> Path:
-    """Save a figure in the format of the suffix, .svg, .pdf or .png (else ValueError); returns the path."""
+    """Save a figure in the format of the suffix, .svg, .pdf or .png (else ValueError); returns the path.
+
+    It takes the place of an earlier file of this name; MtjfitError if that is a link or no regular file.
+    """
     path = Path(path)
-    path.write_bytes(render(fig, path.suffix.removeprefix(".").lower()))  # type: ignore[arg-type]
+    replace_file(path, render(fig, path.suffix.removeprefix(".").lower()))  # type: ignore[arg-type]
     return path
 
 

@@ -20,7 +20,7 @@ from mtjfit.plot.style import render
 from mtjfit.report.findings import Findings
 from mtjfit.results.headers import free_lengths
 from mtjfit.results.methods import REFERENCES
-from mtjfit.results.publish import latex_parameters, markdown, table_csv
+from mtjfit.results.publish import latex_parameters, markdown, markdown_text, table_csv
 from mtjfit.results.tables import meaning
 
 FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace", "forest",
@@ -127,7 +127,7 @@ def result_files(found: Findings) -> dict[str, bytes]:
     for section in found.sections:
         files |= section.files
     files |= {f"table_{name}.csv": table_csv(table) for name, table in tables.items() if table.rows}
-    return files | {"summary.md": markdown(first).encode(), "methods.md": f"{found.methods}\n".encode()}
+    return files | {"summary.md": markdown(first).encode(), "methods.md": f"{markdown_text(found.methods)}\n".encode()}
 
 
 if TYPE_CHECKING:

@@ -204,6 +204,8 @@ def design_text(study: Study) -> tuple[str, bool]:
 def identify_document(known: Identification) -> dict[str, object]:
     """The same as plain numbers and strings, for ``--json``; what is open, infinite or missing is null."""
     return {
+        "program": "mtjfit",
+        "kind": "identifiability",
         "rank": known.rank,
         "n_parameters": known.n_parameters,
         "null_directions": list(known.null_directions),

@@ -13,7 +13,7 @@ from mtjfit.infer import Posterior
 from mtjfit.plain import csv_bytes
 from mtjfit.results.tables import prior_text, result_text
 from mtjfit.study import SCATTER, ParameterName
-from mtjfit.text import Table, decimals_of, number, power_of_ten, rounded
+from mtjfit.text import Table, decimals_of, number, power_of_ten, rounded, visible
 
 FORMULAS = {
     "lambda_J": r"\lambda_J", "lambda_phi": r"\lambda_\phi", "lambda_sf_F": r"\lambda_\mathrm{sf}^F",
@@ -25,7 +25,7 @@ FORMULAS = {
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "·": r"$\cdot$", "−": "--", "±": r"$\pm$",
+    "|": r"\textbar{}", '"': r"\char34{}", "·": r"$\cdot$", "−": "--", "±": r"$\pm$",
     "ħ": r"$\hbar$", "Ω": r"$\Omega$", "µ": r"$\mu$", "Å": r"\AA{}", "°": r"\textdegree{}", "κ": r"$\kappa$",
 }  # fmt: skip
 _RAISED = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
@@ -50,10 +50,10 @@ def asymmetric(low: float, middle: float, high: float) -> tuple[str, str, str]:
 def latex_text(text: str) -> str:
     """Text from a file as LaTeX that prints it and does nothing else.
 
-    Characters that are not printable become spaces; others that LaTeX may lack in its fonts are left to it.
+    Characters that LaTeX may lack in its fonts are left to it.
     """
-    parts = re.split(f"([{_RAISED}]+)", text)
-    parts[::2] = ["".join(_SPECIAL.get(c, c if c.isprintable() else " ") for c in part) for part in parts[::2]]
+    parts = re.split(f"([{_RAISED}]+)", visible(text.replace("\n", " ")))
+    parts[::2] = ["".join(_SPECIAL.get(c, c) for c in part) for part in parts[::2]]
     parts[1::2] = [rf"\textsuperscript{{{part.translate(_LOWERED)}}}" for part in parts[1::2]]
     return "".join(parts)
 
@@ -120,17 +120,22 @@ def markdown(table: Table) -> str:
     <BLANKLINE>
     """
     rows = [_row(table.header), _row(["---"] * len(table.header), raw=True), *(_row(row) for row in table.rows)]
-    note = f"\n{_plain(table.note)}\n" if table.note else ""
-    return f"**{_plain(table.title)}**\n\n" + "\n".join(rows) + "\n" + note
+    note = f"\n{markdown_text(table.note)}\n" if table.note else ""
+    return f"**{markdown_text(table.title)}**\n\n" + "\n".join(rows) + "\n" + note
 
 
 def _row(cells: Iterable[str], *, raw: bool = False) -> str:
-    return "| " + " | ".join(cell if raw else _plain(cell) for cell in cells) + " |"
+    return "| " + " | ".join(cell if raw else markdown_text(cell) for cell in cells) + " |"
 
 
-def _plain(text: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return "".join("\\" + c if c in r"\`*_{}[]<>#|$" else c for c in printable)
+def markdown_text(text: str) -> str:
+    r"""One paragraph of Markdown that prints this text and does nothing else; addresses in it are no links.
+
+    >>> print(markdown_text("<b> ![](x) https://a.b"))
+    \<b\> !\[\](x) https\://a.b
+    """
+    shown = visible(text.replace("\n", " "))
+    return re.sub(r"[\\`*_{}\[\]<>#|$~&]|:(?=//)|(?<=\bwww)\.", r"\\\g<0>", shown, flags=re.IGNORECASE)
 
 
 def table_csv(table: Table) -> bytes:

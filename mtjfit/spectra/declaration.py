@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, Discriminator, Field, PlainValidator
 
-from mtjfit.data.curve_checks import written_angle_fault
+from mtjfit.data.curve_checks import LARGEST, SIZE, written_angle_fault
 from mtjfit.data.format import ReadOptions
 from mtjfit.errors import Problem, did_you_mean
 from mtjfit.spectra.calibration import (
@@ -248,6 +248,7 @@ def _constant(name: str, raw: object, where: str, own: bool) -> Constant | list[
         (bool(table.table) and table.relative is None, ".relative", "is missing beside the table",
          "give the relative standard error"),
         (not all(math.isfinite(each) for each in numbers if each), "", "holds NaN or inf", "give plain numbers"),
+        (any(not 1 / LARGEST <= abs(each) <= LARGEST for each in numbers if each and math.isfinite(each)), "", *SIZE),
         (any(b <= a for a, b in pairwise(biases)), ".table", "is not sorted by bias",
          "give each bias once, ascending"),
         (name in _POSITIVE and min(values) <= 0, "", f"is {min(values):g}", "give a positive number"),

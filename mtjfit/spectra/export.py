@@ -14,6 +14,7 @@ from mtjfit.arrays import FloatArray
 from mtjfit.data.units import find_unit
 from mtjfit.plain import harmless
 from mtjfit.spectra.study import SpectraResult
+from mtjfit.text import visible
 from mtjfit.toml import toml_string
 
 CURVE, LINES, STUDY = "torkance.csv", "lines.csv", "study.toml"
@@ -66,7 +67,7 @@ def _covariance(result: SpectraResult, device: str) -> FloatArray:
 
 def _origin(result: SpectraResult) -> str:
     origin = result.study.origin
-    return f"# origin: {origin.kind}" + (f"; {origin.note}" if origin.note else "") + "\n"
+    return f"# origin: {origin.kind}" + (f"; {visible(origin.note)}" if origin.note else "") + "\n"
 
 
 def _rows(header: Iterable[str], rows: Iterable[Iterable[str]], comment: str) -> bytes:

@@ -15,15 +15,18 @@ from mtjfit.data.origin import declared_origin
 from mtjfit.data.readers import Sheet, SourceFile, Wide, blocks, read_source, sheets_from_bytes
 from mtjfit.data.table import comments_of
 from mtjfit.errors import ConfigError, DataError, Line, Problem, ProblemLog
+from mtjfit.input import files_fitting
 from mtjfit.spectra.declaration import FilesTable, fits_name
 from mtjfit.spectra.from_rows import TOO_FEW, cut_to, spectra_of
 from mtjfit.spectra.rows import spectra_rows, unmasked
 from mtjfit.spectra.spectrum import Against, Spectrum
 from mtjfit.spectra.study import LineOptions, RowCount
 from mtjfit.text import counted
+from mtjfit.toml import prefixed
 
 _MOST_FILES = 100_000
 _LISTED = 3
+_LONGEST = 1000  # letters of a pattern that is looked for in both cases
 
 Job = tuple[FilesTable, Path]
 
@@ -54,8 +57,8 @@ def files_of(tables: Sequence[FilesTable], folder: Path, notices: list[str]) -> 
         for name in table.file:
             try:
                 matching = _matching(folder / table.folder, name, notices)
-            except (ValueError, NotImplementedError, IndexError) as error:  # pathlib's words for what is no pattern
-                problems.append(Problem(f"files[{i}].file", f"{name!r} is no pattern: {error}", "write such as *.txt"))
+            except DataError as error:
+                problems += prefixed(error.problems, f"files[{i}]: ")
                 continue
             if not matching:
                 shown = Path(table.folder, name).as_posix()
@@ -86,9 +89,10 @@ def _matching(folder: Path, name: str, notices: list[str]) -> list[Path]:
     """Files that a pattern names, or the one that is called so, whatever brackets are in its name."""
     if (folder / name).is_file():
         return [folder / name]
-    every = sorted(folder.glob(re.sub(r"\[.*?\]|[A-Za-z]", _either_case, name)))
+    loose = re.sub(r"\[.*?\]|[A-Za-z]", _either_case, name)
+    every = files_fitting(folder, loose if len(loose) < _LONGEST else name, _MOST_FILES)
     files = [each for each in every if each.is_file() and each.suffix != ".toml"]
-    exact = set(folder.glob(name))
+    exact = set(files_fitting(folder, name, _MOST_FILES))
     hidden = [] if Path(name).name.startswith(".") else [each for each in files if each.name.startswith(".")]
     other = [each for each in files if each not in exact and each not in hidden]
     if hidden := [each for each in hidden if each in exact]:

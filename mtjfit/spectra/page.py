@@ -19,7 +19,7 @@ from mtjfit.spectra import SpectraResult, SpectrumFit
 from mtjfit.spectra.plot import plot_kittel, plot_lines, plot_sweeps, plot_thumbnails, plot_torkances
 from mtjfit.spectra.residuals import FALSE_FLAGS
 from mtjfit.study import Study
-from mtjfit.text import Table, counted, number, p_text, value_with_error
+from mtjfit.text import Table, counted, number, p_text, value_with_error, visible
 from mtjfit.version import __version__
 
 _MOST_ROWS = 200
@@ -227,7 +227,7 @@ def _sheets(
         figure = plot_thumbnails(result, some, residuals=name == "flagged")
         figure.set_dpi(200)
         png = base64.b64encode(render(figure, "png")).decode()
-        alt = Markup.escape(f"{len(some)} spectra with their fits, from {some[0].spectrum.name}")
+        alt = Markup.escape(visible(f"{len(some)} spectra with their fits, from {some[0].spectrum.name}"))
         content = f'<img alt="{alt}" src="data:image/png;base64,{png}">'
         yield _Picture(f"{name}-{k // size}", "", content)
         if progress is not None:

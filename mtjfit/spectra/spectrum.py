@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.data.curve_checks import SIZE, odd_sizes
 from mtjfit.errors import DataError, Problem
 from mtjfit.spectra.lineshape import Form, background, complex_line, line_derivatives
 
@@ -45,6 +46,8 @@ class Spectrum:
             raise DataError([Problem(where, f"{x.shape} abscissas for {voltage.shape} voltages", "give one for each")])
         if not (np.all(np.isfinite(x)) and np.all(np.isfinite(voltage)) and math.isfinite(self.bias)):
             raise DataError([Problem(where, "holds NaN or inf", "give a number for each point and for the bias")])
+        if odd_sizes("bias", self.bias) or odd_sizes("x", x).any() or odd_sizes("voltage", voltage).any():
+            raise DataError([Problem(where, SIZE[0], SIZE[1])])
         if np.unique(x).size < 3:
             raise DataError([Problem(where, "has fewer than three different abscissas", "leave the spectrum out")])
         order = np.argsort(x, kind="stable")

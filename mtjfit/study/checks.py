@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import get_args
 
+import numpy as np
+
 from mtjfit.data.curve import TorqueCurve
+from mtjfit.data.curve_checks import LARGEST
 from mtjfit.data.units import conversion
 from mtjfit.errors import Problem, did_you_mean
 from mtjfit.study.normal_priors import AboutNominal, Normal
 from mtjfit.study.parameter import DOF, JITTER, LENGTHS, NOISE, SCATTER, Parameter, Scope, amplitudes_of, is_amplitude
-from mtjfit.study.prior import Fixed
+from mtjfit.study.prior import EDGE, Fixed, Prior
 
 _AMPLITUDES = amplitudes_of(f"{part}{power}" for part in "ab" for power in range(5))
 _SCATTERS = tuple(f"{SCATTER}{name}" for name in _AMPLITUDES)
@@ -84,6 +87,7 @@ def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[s
             yield Problem(where, f"holds the parameter {parameter.name!r}", "use the name of the parameter as the key")
             continue
         yield from _prior_problems(parameter, where)
+        yield from _size_problems(parameter, where)
         yield from _scope_problems(parameter, where)
     yield from _bounded_problems(parameters)
     yield from _scatter_problems(parameters, broken)
@@ -114,6 +118,22 @@ def _prior_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
         yield from _fixed_problems(name, prior.value, where)
     elif prior.support[0] < 0:
         yield Problem(where, f"its prior ({prior.describe()}) allows negative values", "set low = 0.0 or larger")
+
+
+def _size_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
+    """A prior that holds, or reaches within eight standard deviations, what no computer can square."""
+    prior = parameter.prior
+    numbers = [abs(each) for each in vars(prior).values() if isinstance(each, float) and math.isfinite(each) and each]
+    with np.errstate(all="ignore"):
+        ends = (
+            [] if isinstance(prior, Fixed | AboutNominal) else np.abs(prior.at_score(np.array([-EDGE, EDGE]))).tolist()
+        )
+    far = ends if isinstance(prior, Prior) and prior.is_log else [each for each in ends if each > 1]
+    for size in (*numbers, *far):
+        if not 1 / LARGEST <= size <= LARGEST:
+            what = f"its prior ({prior.describe()}) reaches {size:g} in size"
+            yield Problem(where, what, f"keep it between {1 / LARGEST:g} and {LARGEST:g}")
+            return
 
 
 def _bounded_problems(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:

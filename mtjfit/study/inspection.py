@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mtjfit.data.format import SEPARATORS
+from mtjfit.data.format import SEPARATORS, ReadOptions
 from mtjfit.data.implausible import suspicious_units
 from mtjfit.data.readers import Column, Sheet, SourceFile, read_source, recognised_in, sheets_from_bytes
 from mtjfit.data.readers.sheet import split_unit
 from mtjfit.data.readers.text import comment_mark, encoding_of, uses_commas
-from mtjfit.data.tidy import decode, numbered_lines, parse_number, try_split, without_mark
+from mtjfit.data.tidy import numbered_lines, parse_number, try_split, without_mark
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
-from mtjfit.text import counted, number, table
+from mtjfit.text import counted, number, table, visible
 
 NAMES = {
     "bias": ("bias", "v", "voltage", "vbias", "biasv", "vdc", "dcbias", "biasmv", "u"),
@@ -48,6 +48,7 @@ PLACES = {
 }
 """The same for columns that only a table of whole wafers has."""
 _SIMILAR = 0.8
+_MOST_COMPARED = 500
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class FileInspection:
 
     def as_text(self) -> str:
         """Every column with its unit, range and likely meaning; guesses are marked, doubts begin with ``LOOK``."""
-        return "\n".join(_lines(self))
+        return "\n".join(map(visible, _lines(self)))
 
 
 def inspect_file(path: Path) -> FileInspection:
@@ -109,7 +110,8 @@ def inspect_file(path: Path) -> FileInspection:
 
 def _plain(path: Path, source: SourceFile) -> FileInspection:
     encoding = encoding_of(source.data)
-    numbered = [each for each in numbered_lines(decode(source.data, encoding, source.label)) if each[1].strip()]
+    lines = numbered_lines(source.head.data, encoding, source.label, ReadOptions())
+    numbered = [each for each in lines if each[1].strip()]
     comment = comment_mark(numbered)
     header, *rows = [line for _, line in numbered if without_mark(line, comment) is None] or [""]
     fields = {separator: try_split(header, separator) for separator in SEPARATORS}
@@ -119,6 +121,8 @@ def _plain(path: Path, source: SourceFile) -> FileInspection:
         what = "has no header with three columns separated by comma, semicolon, tab or |"
         todo = "give it a header line; spectra, V_mix against frequency or field, go to mtjfit spectra"
         raise source.fault(what, todo)
+    if len(names) > (most := ReadOptions().max_columns):
+        raise source.fault(f"has more than {most} columns", "cut the table, or declare it in a study file")
     commas = uses_commas(cell for row in rows[:20] for cell in try_split(row, separator))
     decimal = "," if commas and separator != "," else "."
     try:
@@ -135,16 +139,20 @@ def _plain_name(name: str) -> str:
 
 def _columns(names: tuple[str, ...]) -> dict[str, str]:
     """Most similar column of each role, every column once; names without similarity stay out."""
-    scores = []
+    scores, short = [], 3 if len(names) <= _MOST_COMPARED else 40
     for name in dict.fromkeys(name for name in names if name):
         key = re.sub(r"[\W_]", "", name.casefold())[:40]
         for role, likely in NAMES.items():
             # "torkance_perp" is similar to "torkance_par": never propose one for the other.
             if (role.endswith("par") and "perp" in key) or (role.endswith("perp") and "par" in key):
                 continue
-            # Short names must match exactly: "t" is similar to everything.
+            # Short names must match exactly: "t" is similar to everything. So must all where they are very many.
             best = max(
-                1.0 if key == each else SequenceMatcher(None, key, each).ratio() if min(len(key), len(each)) > 3 else 0
+                1.0
+                if key == each
+                else SequenceMatcher(None, key, each).ratio()
+                if min(len(key), len(each)) > short
+                else 0
                 for each in likely
             )
             scores.append((best, role, name))

@@ -12,6 +12,7 @@ from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.readers import SourceFile, read_source
 from mtjfit.data.table import curves_from_sources
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
+from mtjfit.input import files_fitting
 from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
 from mtjfit.study.parameter import DOF, Parameter
 from mtjfit.study.plan_request import plan_request_from
@@ -65,13 +66,7 @@ def _read(folder: Path, name: str, hashes: dict[str, str], limit: int) -> Source
 
 def _fitting(folder: Path, pattern: str) -> list[str]:
     """Names, relative to the folder, of the files that fit a pattern such as ``sweeps/*.txt``, sorted."""
-    try:
-        found = sorted(path.relative_to(folder).as_posix() for path in islice(folder.glob(pattern), _MOST_FILES + 1))
-    except (ValueError, NotImplementedError, OSError) as error:
-        todo = 'write it like "sweeps/*.txt", relative to the study file'
-        raise DataError([Problem(pattern[:80], f"is no pattern of files ({error})", todo)]) from None
-    if len(found) > _MOST_FILES:
-        raise DataError([Problem(pattern, f"fits more than {_MOST_FILES} files", "make it narrower")])
+    found = sorted(path.relative_to(folder).as_posix() for path in files_fitting(folder, pattern, _MOST_FILES))
     if not found:
         neighbours = [each.name for each in islice(folder.iterdir(), 500)] if folder.is_dir() else []
         raise DataError([Problem(pattern, "fits no file", did_you_mean(pattern, neighbours))])

@@ -28,14 +28,16 @@ class StudyTable(TomlTable):
 
 
 def _true_or_number(value: object) -> bool | float:
-    if value is True:
-        return True
+    return True if value is True else _number(value, "true")
+
+
+def _number(value: object, other: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return float(value)
         except OverflowError:
             raise ValueError("is too large") from None
-    raise ValueError("is neither a number nor true")
+    raise ValueError(f"is neither a number nor {other}")
 
 
 def _file_or_files(file: str | None, table: ValidationInfo) -> str | None:
@@ -98,11 +100,7 @@ class SweepTable(TomlTable):
 
 
 def _number_or_word(value: object) -> float | str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("is neither a number nor a percentage")
-    return float(value)
+    return value if isinstance(value, str) else _number(value, "a percentage")
 
 
 class PlanTable(TomlTable):

@@ -226,9 +226,9 @@ def _shown(path: Path, folder: str | Path | None) -> str:
     if folder is None:
         return path.as_posix()
     try:
-        return Path(os.path.relpath(path.resolve(), Path(folder).resolve())).as_posix()
+        return Path(os.path.relpath(os.path.realpath(path), os.path.realpath(folder))).as_posix()
     except ValueError:  # another drive on Windows
-        return path.resolve().as_posix()
+        return Path(os.path.realpath(path)).as_posix()
 
 
 def _printable(text: str) -> str:

@@ -346,7 +346,7 @@ def _pattern(declaration: TableDeclaration, has_split: bool) -> TorqueCurve:
     angle = 90.0 if declaration.columns.angle else declaration.angle
     bias = np.array([-0.1, 0.0, 0.1])
     return TorqueCurve(
-        "any", bias, bias, bias, 1e6, declaration.quantity, declaration.per, declaration.units.torque,
+        "any", bias, bias, bias, 1e5, declaration.quantity, declaration.per, declaration.units.torque,
         group="any" if has_split else declaration.group, angle=angle, sin_theta=declaration.sin_theta,
         rho=np.zeros(3) if declaration.columns.rho else None, sigma_par=sigma, sigma_perp=sigma,
     )  # fmt: skip

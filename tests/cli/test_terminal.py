@@ -12,8 +12,10 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtjfit.cli.commands import Commands
 from mtjfit.errors import MtjfitError
-from mtjfit.terminal import Commands, as_text, ascii_fallback, echo, laid_out
+from mtjfit.streams import VisibleStream
+from mtjfit.terminal import as_text, echo, laid_out
 from mtjfit.text import Table
 
 TABLE = Table(
@@ -48,8 +50,7 @@ def stdout(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stream]:
     def opened(encoding: str, columns: int = 0) -> Stream:
         monkeypatch.setenv("COLUMNS", str(columns or 40))
         stream = Stream(encoding, terminal=columns > 0)
-        monkeypatch.setattr(sys, "stdout", stream)
-        ascii_fallback()
+        monkeypatch.setattr(sys, "stdout", VisibleStream(stream))
         return stream
 
     return opened
@@ -143,7 +144,7 @@ def test_columns_are_aligned_by_the_characters_that_are_written(encoding: str, r
 ])  # fmt: skip
 def test_any_terminal_gets_readable_words(encoding: str, expected: str, stdout: Callable[..., Stream]):
     stream = stdout(encoding)
-    stream.write("✓ χ² = 1 ± 2 λ |κ|·a1 (ħ/2e) kΩ⁻¹ x⁻¹⁹ 語")
+    sys.stdout.write("✓ χ² = 1 ± 2 λ |κ|·a1 (ħ/2e) kΩ⁻¹ x⁻¹⁹ 語")
     assert stream.text() == expected
 
 

@@ -19,6 +19,7 @@ def invoke(*arguments: object, obj: object = None) -> Result:
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert "Traceback" not in result.output
+    assert "fault of mtjfit" not in result.output
     return result
 
 

@@ -11,13 +11,16 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+import click
 import numpy as np
 import pytest
 
@@ -25,6 +28,8 @@ import mtjfit
 from mtjfit.data import Origin
 from mtjfit.errors import MtjfitError
 from mtjfit.explorer import ExploredStudy, agreement, explorer_server
+from mtjfit.explorer.command import explore_command
+from mtjfit.explorer.gate import forwarding
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 HOSTILE = '<img src=x onerror="document.title=666">'
@@ -110,14 +115,19 @@ def served(command: list[str]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://localhost:\d+/", line)
-        assert found, line + process.communicate(timeout=20)[1]
-        yield found[0], process
+        yield address(process), process
     finally:
         process.kill()
         process.communicate()
+
+
+def address(process: subprocess.Popen[str]) -> str:
+    """The next address that a program prints; each opens one browser."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    found = re.search(r"http://localhost:\d+/\S+", line)
+    assert found, line + process.communicate(timeout=20)[1]
+    return found[0]
 
 
 class Visit:
@@ -137,7 +147,7 @@ class Visit:
 
     def outside(self, url: str) -> list[str]:
         """Addresses that are neither this server's nor contained in the page."""
-        here = url.removeprefix("http://")
+        here = url.removeprefix("http://").partition("?")[0]
         own = (f"http://{here}", f"ws://{here}", "data:", "blob:")
         return [each for each in self.asked if not each.startswith(own)]
 
@@ -188,7 +198,7 @@ def test_in_a_browser_by_keyboard_with_no_request_to_outside():
             page.get_by_text("Export study.toml").click()
         text = Path(download.value.path()).read_text(encoding="utf-8")
         assert "\nlambda_J    = { prior" in text
-        narrow = Visit(chromium, url, 400)
+        narrow = Visit(chromium, address(process), 400)
         for each in (visit, narrow):
             assert each.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             assert each.outside(url) == []
@@ -199,6 +209,51 @@ def test_in_a_browser_by_keyboard_with_no_request_to_outside():
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
         assert (process.returncode, out.splitlines()[-1]) == (0, "Stopped."), err
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_page_opened_from_a_file_is_let_in_and_stays_so_when_it_is_loaded_again(tmp_path: Path):
+    from playwright.sync_api import sync_playwright
+
+    with served([sys.executable, "-c", COMMAND, "--no-browser"]) as (url, process), sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
+        (tmp_path / "page.html").write_text(forwarding(url))
+        visit = Visit(chromium, (tmp_path / "page.html").as_uri(), 1280)
+        visit.page.reload()
+        visit.page.get_by_text("degrees of freedom").wait_for(timeout=SECONDS)
+        assert "token" not in visit.page.url
+        assert visit.page.evaluate("document.cookie") == ""
+        assert [each for each in visit.outside(url) if not each.startswith("file:")] == []
+        again = chromium.new_page().goto(url)
+        assert again is not None
+        assert again.status == 403
+        assert address(process) != url
+        chromium.close()
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_browser_gets_the_address_in_a_file_that_only_its_user_reads(
+    asked: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    opened, read = [], []
+
+    def serve(study: object, port: int, started: Callable[[str], object]) -> None:
+        for url in ("http://localhost:1/?token=one", "http://localhost:1/?token=two"):
+            started(url)
+            if asked and not read:
+                page = Path(url2pathname(urlsplit(opened.pop()).path))
+                read.append((page.read_text(), page.parent.stat().st_mode & 0o77))
+
+    monkeypatch.setattr(mtjfit.explorer, "serve_explorer", serve)
+    monkeypatch.setattr(click, "launch", opened.append)
+    explore_command([] if asked else ["--no-browser"], standalone_mode=False)
+    assert capsys.readouterr().out.count("Explorer: http://localhost:1/?token=") == 2
+    assert opened == []
+    if asked:
+        ((page, others),) = read
+        assert "url=http://localhost:1/?token=one" in page
+        assert others == 0 or os.name == "nt"
 
 
 FOCUSED = """() => {
@@ -254,6 +309,8 @@ def test_hostile_names_stay_text():
         visit.page.get_by_label("Device", exact=True).select_option("$$x_1$$")
         visit.page.get_by_text("$$x_1$$: d = ").wait_for(timeout=SECONDS)
         assert visit.page.title() == "mtjfit explorer"
+        visit.page.reload()
+        visit.page.get_by_text("degrees of freedom").wait_for(timeout=SECONDS)
         assert (visit.outside(url), visit.errors) == ([], [])
         assert not any(each.endswith("/x") for each in visit.asked)
         chromium.close()

@@ -87,7 +87,7 @@ class Killed(BaseException):
 class Death:
     """Kills at the n-th operation on files, and lets nothing that comes later have any effect."""
 
-    OPERATIONS = ("tempfile.mkstemp", "os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace", "pathlib.Path.unlink")
+    OPERATIONS = ("os.fsync", "pathlib.Path.replace", "pathlib.Path.unlink")
 
     def __init__(self, after: int, patch: pytest.MonkeyPatch):
         self.left = after

@@ -129,15 +129,14 @@ def test_results_and_figures_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = Path.write_bytes
+    synchronised = []
 
-    def full(path: Path, data: bytes) -> int:
-        if path.name.startswith(".fig2_thickness.png."):
-            original(path, data[:3])
-            raise OSError(ENOSPC, os.strerror(ENOSPC), str(path))
-        return original(path, data)
+    def full(handle: int) -> None:
+        synchronised.append(handle)
+        if len(synchronised) == 3:  # a file, its folder, the next file
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(MtjfitError, match=r"fig2_thickness.png: cannot be written: No space left on device; free the"):
         write_missing(tmp_path, {f"{name}.png": b"a picture" for name in NAMES})
     assert not any("fig2_thickness.png" in name for name in content(tmp_path))

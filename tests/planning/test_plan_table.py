@@ -87,6 +87,7 @@ def test_wishes_beside_data_are_optional_and_do_not_change_the_study(tmp_path: P
         ("step = 0.2", "step = 1e-6", "study.toml: plan.thickness: makes 400001 thicknesses; 1000 are the most"),
         ('"2 %"', '"2 x"', "study.toml: plan.noise: '2 x' is no positive number and no percentage"),
         ('"2 %"', "-1.0", "study.toml: plan.noise: give a positive standard error"),
+        ('"2 %"', "1" + "0" * 400, "study.toml: plan.noise: is too large"),
         ('"2 %"', "true", "study.toml: plan.noise: is neither a number nor a percentage"),
         ("n = 11", "n = 1", "study.toml: plan.bias: is 1 point from -0.5 to 0.5 V"),
         ('noise = "2 %"\n', "", 'study.toml: plan.noise: is missing; give the standard error of a point'),

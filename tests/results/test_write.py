@@ -211,7 +211,8 @@ def test_a_kill_between_files_leaves_no_complete_result(tmp_path: Path, monkeypa
     failing_at(monkeypatch, lambda file: file.name == "summary.csv", KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         ResultFolder(tmp_path).write({"summary.csv": b"new"}, {})
-    assert left(tmp_path) == {"program": "mtjfit", "status": "incomplete"}
+    sums = sorted(hashlib.sha256(data).hexdigest() for data in (b"old", b"new"))
+    assert left(tmp_path) == {"program": "mtjfit", "status": "incomplete", "files": {"summary.csv": sums}}
 
 
 def test_what_is_no_json_fails_before_anything_is_touched(tmp_path: Path):

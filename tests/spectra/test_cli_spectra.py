@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -230,7 +231,7 @@ def test_a_forged_list_of_files_cannot_lead_out_of_the_folder(tmp_path: Path):
     outside.write_text("years", encoding="utf-8")
     folder.write({"b.csv": b"3"}, {})
     kind = {"program": "mtjfit", "kind": "spectra", "status": "incomplete"}
-    forged = kind | {"files": {"../thesis.tex": "", "b.csv": ""}}
+    forged = kind | {"files": {"../thesis.tex": "", "b.csv": hashlib.sha256(b"3").hexdigest()}}
     (folder.path / "spectra.json").write_text(json.dumps(forged), encoding="utf-8")
     folder.write({"c.csv": b"4"}, {})
     assert outside.read_text(encoding="utf-8") == "years"

@@ -96,6 +96,13 @@ def test_a_good_file(tmp_path: Path):
     assert len(study.files) == 2
 
 
+def test_voltages_beyond_every_measurement_are_refused(tmp_path: Path):
+    odd = spectrum_csv().splitlines()
+    odd[-1] = odd[-1].split(",")[0] + ",1e200"
+    said = refused(tmp_path, TEXT, DataError, {"A1_-100mV.csv": "\n".join(odd) + "\n"})
+    assert "A1_-100mV.csv: no measurement has such a size" in said
+
+
 def test_a_constant_of_a_device_is_its_own(tmp_path: Path):
     text = TEXT + 'I_rf = { value = 12.0, sd = 0.6, unit = "uA" }\n'
     constants = load_spectra(write(tmp_path, text)).devices["A1"].constants
@@ -124,6 +131,7 @@ MISTAKES = [
     ('file = "*.csv"', 'file = "../*.csv"', "files[0].folder: leaves the folder of the study"),
     ('sd = 0.5, unit = "uA"', 'unit = "uA"', "constants.I_rf: needs one of sd and relative"),
     ('sd = 0.5, unit = "uA"', 'sd = 0.5, unit = "uW"', "constants.I_rf.unit: unknown unit 'uW'"),
+    ("value = 10.0", "value = 1e200", "constants.I_rf: no measurement has such a size; look"),
     ("value = 10.0", "value = -10.0", "constants.I_rf: is -10; give a positive number"),
     ("value = 300.0", "value = 0.0", "constants.V_thetaI: is 0; without a change of resistance"),
     ("[[-0.2, 900.0], [0.2, 1100.0]]", "[[0.2, 900.0], [-0.2, 1100.0]]", "constants.dV_dI.table: is not sorted"),

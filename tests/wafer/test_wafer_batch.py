@@ -224,7 +224,7 @@ def test_usage_and_missing_parts_are_said_before_any_work(
         result = command(study, "--output", tmp_path / "a.csv", "--export", tmp_path / taken)
         assert (result.exit_code, "name another file" in result.stderr) == (2, True)
     monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
-    result = command(study, "--workers", "2")
+    result = command(study, "--scheduler", "x")
     assert (result.exit_code, "pip install 'mtjfit[cluster]'" in result.stderr) == (3, True)
     with pytest.raises(ConfigError, match="--scheduler x"):
         run(study, tmp_path / "a.db", scheduler="x")

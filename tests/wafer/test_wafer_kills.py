@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,7 +25,9 @@ from wafer_cases import at_chunk, folder_study, resumed, run, simulated_wafer, w
 
 from mtjfit.errors import MtjfitError
 from mtjfit.wafer import Chunk, WaferStudy, chunks, open_catalogue, reduce_chunk, run_batch
-from mtjfit.wafer.reduce.cluster import Job, dask_client, jobs, program_versions, reduce_job, reduced_on_cluster
+from mtjfit.wafer.reduce.cluster import dask_client, reduced_on_cluster
+from mtjfit.wafer.reduce.jobs import Job, jobs, program_versions, reduce_job
+from mtjfit.wafer.reduce.processes import reduced_by_processes
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows SIGTERM cannot be heard either
 WAIT = 60
@@ -98,7 +102,6 @@ def test_a_run_that_is_killed_again_and_again_gets_there(tmp_path: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("distributed")
 def test_a_killed_run_with_workers_leaves_none_behind_and_is_gone_on_with(tmp_path: Path):
     psutil = pytest.importorskip("psutil")  # comes with distributed
     study = small(tmp_path)
@@ -109,21 +112,93 @@ def test_a_killed_run_with_workers_leaves_none_behind_and_is_gone_on_with(tmp_pa
     assert resumed(study, tmp_path / "a.db")[1:] == (60 - 25, run(study, tmp_path / "undisturbed.db")[1])
 
 
+# processes of this computer
+
+
+def stop(pid: int) -> None:
+    os.kill(pid, getattr(signal, "SIGSTOP", KILL))
+
+
 @pytest.mark.slow
-@pytest.mark.usefixtures("distributed")
-def test_killed_workers_change_no_result(tmp_path: Path):
+@pytest.mark.parametrize("end", [lambda pid: os.kill(pid, KILL), stop])
+def test_killed_and_stopped_workers_change_no_result(end: Callable[[int], None], tmp_path: Path):
     study, gone = small(tmp_path, 200), set()
 
     def hook(chunk: Chunk) -> None:
         if chunk.number in (6, 20):
-            worker = multiprocessing.active_children()[0]
+            worker = multiprocessing.active_children()[-1]
             gone.add(worker.pid)
-            os.kill(worker.pid, KILL)
+            end(worker.pid)
 
     expected = run(study, tmp_path / "undisturbed.db")[1]
     summary, digest = run(study, tmp_path / "a.db", hook, workers=2)
     assert (summary.added, digest) == (200, expected)
     assert len(gone) == 2
+    assert multiprocessing.active_children() == []
+
+
+def hurting(number: int, what: str, once: Path | None) -> Job:
+    """A job that ends or stops the process that tries it, only the first if there is a file to remember it by."""
+    return Job(number, 1.0, SimpleNamespace(device=("A", "B"), what=what, once=once))
+
+
+def numbered(study: None, job: Job, expected: dict[str, str]) -> int:
+    """A stand-in for the reduction."""
+    if job.chunk is not None and not (job.chunk.once and job.chunk.once.exists()):
+        if job.chunk.once:
+            job.chunk.once.touch()
+        os._exit(1) if job.chunk.what == "end" else stop(os.getpid())
+    return job.number
+
+
+def by_processes(left: list[Job], ending: Callable[[], bool] = lambda: False, patience: float = 60.0) -> list[int]:
+    found = reduced_by_processes(
+        None, iter(left), workers=2, ending=ending, patience=patience, poll=0.05, reduce=numbered
+    )
+    return sorted(number for _, number in found)
+
+
+@pytest.mark.slow  # waits for a process that was stopped
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
+def test_jobs_of_processes_that_end_or_stop_are_done_by_others(tmp_path: Path):
+    hurt = [hurting(1, "end", tmp_path / "ended"), hurting(4, "stop", tmp_path / "stopped")]
+    assert by_processes([*hurt, *(Job(k, 1.0) for k in (0, 2, 3, 5))], patience=20.0) == list(range(6))
+    assert {each.name for each in tmp_path.iterdir()} == {"ended", "stopped"}
+    assert multiprocessing.active_children() == []
+
+
+def test_a_chunk_that_ends_every_process_is_named_and_ends_the_run():
+    with pytest.raises(MtjfitError, match=r"^chunk 3 \(devices 'A' to 'B'\) ended 4 workers.*new catalogue"):
+        by_processes([Job(1, 0.5), hurting(3, "end", None)])
+    assert multiprocessing.active_children() == []
+
+
+def listening(pid: int) -> list[str]:
+    """Sockets of a process that listen: its own among those of the computer."""
+    own = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.exists() or each.is_symlink()}
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
+    unix = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    found = [line[9] for line in lines if line[3] == "0A"] + [line[6] for line in unix if line[3] == "00010000"]
+    return [each for each in found if f"socket:[{each}]" in own]
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads the sockets of Linux")
+@pytest.mark.parametrize("listener", [None, socket.AF_INET, socket.AF_UNIX])  # with one, the look would see it
+def test_nothing_listens_while_processes_reduce(listener: int | None, tmp_path: Path):
+    study, seen = small(tmp_path, 10), []
+
+    def hook(chunk: Chunk) -> None:
+        pids = [os.getpid(), *(each.pid for each in multiprocessing.active_children())]
+        seen.append([each for pid in pids for each in listening(pid)])
+
+    with ExitStack() as stack:
+        if listener is not None:
+            opened = stack.enter_context(socket.socket(listener))
+            opened.bind(("127.0.0.1", 0) if listener == socket.AF_INET else str(tmp_path / "s"))
+            opened.listen()
+        run(study, tmp_path / "a.db", hook, workers=1)
+    assert len(seen) == 2
+    assert all(bool(each) is (listener is not None) for each in seen)
 
 
 # a cluster in this process
@@ -158,8 +233,7 @@ class InFlight:
 
 
 def reduced(client: Any, left: list[Job] | Iterator[Job], **how: Any) -> Iterator[Any]:
-    how = {"workers": 1, "scheduler": "", "ending": lambda: False, "poll": 0.01,
-           "connect": lambda *_: nullcontext(client)} | how  # fmt: skip
+    how = {"scheduler": "", "ending": lambda: False, "poll": 0.01, "connect": lambda _: nullcontext(client)} | how
     return reduced_on_cluster(None, iter(left), **how)
 
 
@@ -196,10 +270,20 @@ def test_a_worker_with_other_versions_is_refused():
 
 
 @pytest.mark.usefixtures("distributed")
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x"])
-def test_an_address_where_nobody_answers(address: str):
-    found = reduced(None, [JOB], connect=partial(dask_client, answer=0.2), workers=0, scheduler=address)
-    with pytest.raises(MtjfitError, match=r"no scheduler answers at .*dask scheduler"):
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("tcp://127.0.0.1:1", "dask scheduler"),
+        ("nonsense://x", "dask scheduler"),
+        ("tcp://[::1", "dask scheduler"),
+        ("ucx://127.0.0.1:1", "dask scheduler"),
+        ("tcp://127.0.0.1:99999999", "dask scheduler"),
+        ("tls://127.0.0.1:1", "name the certificates to dask, by DASK_DISTRIBUTED__COMM__TLS__CA_FILE"),
+    ],
+)
+def test_an_address_where_nobody_answers(address: str, words: str):
+    found = reduced(None, [JOB], connect=partial(dask_client, answer=0.2), scheduler=address)
+    with pytest.raises(MtjfitError, match=rf"no scheduler answers at .*{words}"):
         next(found)
 
 
@@ -237,9 +321,8 @@ def test_workers_read_folders_themselves_and_the_program_reads_tables(tmp_path: 
 
 
 @pytest.mark.slow  # starts processes: 20 s
-@pytest.mark.usefixtures("distributed")
 @pytest.mark.parametrize("kind", ["table", "folder"])
-def test_one_process_and_a_local_cluster_give_the_same_bits(kind: str, tmp_path: Path):
+def test_one_process_and_several_give_the_same_bits(kind: str, tmp_path: Path):
     wafer, lines = simulated_wafer(400, uneven=True), "chunk = 20\n"
     study = folder_study(tmp_path, wafer, lines) if kind == "folder" else wafer_study(
         tmp_path, wafer.csv(tmp_path / "table.csv"), wafer=lines)  # fmt: skip
@@ -254,10 +337,11 @@ def test_one_process_and_a_local_cluster_give_the_same_bits(kind: str, tmp_path:
 class Cluster:
     """A scheduler and workers with their nannies, each in a process group of its own."""
 
-    def __init__(self, folder: Path, stack: ExitStack):
-        self.file, self.stack = folder / "scheduler.json", stack
+    def __init__(self, folder: Path, stack: ExitStack, *secured: str):
+        self.file, self.stack, self.secured = folder / "scheduler.json", stack, secured
+        protocol = ("--protocol", "tls") if secured else ()
         self.scheduler = self.start(
-            "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(self.file)
+            "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(self.file), *protocol
         )
         until = time.monotonic() + WAIT
         while not self.file.exists():
@@ -268,7 +352,7 @@ class Cluster:
         self.workers = [self.start("worker", self.address, "--host", "127.0.0.1", "--nthreads", "1") for _ in range(2)]
 
     def start(self, what: str, *options: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "dask", what, *options, "--no-dashboard"]
+        command = [sys.executable, "-m", "dask", what, *options, *self.secured, "--no-dashboard"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         process = subprocess.Popen(command, start_new_session=True, **quiet)
         self.stack.callback(self.kill, process)
@@ -312,3 +396,61 @@ def test_a_scheduler_that_dies_is_said_and_nothing_that_was_done_is_lost(tmp_pat
     _, added, digest = resumed(study, tmp_path / "a.db")
     assert 0 < added < 200
     assert digest == run(study, tmp_path / "undisturbed.db")[1]
+
+
+def certificates(folder: Path) -> dict[str, str]:
+    """Names of the files of an authority and of a certificate that it signed, with its key."""
+    x509 = pytest.importorskip("cryptography.x509", reason="makes certificates")
+    hashes = pytest.importorskip("cryptography.hazmat.primitives.hashes")
+    forms = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    curves = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ec")
+    keys = [curves.generate_private_key(curves.SECP256R1()) for _ in range(2)]
+    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)]) for each in ("authority", "member")]
+    now = datetime.datetime.now(datetime.UTC)
+    usage = dict.fromkeys(("digital_signature", "key_cert_sign", "crl_sign"), True) | dict.fromkeys(
+        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only",
+         "decipher_only"), False)  # fmt: skip
+    for name, key in zip(names, keys, strict=True):
+        made = (
+            x509.CertificateBuilder().subject_name(name).issuer_name(names[0]).public_key(key.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=name is names[0], path_length=None), critical=True)
+            .add_extension(x509.KeyUsage(**usage), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key()), critical=False)
+            .sign(keys[0], hashes.SHA256())
+        )  # fmt: skip
+        (folder / f"{name is names[0]}.pem").write_bytes(made.public_bytes(forms.Encoding.PEM))
+    form = forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption()
+    (folder / "key.pem").write_bytes(keys[1].private_bytes(*form))
+    files = {"CA_FILE": "True.pem", "CLIENT__CERT": "False.pem", "CLIENT__KEY": "key.pem"}
+    return {name: str(folder / file) for name, file in files.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("distributed")
+@pytest.mark.skipif(os.name != "posix", reason="process groups are killed as POSIX has them")
+def test_a_scheduler_with_certificates_takes_those_who_have_one_and_nobody_else(tmp_path: Path):
+    study, files = small(tmp_path, 20), certificates(tmp_path)
+    secured = (
+        "--tls-ca-file",
+        files["CA_FILE"],
+        "--tls-cert",
+        files["CLIENT__CERT"],
+        "--tls-key",
+        files["CLIENT__KEY"],
+    )
+    with ExitStack() as stack:
+        address = Cluster(tmp_path, stack, *secured).address
+        assert address.startswith("tls://")
+        command = [sys.executable, "-m", "mtjfit", "batch", str(study.table), "--study", str(tmp_path / "wafer.toml"),
+                   "--output", str(tmp_path / "a.db"), "--scheduler", address]  # fmt: skip
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+        named = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": file for name, file in files.items()}
+        for given, expected in ((named, 0), ({}, 3)):
+            done = subprocess.run(command, env=environment | given, capture_output=True, text=True, check=False)
+            assert done.returncode == expected, done.stderr
+        assert "DASK_DISTRIBUTED__COMM__TLS__CA_FILE" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert resumed(study, tmp_path / "a.db")[1:] == (0, run(study, tmp_path / "undisturbed.db")[1])

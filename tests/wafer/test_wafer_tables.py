@@ -229,6 +229,7 @@ FAULTS: dict[str, tuple[Callable[[list[str]], object], dict[str, str], str]] = {
     "comma": (put(8, row("B", -0.1).replace("-0.1,-0.1", '"-0,1",-0.1')), {"B": "decimal comma"}, ":8: column 'V'"),
     "quoted separator": (put(8, row("B", -0.1, T_par='",0.0"')), {"B": "',0.0' is not a number"}, ":8: column 'T_par'"),
     "sigma": (put(9, row("B", 0.0, s_perp=-1)), {"B": "standard error -1 is not positive"}, ":9: column 's_perp'"),
+    "size": (put(9, row("B", 0.0, T_par=1e200)), {"B": "is 1e+200: no measurement has"}, ":9: column 'T_par'"),
     "thickness": (put(9, row("B", 0.0, d_nm=3)), {"B": "has 3 nm here and 2 nm above"}, ":9: column 'd_nm'"),
     "no thickness": (whole("B", d_nm=0), {"B": "thickness 0 is not positive"}, ":7: column 'd_nm'"),
     "position": (put(9, row("B", 0.0, **{"x (mm)": 5})), {"B": "has 5 mm here and 1 mm above"}, ":9: column 'x (mm)'"),
@@ -396,4 +397,22 @@ def test_a_damaged_parquet_file(tmp_path: Path) -> None:
     data = (tmp_path / "table.parquet").read_bytes()
     (tmp_path / "table.parquet").write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match="is no Parquet table that can be read"):
+        list(chunks(study))
+
+
+def test_numbers_too_small_to_be_kept_and_names_that_cannot_be_printed_are_faults(tmp_path: Path) -> None:
+    rows = [row("A", V) for V in BIASES] + [row("B", V, T_par="1e-400" if V == 0 else V) for V in BIASES]
+    rows += [row("C", V, split="s\x1ft") for V in BIASES]
+    (chunk,) = chunks(small(tmp_path, "\n".join([HEADER, *rows]) + "\n"))
+    assert chunk.device == ("A",)
+    assert [(each.device, each.what) for each in chunk.faults] == [
+        ("B", "'1e-400' is too small"),
+        ("C", "'s\\x1ft' holds characters that cannot be printed"),
+    ]
+
+
+def test_a_table_of_blank_lines_is_refused(tmp_path: Path) -> None:
+    study = small(tmp_path, "\n".join([HEADER, *GOOD]) + "\n" * 20_000)
+    study = replace(study, declaration=replace(study.declaration, format=TableFormat(max_bytes=1000)))
+    with pytest.raises(DataError, match="hold more than 10000 blank, or otherwise odd, lines"):
         list(chunks(study))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 import zipfile
 
-from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile, cell_text, needed, third_party
+from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile, Unpacked, cell_text, needed, third_party
 from mtjfit.data.readers.text import Row, TextGrid, as_sheet, n_header_lines
 from mtjfit.errors import did_you_mean
 
 _TODO = "save it anew as an Excel workbook (.xlsx), or as CSV"
+_LEAST, _LONGEST = 50_000, 1_000_000
+_LONG_MARK = re.compile(rb"(?:\A|<)[^<]{%d}" % _LONGEST)
+_SPECIAL = re.compile(rb"<\?|<!-|<!\[")
 
 
 def read_excel(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
@@ -51,7 +55,8 @@ def recognises_excel(source: SourceFile) -> bool:
 
 
 def _checked(source: SourceFile, options: ReadOptions) -> bool:
-    """Refuse archives that grow too large; True where a sheet holds formulas."""
+    """Refuse workbooks that take gigabytes or hours to be parsed; True where a sheet holds formulas."""
+    formulas = False
     with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
         members = archive.infolist()
         # zipfile never unpacks more of a member than the directory says.
@@ -59,29 +64,44 @@ def _checked(source: SourceFile, options: ReadOptions) -> bool:
         if size > options.max_bytes:
             what = f"unpacks to {size} bytes, more than the limit of {options.max_bytes}"
             raise source.fault(what, "cut the workbook or raise max_bytes")
-        sheets = [m for m in members if m.filename.startswith("xl/worksheets/") and m.filename.endswith(".xml")]
-        return any(_holds(archive, member, (b"<f>", b"<f ")) for member in sheets)
+        for member in members:
+            data = archive.read(member)
+            if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
+                is_table = member.filename.startswith("xl/worksheets/") or member.filename == "xl/sharedStrings.xml"
+                most = options.max_cells if is_table else max(_LEAST, options.max_cells // 20)
+                if fault := _slow_to_parse(data, most):
+                    raise source.fault(f"{fault} in {member.filename[:100]}", _TODO)
+                formulas |= is_table and (b"<f>" in data or b"<f " in data)
+    return formulas
 
 
-def _holds(archive: zipfile.ZipFile, member: zipfile.ZipInfo, words: tuple[bytes, ...]) -> bool:
-    with archive.open(member) as stream:
-        tail = b""
-        while block := stream.read(1 << 20):
-            if any(word in tail + block for word in words):
-                return True
-            tail = block[-8:]
-    return False
+def _slow_to_parse(data: bytes, most: int) -> str:
+    """Why XML would take too long, or too much memory; empty where it would not.
+
+    Parsers keep what is not closed yet, and some read it again with every piece that they get: a time that grows with
+    the square of its length.
+    """
+    if b"\0" in data or b"<!DOCTYPE" in data:
+        return "has a document type, or is not UTF-8,"
+    if data.count(b"<") > most:
+        return f"has more than {most} marks"
+    if _LONG_MARK.search(data) is not None:
+        return f"has more than {_LONGEST} bytes without a mark"
+    for n, found in enumerate(_SPECIAL.finditer(data)):
+        end = {b"<?": b"?>", b"<!-": b"-->", b"<![": b"]]>"}[found[0]]
+        if n > _LEAST or data.find(end, found.end(), found.end() + _LONGEST) < 0:
+            return "has too many, or too long, comments"
+    return ""
 
 
 def _rows(source: SourceFile, sheet: object, options: ReadOptions) -> list[Row]:
     """Rows with anything in them; a cell far out must not make millions of empty ones."""
     rows: list[Row] = []
-    cells = 0
+    unpacked = Unpacked(source, max(_LEAST, options.max_cells // 4), options.max_bytes)
     sheet.reset_dimensions()  # type: ignore[attr-defined] # the written size may be a lie
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):  # type: ignore[attr-defined]
-        cells += 1 + len(values)
-        if cells > options.max_cells:
-            raise source.fault(f"has more than {options.max_cells} cells", "cut the sheet or raise max_bytes", number)
+        # before they are copied; each row counts as a cell
+        unpacked.count((None, *values), number)
         texts = [cell_text(value) for value in values]
         while texts and not texts[-1]:
             texts.pop()

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
-from mtjfit.data.readers.text import Row, TextGrid, as_sheet, grid_of, is_number, refuse_names, text_of
-from mtjfit.data.tidy import numbered_lines, parse_number, try_split
+from mtjfit.data.readers.text import Row, TextGrid, as_sheet, grid_of, is_number, lines_of, refuse_names
+from mtjfit.data.tidy import parse_number, try_split
 
 _Line: TypeAlias = tuple[int, str]
 _TITLE = "LabVIEW Measurement"
 _END = "***End_of_Header***"
 _SPECIAL = re.compile(r"\*\*\*(Start|End)_Special\*\*\*")
+_LONGEST_HEADER = 10_000
 _FREE = re.compile(r"([^\t:]+):\s*(.*)")
 
 
@@ -25,7 +26,7 @@ def read_labview(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     ``Delta_X``. The last column, ``Comment``, is left out.
     """
     notes: list[str] = []
-    lines = list(numbered_lines(text_of(source, options, notes)))
+    lines = list(lines_of(source, options, notes))
     if not lines or not lines[0][1].startswith(_TITLE):
         return (_free(source, options, lines, notes),)
     return _segments(source, options, lines, notes)
@@ -39,10 +40,12 @@ def recognises_labview(source: SourceFile) -> bool:
 def _free(source: SourceFile, options: ReadOptions, lines: Sequence[_Line], notes: list[str]) -> Sheet:
     metadata: dict[str, str] = {}
     start = 0
-    for start, (_, line) in enumerate(lines):  # noqa: B007 - used after the loop
+    for start, (_, line) in enumerate(lines):
         match = _FREE.fullmatch(line.strip())
         if line.strip() and (match is None or is_number(match[1])):
             break
+        if start >= _LONGEST_HEADER:
+            raise source.fault(f"has more than {_LONGEST_HEADER} lines above its table", "declare another reader")
         if match is not None:
             name, unit = split_unit(match[1])
             metadata[name] = f"{match[2].strip()} {unit}" if unit else match[2].strip()

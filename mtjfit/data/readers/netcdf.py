@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, cell_text, needed, third_party
+from mtjfit.data.readers.hdf5 import refuse_hdf5
+from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, Unpacked, cell_text, needed, third_party
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CLASSIC = (b"CDF\x01", b"CDF\x02")
@@ -24,8 +25,11 @@ def read_netcdf(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     modules = ("xarray", "h5netcdf", "h5py") if hdf5 else ("xarray",)
     xarray = needed(source, "netcdf", *modules)
     with third_party(source, "netCDF file", "write it anew, or export CSV"):
-        engine = "h5netcdf" if hdf5 else "scipy"
-        with xarray.open_dataset(io.BytesIO(source.data), engine=engine, decode_times=False, cache=False) as data:
+        if hdf5:
+            refuse_hdf5(source, options)
+        # dimensions without names are those of plain HDF5 files
+        how = {"engine": "h5netcdf", "phony_dims": "access"} if hdf5 else {"engine": "scipy"}
+        with xarray.open_dataset(io.BytesIO(source.data), decode_times=False, cache=False, **how) as data:
             _checked(source, data, options)
             metadata = {str(k): cell_text(v) for k, v in data.attrs.items() if len(cell_text(v)) <= _LONGEST}
             for name, variable in data.variables.items():
@@ -49,6 +53,8 @@ def _unit(variable: Any) -> str | None:
 
 def _checked(source: SourceFile, data: Any, options: ReadOptions) -> None:
     """Refuse what unpacks to too much: compressed zeros cost nothing in a file."""
+    unpacked = Unpacked(source, options.max_cells, options.max_bytes)
+    unpacked.add(0, sum(v.nbytes for v in data.variables.values()))
     cells = sum(math.prod(v.shape) * (1 + len(v.dims)) for v in data.variables.values())
     if cells > options.max_cells:
         what = f"holds {cells} cells, more than the limit of {options.max_cells}"
@@ -76,7 +82,10 @@ def _sheet(source: SourceFile, data: Any, dims: tuple[Any, ...], metadata: dict[
 def _column(name: str, variable: Any, dims: tuple[Any, ...], shape: tuple[int, ...]) -> Column:
     order = [dim for dim in dims if dim in variable.dims]
     values = np.asarray(variable.transpose(*order).values)
+    texts = np.empty(values.shape, dtype=object)
+    # before values are repeated: their texts are not copied
+    texts.ravel()[:] = [cell_text(value) for value in values.ravel().tolist()]
     places = tuple(slice(None) if dim in variable.dims else None for dim in dims)
-    texts = (cell_text(value) for value in np.broadcast_to(values[places], shape).ravel().tolist())
+    cells = np.broadcast_to(texts[places], shape).ravel().tolist()
     comment = next((cell_text(variable.attrs[key]) for key in ("long_name", "label") if variable.attrs.get(key)), "")
-    return Column(name, _unit(variable), tuple(texts), comment)
+    return Column(name, _unit(variable), tuple(cells), comment)

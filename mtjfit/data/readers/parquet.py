@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
-from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, cell_text, needed, split_unit, third_party
+from mtjfit.data.readers.sheet import (
+    Column,
+    ReadOptions,
+    Sheet,
+    SourceFile,
+    Unpacked,
+    cell_text,
+    needed,
+    split_unit,
+    third_party,
+)
 
 _MAGIC = b"PAR1"
 _BATCH = 4096
@@ -14,7 +26,10 @@ def read_parquet(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """One sheet; places in messages are record numbers. A field's unit is its metadata ``unit`` or ``units``."""
     pyarrow = needed(source, "parquet", "pyarrow", "pyarrow.parquet")
     with third_party(source, "Parquet file", "write it anew, or save the table as CSV"):
-        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(source.data))
+        described = pyarrow.parquet.read_metadata(pyarrow.BufferReader(source.data))
+        unpacked = Unpacked(source, options.max_cells, options.max_bytes)
+        texts, batch = refuse_parquet(described, unpacked)
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(source.data), read_dictionary=texts)
         schema, n = file.schema_arrow, file.metadata.num_rows
         if n * len(schema) > options.max_cells:
             what = f"has {n} records of {len(schema)} fields, more than the limit of {options.max_cells} cells"
@@ -22,7 +37,7 @@ def read_parquet(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         nested = [each.name for each in schema if pyarrow.types.is_nested(each.type)]
         if nested:
             raise source.fault(f"field {nested[0]!r} holds tables in its cells", "write one number to each cell")
-        cells = _cells(source, file, len(schema), options)
+        cells = _cells(file, len(schema), unpacked, batch)
         names = [_named(each) for each in schema]
         metadata = {
             _text(k): _text(v) for k, v in (schema.metadata or {}).items() if k not in (b"pandas", b"ARROW:schema")
@@ -48,14 +63,47 @@ def _named(field: Any) -> tuple[str, str | None]:
     return (field.name, unit) if unit else split_unit(field.name)
 
 
-def _cells(source: SourceFile, file: Any, width: int, options: ReadOptions) -> list[list[str]]:
+def refuse_parquet(described: Any, unpacked: Unpacked) -> tuple[list[str], int]:
+    """Columns of text, to be read as dictionaries, and how many rows to read at once, from the metadata of a file.
+
+    DataError where columns are said to unpack to too much; text that repeats is stored once, whole or its beginning.
+    """
+    columns = [described.schema.column(k) for k in range(len(described.schema))]
+    unpacked.add(0, sum(described.num_rows * max(each.length, 0) for each in columns
+                        if each.physical_type == "FIXED_LEN_BYTE_ARRAY"))  # fmt: skip
+    for group in map(described.row_group, range(described.num_row_groups)):
+        unpacked.add(0, sum(group.column(k).total_uncompressed_size for k in range(group.num_columns)))
+    beginnings = shared_beginnings(described)
+    texts = [each.path for each in columns if each.physical_type == "BYTE_ARRAY" and each.path not in beginnings]
+    return texts, min(_BATCH, max(1, unpacked.most_characters // max(beginnings.values(), default=1)))
+
+
+def shared_beginnings(described: Any) -> dict[str, int]:
+    """Bytes of each column of text whose cells hold only what differs from the cell before: each may be as long."""
+    found: dict[str, int] = {}
+    for group in map(described.row_group, range(described.num_row_groups)):
+        for each in map(group.column, range(group.num_columns)):
+            if "DELTA_BYTE_ARRAY" in each.encodings:
+                found[each.path_in_schema] = max(1, each.total_uncompressed_size, found.get(each.path_in_schema, 0))
+    return found
+
+
+def _cells(file: Any, width: int, unpacked: Unpacked, batch_size: int) -> list[list[str]]:
     columns: list[list[str]] = [[] for _ in range(width)]
-    size = 0
-    # Text that repeats is stored once: what it unpacks to is known only batch by batch.
-    for batch in file.iter_batches(batch_size=_BATCH):
-        size += batch.nbytes
-        if size > options.max_bytes:
-            raise source.fault(f"unpacks to more than {options.max_bytes} bytes", "cut the table or raise max_bytes")
+    unpacked = replace(unpacked, characters=0)
+    for batch in file.iter_batches(batch_size=batch_size):
         for column, values in zip(columns, batch.columns, strict=True):
+            unpacked.add(0, expanded_size(values))
             column += [cell_text(value) for value in values.to_pylist()]
     return columns
+
+
+def expanded_size(values: Any) -> int:
+    """Bytes of the text of a column, each repetition counted; 0 for numbers."""
+    types, compute = import_module("pyarrow.types"), import_module("pyarrow.compute")
+    is_packed = types.is_dictionary(values.type)
+    kind = values.type.value_type if is_packed else values.type
+    if not any(fits(kind) for fits in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)):
+        return 0
+    lengths = compute.binary_length(values.dictionary if is_packed else values)
+    return int(compute.sum(lengths.take(values.indices) if is_packed else lengths).as_py() or 0)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import io
+import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
-from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, cell_text, third_party
+from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, Unpacked, cell_text, third_party
 
 _MAGIC = b"SQLite format 3\x00"
-_STEPS, _MAX_CALLS = 100_000, 20_000
-_MAX_LABEL = 500
+_STEPS, _MAX_CALLS = 100_000, 5_000
+_MAX_LABEL, _SHOWN = 500, 80
+_VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\b", re.IGNORECASE)
+_LARGE = {"run_description", "snapshot", "parameters"}
+"""Columns of the table of runs that can hold megabytes, and are not read."""
 _OWN = {
     *("run_id", "exp_id", "result_table_name", "result_counter", "run_timestamp", "completed_timestamp"),
     *("is_completed", "parameters", "run_description", "snapshot", "guid", "parent_datasets", "captured_run_id"),
@@ -45,8 +49,16 @@ def read_qcodes(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         third_party(source, "QCoDeS database", "export the run as netCDF or CSV"),
         closing(_opened(source, options)) as db,
     ):
-        runs = _table(db, "runs")
-        experiments = {row["exp_id"]: row for row in _table(db, "experiments")}
+        unpacked = Unpacked(source, options.max_cells, options.max_bytes)
+        runs = _table(db, "runs", unpacked)
+        experiments = {row["exp_id"]: row for row in _table(db, "experiments", unpacked)}
+        layouts: dict[object, list[_Record]] = {}
+        for row in _table(db, "layouts", unpacked):
+            layouts.setdefault(row["run_id"], []).append(row)
+        edges: dict[int, list[tuple[int, int]]] = {}
+        for row in _table(db, "dependencies", unpacked):
+            axis, dependent, independent = (_number(row, k) for k in ("axis_num", "dependent", "independent"))
+            edges.setdefault(dependent, []).append((axis, independent))
         if options.sheet:
             known = ", ".join(str(row["run_id"]) for row in runs[:40])
             runs = [row for row in runs if str(row["run_id"]) == options.sheet]
@@ -54,7 +66,10 @@ def read_qcodes(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
                 raise source.fault(f"has no run {options.sheet!r}", f"there are {known}")
         if not runs:
             raise source.fault("holds no runs", "measure something")
-        sheets = [sheet for run in runs for sheet in _run(source, db, run, experiments.get(run["exp_id"], {}), options)]
+        sheets: list[Sheet] = []
+        for run in runs:
+            experiment, parameters = experiments.get(run["exp_id"], {}), layouts.get(run["run_id"], [])
+            sheets += _run(unpacked, db, run, experiment, parameters, edges)
     if not sheets:
         raise source.fault("holds only empty runs", "choose a file with results")
     return tuple(sheets)
@@ -73,15 +88,20 @@ def _opened(source: SourceFile, options: ReadOptions) -> sqlite3.Connection:
     data = source.data[:18] + b"\x01\x01" + source.data[20:]
     db = sqlite3.connect(":memory:")
     db.deserialize(data)
-    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(options.max_bytes, 2**31 - 1))
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(max(len(data), 1000), 2**31 - 1))  # no value that is stored is longer
     db.execute("PRAGMA trusted_schema = OFF")
     calls = iter(range(_MAX_CALLS))
-    # A view in the file can make any query endless.
+    # A damaged file can make any query endless.
     db.set_progress_handler(lambda: next(calls, None) is None, _STEPS)
-    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ}
-    db.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY)
+    db.set_authorizer(_authorised)
     db.text_factory = lambda data: data.decode("utf-8", "replace")
     return db
+
+
+def _authorised(action: int, name: str | None, *_: str | None) -> int:
+    is_known = action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ)
+    is_known |= action == sqlite3.SQLITE_PRAGMA and name == "table_xinfo"
+    return sqlite3.SQLITE_OK if is_known else sqlite3.SQLITE_DENY
 
 
 def _number(row: _Record, key: str) -> int:
@@ -92,46 +112,64 @@ def _quoted(name: object) -> str:
     return '"' + str(name).replace('"', '""') + '"'
 
 
-def _table(db: sqlite3.Connection, name: str) -> list[_Record]:
-    cursor = db.execute(f"SELECT * FROM {_quoted(name)}")  # noqa: S608 - quoted, and nothing but reading is allowed
-    keys = [each[0] for each in cursor.description]
-    return [dict(zip(keys, row, strict=True)) for row in cursor]
+def _stored(source: SourceFile, db: sqlite3.Connection, name: object) -> list[str]:
+    """Columns of a table; views, virtual tables and columns that are computed are refused, as they can be endless."""
+    found = db.execute("SELECT type, sql FROM sqlite_master WHERE name = ? COLLATE NOCASE", (name,)).fetchall()
+    if not found:
+        raise source.fault(f"has no table {str(name)[:_SHOWN]!r}", "name the .db file of QCoDeS")
+    is_stored = all(kind == "table" and not _VIRTUAL.match(str(sql)) for kind, sql in found)
+    columns = db.execute(f"PRAGMA table_xinfo({_quoted(name)})").fetchall() if is_stored else []
+    if not is_stored or any(hidden for *_, hidden in columns):
+        what = f"is no QCoDeS database that can be read: it computes {str(name)[:_SHOWN]!r} in place of storing it"
+        raise source.fault(what, "export the run as netCDF or CSV")
+    return [str(column[1]) for column in columns if str(column[1]) not in _LARGE]
+
+
+def _table(db: sqlite3.Connection, name: str, unpacked: Unpacked) -> list[_Record]:
+    keys = _stored(unpacked.source, db, name)
+    rows = []
+    # quoted, and nothing but reading is allowed
+    for row in db.execute(f"SELECT {', '.join(map(_quoted, keys))} FROM {_quoted(name)}"):  # noqa: S608
+        unpacked.count(row)
+        rows.append(dict(zip(keys, row, strict=True)))
+    return rows
 
 
 def _run(
-    source: SourceFile, db: sqlite3.Connection, run: _Record, experiment: _Record, options: ReadOptions
+    unpacked: Unpacked,
+    db: sqlite3.Connection,
+    run: _Record,
+    experiment: _Record,
+    layouts: Sequence[_Record],
+    edges: Mapping[int, list[tuple[int, int]]],
 ) -> Iterator[Sheet]:
+    source = unpacked.source
     parameters = [
         _Parameter(
             _number(row, "layout_id"), str(row["parameter"]), str(row["label"] or ""), cell_text(row["unit"]) or None
         )
-        for row in _table(db, "layouts")
-        if row["run_id"] == run["run_id"]
+        for row in layouts
     ]
     by_layout = {each.layout: each for each in parameters}
-    keys = ("axis_num", "dependent", "independent")
-    edges = sorted(tuple(_number(row, key) for key in keys) for row in _table(db, "dependencies"))
     axes = {
-        each.layout: [by_layout[i] for _, d, i in edges if d == each.layout and i in by_layout] for each in parameters
+        each.layout: [by_layout[i] for _, i in sorted(edges.get(each.layout, [])) if i in by_layout]
+        for each in parameters
     }
     set_points = {i.layout for each in axes.values() for i in each}
     measured = [each for each in parameters if each.layout not in set_points]
     label = f"{source.label}[run {run['run_id']}]"
     metadata = _metadata(run, experiment)
-    groups: list[tuple[list[_Parameter], list[list[str]], list[int]]] = []
+    groups: dict[object, tuple[list[_Parameter], list[list[str]], list[int]]] = {}
     for each in measured:
-        columns, lines = _values(source, db, run["result_table_name"], [*axes[each.layout], each], options, label)
+        own = axes[each.layout]
+        columns, lines = _values(unpacked, db, run["result_table_name"], [*own, each], label)
         if not lines:
             continue
-        for group, cells, _ in groups:
-            n = len(axes[each.layout])
-            if group[:n] == axes[each.layout] and cells[:n] == columns[:n] and n:
-                group.append(each)
-                cells.append(columns[-1])
-                break
-        else:
-            groups.append(([*axes[each.layout], each], columns, lines))
-    for k, (group, cells, lines) in enumerate(groups):
+        key = (tuple(own), tuple(map(tuple, columns[:-1]))) if own else each
+        group, cells, _ = groups.setdefault(key, (list(own), columns[:-1], lines))
+        group.append(each)
+        cells.append(columns[-1])
+    for k, (group, cells, lines) in enumerate(groups.values()):
         columns_of = tuple(Column(p.name, p.unit, tuple(texts), p.label) for p, texts in zip(group, cells, strict=True))
         one = label if len(groups) == 1 else f"{label[:-1]}.{k + 1}]"
         yield Sheet(one, "qcodes", columns_of, tuple(lines), metadata=metadata)
@@ -148,39 +186,36 @@ def _metadata(run: _Record, experiment: _Record) -> dict[str, str]:
 
 
 def _values(
-    source: SourceFile,
-    db: sqlite3.Connection,
-    table: object,
-    wanted: Sequence[_Parameter],
-    options: ReadOptions,
-    label: str,
+    unpacked: Unpacked, db: sqlite3.Connection, table: object, wanted: Sequence[_Parameter], label: str
 ) -> tuple[list[list[str]], list[int]]:
+    source = unpacked.source
+    _stored(source, db, table)
     names = ", ".join(_quoted(each.name) for each in wanted)
     last = _quoted(wanted[-1].name)
     query = f"SELECT id, {names} FROM {_quoted(table)} WHERE {last} IS NOT NULL ORDER BY id"  # noqa: S608 - as above
     columns: list[list[str]] = [[] for _ in wanted]
     lines: list[int] = []
     for number, *values in db.execute(query):
-        cells = [_cell(source, label, number, each.name, value) for each, value in zip(wanted, values, strict=True)]
+        cells = [_cell(unpacked, label, number, each.name, value) for each, value in zip(wanted, values, strict=True)]
         n = max(len(each) for each in cells)
         if any(len(each) not in (1, n) for each in cells):
             raise source.fault(f"record {number} holds arrays of different lengths", "export the run as netCDF")
         for column, each in zip(columns, cells, strict=True):
+            unpacked.add(n if len(each) == 1 else 0)
             column += each * n if len(each) == 1 and n > 1 else each
         lines += [int(number)] * n
-        if len(lines) * len(wanted) > options.max_cells:
-            what = f"holds more than {options.max_cells} numbers"
-            raise source.fault(what, "choose a run with sheet, or raise max_bytes")
     return columns, lines
 
 
-def _cell(source: SourceFile, label: str, number: object, name: str, value: object) -> list[str]:
+def _cell(unpacked: Unpacked, label: str, number: object, name: str, value: object) -> list[str]:
+    unpacked.count((value,))
     if not isinstance(value, bytes):
         return [cell_text(value)]
     array = _array(value)
     if array is None:
         what = f"record {number} of {label}, {name!r}, is no array of real numbers"
-        raise source.fault(what, "export the run as netCDF")
+        raise unpacked.source.fault(what, "export the run as netCDF")
+    unpacked.add(array.size)
     return [cell_text(each) for each in array.ravel().tolist()]
 
 

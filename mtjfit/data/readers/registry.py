@@ -80,7 +80,8 @@ def read_source(path: str | Path, label: str = "", max_bytes: int = MAX_BYTES) -
 
 def recognised_in(source: SourceFile) -> Reader:
     """The reader that a file seems to need."""
-    return next(reader for reader in _ALL if reader.recognises(source))
+    head = source.head
+    return next(reader for reader in _ALL if reader.recognises(head))
 
 
 def sheets_from_bytes(source: SourceFile, reader: str = "", options: ReadOptions | None = None) -> tuple[Sheet, ...]:

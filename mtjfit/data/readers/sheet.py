@@ -24,11 +24,14 @@ __all__ = [
     "ReadOptions",
     "Sheet",
     "SourceFile",
+    "Unpacked",
     "cell_text",
     "needed",
     "split_unit",
     "third_party",
 ]
+
+_HEAD = 2**18
 
 Decimal: TypeAlias = Literal[".", ","]
 
@@ -40,6 +43,12 @@ class SourceFile:
     label: str
     data: bytes = field(repr=False)
     name: str = ""
+
+    @property
+    def head(self) -> SourceFile:
+        """Its first lines, of 256 kB at most: they show what is in it."""
+        head = self.data[:_HEAD]
+        return self if len(head) == len(self.data) else replace(self, data=head[: head.rfind(b"\n") + 1] or head)
 
     def fault(self, what: str, todo: str, line: int | None = None) -> DataError:
         """One problem of this file as an exception."""
@@ -214,6 +223,31 @@ def needed(source: SourceFile, extra: str, *modules: str) -> ModuleType:
     except ImportError:
         todo = f'install it with: python -m pip install "mtjfit[{extra}]"'
         raise source.fault(f"needs {' and '.join(modules)} to be read", todo) from None
+
+
+@dataclass
+class Unpacked:
+    """Cells and characters of a packed file, counted as they are read: a kilobyte can hold gigabytes of them."""
+
+    source: SourceFile
+    most_cells: int
+    most_characters: int
+    cells: int = 0
+    characters: int = 0
+
+    def count(self, values: Sequence[object], line: int | None = None) -> None:
+        """Add the cells of a row or column, before they are copied."""
+        self.add(len(values), sum(len(each) for each in values if isinstance(each, str | bytes)), line)
+
+    def add(self, cells: int, characters: int = 0, line: int | None = None) -> None:
+        """Add some cells; DataError where there are too many, or they are too long together."""
+        self.cells += cells
+        self.characters += characters
+        todo = "read less of it, or raise max_bytes"
+        if self.cells > self.most_cells:
+            raise self.source.fault(f"has more than {self.most_cells} cells", todo, line)
+        if self.characters > self.most_characters:
+            raise self.source.fault(f"unpacks to more than {self.most_characters} bytes", todo, line)
 
 
 @contextmanager

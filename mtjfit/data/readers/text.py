@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from mtjfit.data.format import ENCODINGS, SEPARATORS, HeaderLine
 from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
 from mtjfit.data.tidy import (
     COMMENT_AMONG_DATA,
-    decode,
     numbered_lines,
     parse_number,
     split_fields,
     try_split,
+    undecodable,
     without_mark,
 )
 from mtjfit.errors import DataError, ProblemLog
@@ -24,6 +25,7 @@ from mtjfit.text import counted
 
 _LOOKED_AT = 50
 _SHOWN = 100  # lines at each end of a file that show its format
+_LOOKED_AT_CHARACTERS = 2**20
 _MAX_HEADER_LINES = 8
 _NAMES = {"\t": "TAB", ",": "','", ";": "';'", "|": "'|'"}
 _UNIT = re.compile(r"\(?[A-Za-zµμΩ°%Å][\w/^·*.µμΩ°%Å−-]{0,9}\)?|-|a\.u\.|arb\. ?units?")
@@ -54,23 +56,17 @@ def is_number(cell: str) -> bool:
     return missing or parse_number(cell, ".")[1] is None or parse_number(cell, ",")[1] is None
 
 
-def text_of(source: SourceFile, options: ReadOptions, notes: list[str]) -> str:
-    """The text of a file; an encoding that was inferred goes into `notes`."""
+def lines_of(source: SourceFile, options: ReadOptions, notes: list[str]) -> Iterator[tuple[int, str]]:
+    """Lines of a file with their numbers; an encoding that was inferred goes into `notes`."""
     encoding = options.encoding or encoding_of(source.data)
     if not options.encoding and encoding != "utf-8":
         notes.append(f"encoding {encoding}: the file is not UTF-8")
-    return decode(source.data, encoding, source.label)
+    return numbered_lines(source.data, encoding, source.label, options)
 
 
 def encoding_of(data: bytes) -> str:
     """The first encoding that decodes all bytes; Latin-1 decodes anything."""
-    for encoding in ENCODINGS[:-1]:
-        try:
-            data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    return ENCODINGS[-1]
+    return next((each for each in ENCODINGS[:-1] if undecodable(data, each) is None), ENCODINGS[-1])
 
 
 def grid_of(
@@ -85,19 +81,20 @@ def grid_of(
     Without `blank_lines` a blank line before data is a problem.
     """
     notes: list[str] = []
-    if lines is None:
-        lines = numbered_lines(text_of(source, options, notes))
-    lines = list(lines)
+    lines = lines_of(source, options, notes) if lines is None else lines
     comments, kept, blank = [], [], []
-    mark = comment_mark(lines) if options.comment is None else options.comment
-    for number, line in lines:
-        comment = without_mark(line, mark)
-        if not line.strip():
+    mark = options.comment
+    for line in lines:
+        number, text = line
+        if not text.strip():
             blank.append(number)
-        elif comment is not None:
+            continue
+        mark = comment_mark([line]) if mark is None else mark
+        comment = without_mark(text, mark)
+        if comment is not None:
             comments.append((number, comment))
         else:
-            kept.append((number, line))
+            kept.append(line)
     if not kept:
         raise source.fault("holds only comments" if comments else "is empty", "give rows of data")
     inside = [number for number in blank if number < kept[-1][0] and number > kept[0][0]]
@@ -106,7 +103,7 @@ def grid_of(
     if inside:
         notes.append(f"{counted(len(inside), 'blank line')} skipped, the first is line {inside[0]}")
     separator = options.separator or _separator(source, kept, notes)
-    rows = _fields(source, kept, separator, options.max_cells)
+    rows = _fields(source, kept, separator, options)
     n = n_header_lines(options, rows)
     decimal = _decimal(options, rows[n:], notes)
     return TextGrid(separator, decimal, rows[:n], rows[n:], comments, notes)
@@ -133,7 +130,9 @@ def comment_mark(lines: Iterable[tuple[int, str]]) -> str:
 
 def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list[str]) -> str:
     """The separator that cuts the last lines, which are surely data, into equal rows with most numbers in them."""
-    looked_at = [line for _, line in lines[-_LOOKED_AT:]]
+    size = accumulate(len(line) for _, line in reversed(lines[-_LOOKED_AT:]))
+    n = sum(each <= _LOOKED_AT_CHARACTERS for each in size)
+    looked_at = [line for _, line in lines[-max(n, 1) :]]
     best, most = "", 0.0
     # In this order where two fit equally well: commas also occur within numbers.
     for candidate in ("\t", ";", "|", ","):
@@ -154,7 +153,7 @@ def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list
     return best
 
 
-def _fields(source: SourceFile, lines: Iterable[tuple[int, str]], separator: str, max_cells: int) -> list[Row]:
+def _fields(source: SourceFile, lines: Iterable[tuple[int, str]], separator: str, options: ReadOptions) -> list[Row]:
     log, rows, cells = ProblemLog(source.label), [], 0
     for number, line in lines:
         try:
@@ -163,8 +162,9 @@ def _fields(source: SourceFile, lines: Iterable[tuple[int, str]], separator: str
             log.add(f"cannot be split into fields ({error})", "mend the quotes", number)
             continue
         cells += len(row)
-        if cells > max_cells:
-            raise source.fault(f"has more than {max_cells} fields", "cut the file or raise max_bytes", number)
+        for n, most, kind in ((cells, options.max_cells, "fields"), (len(row), options.max_columns, "columns")):
+            if n > most:
+                raise source.fault(f"has more than {most} {kind}", "cut the file or raise max_bytes", number)
         if any(row):
             rows.append((number, row))
     log.refuse()

@@ -132,10 +132,10 @@ def _n_walkers(size: int, asked: int) -> int:
     return max(chosen + chosen % 2, 2 * (size + 1))
 
 
-def _same_posterior(target: TargetDensity, stage: Stage) -> None:
+def _same_posterior(target: TargetDensity, size: int, stage: Stage) -> None:
     """Raise MtjfitError unless walkers from a file have the log posterior that was saved with them."""
     for one in stage.walkers:
-        now = target.log_posterior(one.coords)
+        now = target.log_posterior(one.coords) if one.coords.shape[1] == size else np.full(len(one.coords), np.nan)
         if not np.allclose(now, one.log_posterior, rtol=_SAME_POSTERIOR, atol=_SAME_POSTERIOR):
             raise MtjfitError(
                 "the saved run was begun by a version of mtjfit that computes another posterior from the same study; "
@@ -192,7 +192,7 @@ def run_ensembles(
             if journal is not None:
                 journal.begin(history.stage)
         else:
-            _same_posterior(target, history.stage)
+            _same_posterior(target, len(names), history.stage)
         while True:
             if interrupted():
                 raise Interrupted

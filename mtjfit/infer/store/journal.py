@@ -30,11 +30,14 @@ from mtjfit.infer.store.segments import (
     segment_name,
     write_manifest,
 )
-from mtjfit.output import replace_file, sync_folder, temporary_of
+from mtjfit.input import read_bytes
+from mtjfit.output import regular_file, replace_file, sync_folder, temporary_of
 
 _LOCK = "lock"
 _OURS = re.compile(rf"{_LOCK}|{re.escape(MANIFEST)}|segment-\d{{6}}\.npz")
+_NOTE = b"process "  # the beginning of what a lock says
 _LISTED = 12
+_MAX_BYTES = 2**31  # of a segment: a hundred steps have a few megabytes
 _LONGEST = 200  # characters of a lock file that are shown: anybody who shares the folder may write anything
 
 
@@ -69,8 +72,11 @@ def locked(path: Path) -> Iterator[Lock]:
             f"{path}: {_holder(path)} is working on this run; wait for it, or stop it and resume"
         ) from None
     with held:
-        with contextlib.suppress(OSError):  # for people only; Windows lets nobody write while it is locked
-            path.write_text(f"process {os.getpid()} on the computer {platform.node()}", encoding="utf-8")
+        with contextlib.suppress(OSError), regular_file(path, "r+b") as note:
+            # for people only; Windows lets nobody write while it is locked
+            if note.read(len(_NOTE)) in (b"", _NOTE):
+                note.seek(note.truncate(0))
+                note.write(_NOTE + f"{os.getpid()} on the computer {platform.node()}".encode())
         lock = Lock(path, _identity(path))
         try:
             yield lock
@@ -86,7 +92,7 @@ def _holder(path: Path) -> str:
             text = file.read(_LONGEST)
     except OSError:
         text = ""
-    return text if text.startswith("process ") else "another process, here or on a computer that shares the folder,"
+    return text if text.startswith(_NOTE.decode()) else "another process, here or on a computer that shares the folder,"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -119,7 +125,10 @@ class Journal:
             return None
         void, counted = manifest.segments[: manifest.counted_from], manifest.segments[manifest.counted_from :]
         n_refits = sum(each.holds == "refitted" for each in manifest.segments)
-        (_, stage), *steps = map(self._read, counted)
+        (first, stage), *steps = map(self._read, counted)
+        for (block, _), segment in zip(steps, counted[1:], strict=True):
+            if (block.theta.shape[0], *block.theta.shape[2:]) != (first.theta.shape[0], *first.theta.shape[2:]):
+                raise _damaged(self.folder / segment.file, ValueError("its walkers are not those of the run"))
         history = History(stage, (), sum(each.steps for each in void), n_refits)
         for block, stage in steps:
             history = history.advanced(block, stage)
@@ -148,18 +157,16 @@ class Journal:
 
     def _read(self, segment: Segment) -> tuple[ChainBlock, Stage]:
         path = self.folder / segment.file
+        data = read_bytes(path, str(path), _MAX_BYTES)
         try:
-            data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() != segment.sha256:
                 raise ValueError("its sha256 is another one")
-            return segment_from(data)
-        except OSError as error:
-            raise MtjfitError(f"{path}: cannot be read: {error.strerror}") from error
+            block, stage = segment_from(data)
+            if block.theta.shape[1] != segment.steps:
+                raise ValueError(f"it holds {block.theta.shape[1]} steps, not {segment.steps}")
+            return block, stage
         except ValueError as error:
-            raise MtjfitError(
-                f"{path}: was changed or damaged since it was written ({error}). Put back an intact copy, or delete "
-                "this file: the run then goes on from what was saved before it, and computes the same numbers again"
-            ) from None
+            raise _damaged(path, error) from None
 
     def _save(self, holds: Holds, block: ChainBlock | None, stage: Stage) -> None:
         self.lock.check()
@@ -208,13 +215,23 @@ def open_journal(folder: str | Path, description: Mapping[str, str]) -> Iterator
 
 def is_journal(folder: Path) -> bool:
     """True for a folder that holds nothing but files of a run, or nothing at all."""
-    return folder.is_dir() and all(_OURS.fullmatch(temporary_of(each.name) or each.name) for each in folder.iterdir())
+    return folder.is_dir() and all(
+        _OURS.fullmatch(temporary_of(each.name) or each.name) and each.is_file() and not each.is_symlink()
+        for each in folder.iterdir()
+    )
 
 
 def saved_steps(folder: Path) -> int | None:
     """Steps of the run in a folder, including those that do not count; None if there is no run."""
     manifest = read_manifest(folder)
     return None if manifest is None else manifest.n_steps
+
+
+def _damaged(path: Path, error: ValueError) -> MtjfitError:
+    return MtjfitError(
+        f"{path}: was changed or damaged since it was written ({error}). Put back an intact copy, or delete this file: "
+        "the run then goes on from what was saved before it, and computes the same numbers again"
+    )
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -226,10 +243,10 @@ def _refuse_changed(folder: Path, manifest: Manifest, description: Mapping[str, 
     changes = description_changes(manifest.description, description)
     if changes:
         more = [f"and {len(changes) - _LISTED} more"] if len(changes) > _LISTED else []
-        listed = "\n".join(f"  {each}" for each in (*changes[:_LISTED], *more))
         raise MtjfitError(
-            f"{folder}: the run in it was begun with another study:\n{listed}\n"
-            "Change that back to go on with it, or name another folder to start anew"
+            f"{folder}: the run in it was begun with another study:",
+            *(f"  {each}" for each in (*changes[:_LISTED], *more)),
+            "Change that back to go on with it, or name another folder to start anew",
         )
 
 

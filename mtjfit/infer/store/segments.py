@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -17,13 +16,27 @@ from mtjfit.errors import MtjfitError
 from mtjfit.infer.ensembles.ensemble import ChainBlock, RandomState, Stage, Walkers
 from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.infer.store.fingerprint import fingerprint
+from mtjfit.infer.store.npz import arrays_in
+from mtjfit.input import read_bytes
 from mtjfit.output import replace_file
+from mtjfit.plain import checked_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 _PROGRAM = "mtjfit run"
 _GENERATOR = "MT19937"
+_MIXTURES = ("jump", "wide")
 _PARTS = ("weights", "centres", "roots")  # of a mixture
+_KEYS = 624  # of the generator
+_MOST_REFITS = 500  # each waits twice as long as the one before
+_DTYPES = {
+    **dict.fromkeys(("theta", "log_posterior", "coords", "coords_log_posterior", "random_gauss"), np.float64),
+    **dict.fromkeys(("random_position", "random_has_gauss", "n_refits"), np.int64),
+    **{f"{name}_{part}": np.float64 for name in _MIXTURES for part in _PARTS},
+    "random_keys": np.uint32,
+}
+_MOST_STEPS = 10**6  # of one segment
+_MAX_BYTES = 64 * 2**20  # of a manifest: those of runs have a hundredth of it
 
 Holds: TypeAlias = Literal["prepared", "refitted", "steps"]
 """The first stage, the stage after a refit (which makes all segments before it void), or a block of steps."""
@@ -50,7 +63,7 @@ def segment_bytes(block: ChainBlock | None, stage: Stage) -> bytes:
         n_refits=np.array(stage.n_refits, dtype=np.int64),
         **{
             f"{name}_{part}": getattr(mixture, part)
-            for name, mixture in (("jump", stage.jump), ("wide", stage.wide))
+            for name, mixture in zip(_MIXTURES, (stage.jump, stage.wide), strict=True)
             for part in _PARTS
         },
     )
@@ -59,18 +72,49 @@ def segment_bytes(block: ChainBlock | None, stage: Stage) -> bytes:
 
 def segment_from(data: bytes) -> tuple[ChainBlock, Stage]:
     """Block and stage of a segment, bit for bit as they were saved; ValueError if the bytes are none."""
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        jump, wide = (Mixture(*(arrays[f"{name}_{part}"] for part in _PARTS)) for name in ("jump", "wide"))
-        walkers = tuple(
-            Walkers(coords, arrays["coords_log_posterior"][k], _random_state(arrays, k))
-            for k, coords in enumerate(arrays["coords"])
-        )
-        stage = Stage(jump, wide, walkers, int(arrays["n_refits"]))
-        return ChainBlock(arrays["theta"], arrays["log_posterior"]), stage
-    except (KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"no segment of a run: {error}") from error
+    arrays = arrays_in(data, _DTYPES)
+    _check(arrays)
+    jump, wide = (Mixture(*(arrays[f"{name}_{part}"] for part in _PARTS)) for name in _MIXTURES)
+    walkers = tuple(
+        Walkers(coords, arrays["coords_log_posterior"][k], _random_state(arrays, k))
+        for k, coords in enumerate(arrays["coords"])
+    )
+    return ChainBlock(arrays["theta"], arrays["log_posterior"]), Stage(jump, wide, walkers, int(arrays["n_refits"]))
+
+
+def _check(arrays: Mapping[str, np.ndarray]) -> None:
+    """ValueError unless the arrays fit together and hold numbers that a run can have.
+
+    NumPy's generator reads its keys at the position that it is given, wherever in memory that is.
+    """
+    E, S, W, D = (*arrays["theta"].shape, *[0] * 4)[:4]
+    expected: dict[str, tuple[int, ...]] = {
+        "theta": (E, S, W, D), "log_posterior": (E, S, W), "coords": (E, W, D), "coords_log_posterior": (E, W),
+        "random_keys": (E, _KEYS), "n_refits": (),
+        **{f"random_{name}": (E,) for name in ("position", "has_gauss", "gauss")},
+    }  # fmt: skip
+    for name in _MIXTURES:
+        K = arrays[f"{name}_weights"].size
+        expected |= {f"{name}_weights": (K,), f"{name}_centres": (K, D), f"{name}_roots": (K, D, D)}
+    wrong = [name for name, shape in expected.items() if arrays[name].shape != shape]
+    wrong += [name for name, each in arrays.items() if not np.all(np.isfinite(each))]
+    position, keys = arrays["random_position"], arrays["random_keys"]
+    for name, fine in {
+        "coords": E > 0 and D > 0 and W >= 2 * D and W % 2 == 0,
+        "random_position": np.all((position >= 0) & (position <= _KEYS)),
+        "random_has_gauss": np.all(np.isin(arrays["random_has_gauss"], (0, 1))),
+        "random_keys": np.all(np.any(keys, axis=-1)),
+        "n_refits": np.all((arrays["n_refits"] >= 0) & (arrays["n_refits"] <= _MOST_REFITS)),
+    }.items():
+        wrong += [] if fine else [name]
+    for name in () if wrong else _MIXTURES:
+        weights, roots = arrays[f"{name}_weights"], arrays[f"{name}_roots"]
+        if not (weights.size and np.all(weights >= 0) and weights.any()):
+            wrong.append(f"{name}_weights")
+        if not np.all(np.diagonal(roots, axis1=1, axis2=2) > 0):
+            wrong.append(f"{name}_roots")
+    if wrong:
+        raise ValueError(f"its {wrong[0]} cannot be those of a run")
 
 
 def _random_state(arrays: dict[str, np.ndarray], k: int) -> RandomState:
@@ -128,26 +172,42 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     replace_file(folder / MANIFEST, (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
 
 
+@dataclass(frozen=True)
+class _Head:
+    """Keys of the document of every format."""
+
+    program: str
+    format: int
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Document(_Head):
+    """The document of this format, as far as it is read."""
+
+    saved: str
+    fingerprint: str
+    segments: tuple[Segment, ...]
+    study: Mapping[str, str]
+
+
 def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a run, None if nothing was saved yet; MtjfitError if it is damaged, or of a newer version."""
     path = folder / MANIFEST
-    try:
-        document = json.loads(path.read_bytes())
-        if document["program"] != _PROGRAM:
-            raise ValueError("it is of another program")
-        newer = int(document["format"]) > FORMAT
-        by = f"{document['versions']['mtjfit']}, format {int(document['format'])}" if newer else ""
-        manifest = None if newer else _manifest(document)
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except OSError as error:
-        raise MtjfitError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    text = read_bytes(path, str(path), _MAX_BYTES)
+    try:
+        head = checked_json(_Head, text)
+        if head.program != _PROGRAM:
+            raise ValueError("it is of another program")
+        manifest = None if head.format > FORMAT else _manifest(checked_json(_Document, text))
+    except ValueError as error:
         raise MtjfitError(
-            f"{path}: is damaged ({type(error).__name__}: {error}); put back an intact copy, or delete the folder "
-            f"{folder} to start anew"
+            f"{path}: is damaged ({error}); put back an intact copy, or delete the folder {folder} to start anew"
         ) from None
-    if newer:
+    if manifest is None:
+        by = f"{head.versions.get('mtjfit', 'unknown')}, format {head.format}"
         raise MtjfitError(
             f"{path}: was written by a newer version of mtjfit ({by}), and this one reads format {FORMAT}; go on with "
             "that version, or name another folder to start anew"
@@ -155,17 +215,14 @@ def read_manifest(folder: Path) -> Manifest | None:
     return manifest
 
 
-def _manifest(document: dict[str, Any]) -> Manifest:
-    segments = []
-    for k, each in enumerate(document["segments"]):
-        one = Segment(str(each["file"]), str(each["sha256"]), each["holds"], int(each["steps"]))
-        if one.file != segment_name(k) or one.holds not in get_args(Holds) or one.steps < 0:
+def _manifest(document: _Document) -> Manifest:
+    for k, each in enumerate(document.segments):
+        if each.file != segment_name(k) or not 0 <= each.steps <= _MOST_STEPS:
             raise ValueError(f"segments[{k}] is {each}")
-        segments.append(one)
-    description = {str(key): str(value) for key, value in document["study"].items()}
-    if document["fingerprint"] != fingerprint(description):
+    if document.fingerprint != fingerprint(document.study):
         raise ValueError("the fingerprint is not that of the study")
-    if segments and segments[0].holds != "prepared":
+    if document.segments and document.segments[0].holds != "prepared":
         raise ValueError("it does not begin with a prepared stage")
-    versions = {str(key): str(value) for key, value in document["versions"].items()}
-    return Manifest(description, versions, tuple(segments), str(document["saved"]))
+    if sum(each.holds == "refitted" for each in document.segments) > _MOST_REFITS:
+        raise ValueError("it was refitted more often than a run ever is")
+    return Manifest(document.study, document.versions, document.segments, document.saved)

@@ -15,7 +15,16 @@ import numpy as np
 from mtjfit.data.origin import to_json
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.catalogue.queries import Queries
-from mtjfit.wafer.catalogue.schema import OF_DEVICE, Configuration, Row, Source, connect, quoted, transaction
+from mtjfit.wafer.catalogue.schema import (
+    OF_DEVICE,
+    Configuration,
+    Row,
+    Source,
+    connect,
+    device_columns,
+    quoted,
+    transaction,
+)
 
 if TYPE_CHECKING:
     from mtjfit.wafer.reduce.reduced import Reduced
@@ -77,11 +86,9 @@ class Catalogue(Queries):
         with transaction(self.connection, self.path) as connection:
             number = _configuration(connection, configuration)
             _add_columns(connection, configuration.columns)
-            found = connection.execute(
-                "SELECT id, name, chunk_size FROM sources WHERE configuration = ? AND identity = ?", (number, identity)
-            ).fetchone()
-            if found:
-                return Source(int(found[0]), configuration, str(found[1]), identity, int(found[2]))
+            known = "SELECT id, name, chunk_size FROM sources WHERE configuration = ? AND identity = ?"
+            for place, begun, size in self._all("ITI", known, number, identity):
+                return Source(place, configuration, begun, identity, size)
             _refuse_changed(connection, self.path, number, name)
             made = connection.execute(
                 "INSERT INTO sources (configuration, name, identity, chunk_size, begun_at) VALUES (?, ?, ?, ?, ?)",
@@ -160,7 +167,7 @@ def _number(connection: sqlite3.Connection, source: Source) -> int:
 
 
 def _add_columns(connection: sqlite3.Connection, columns: Sequence[str]) -> None:
-    known = {str(row[1]) for row in connection.execute("PRAGMA table_info(devices)")}
+    known = device_columns(connection)
     for name in columns:
         if name not in known:
             connection.execute(f"ALTER TABLE devices ADD COLUMN {quoted(name)} REAL")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from mtjfit.errors import DataError, MtjfitError, Problem
+from mtjfit.output import refuse_file
 
 Row: TypeAlias = tuple[Any, ...]
 """One row of SQLite: the type of each column is in the statement."""
@@ -99,26 +101,54 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def device_columns(connection: sqlite3.Connection) -> list[str]:
+    """Columns of the table of devices, in order."""
+    return [str(row[1]) for row in connection.execute("PRAGMA table_xinfo(devices)")]
+
+
+def _objects(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
+    """Kind, name, table and definition of everything in the file."""
+    rows = connection.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master")
+    return {tuple(" ".join(str(each).split()) for each in row) for row in rows}
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """DataError unless the file holds exactly what mtjfit makes: views and triggers run whatever their maker wrote."""
+    found = _objects(connection)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as blank:
+        for statement in (each for step in _STEPS[:version] for each in step):
+            blank.execute(statement)
+        for name in device_columns(connection)[len(OF_DEVICE) :]:
+            blank.execute(f"ALTER TABLE devices ADD COLUMN {quoted(name)} REAL")
+        ours = _objects(blank)
+    if found != ours:
+        named = ", ".join(sorted({f"{kind} {name[:60]!r}" for kind, name, *_ in found ^ ours})[:5])
+        what = f"holds other tables, views or triggers than mtjfit made ({named})"
+        raise DataError([Problem(str(path), what, _ANEW)])
+
+
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """Version of the tables of a catalogue, 0 for an empty file; DataError for other files and later versions."""
+    """Version of the tables of a catalogue, 0 for an empty file; DataError for other files, later versions, and tables
+    that are not those of their version.
+    """
     own = not connection.in_transaction
     if own:  # another process may be making the file: all three are read in one transaction
         connection.execute("BEGIN")
     try:
         application = int(connection.execute("PRAGMA application_id").fetchone()[0])
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        blank = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        if application == 0 and version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return 0
+        if application != _APPLICATION:
+            raise DataError([Problem(str(path), "is an SQLite file of another program", "name another file")])
+        if version > VERSION:
+            what = f"was written by a later mtjfit (version {version} of the tables; this one knows {VERSION})"
+            raise DataError([Problem(str(path), what, "update mtjfit")])
+        _refuse_foreign(connection, path, version)
+        return version
     finally:
         if own:
             connection.execute("ROLLBACK")
-    if application == 0 and version == 0 and blank:
-        return 0
-    if application != _APPLICATION:
-        raise DataError([Problem(str(path), "is an SQLite file of another program", "name another file")])
-    if version > VERSION:
-        what = f"was written by a later mtjfit (version {version} of the tables; this one knows {VERSION})"
-        raise DataError([Problem(str(path), what, "update mtjfit")])
-    return version
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -133,6 +163,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 _PATIENCE = 60.0  # seconds that a writer waits for another one; a chunk takes it a fraction of one
 _RETRY = 0.05
+_MAX_BYTES = 2**24  # of one value: the text of a study has a megabyte at most
 
 _LOCAL = "on a network drive keep the catalogue on a local disk, and copy it when it is done"
 _TODO = {
@@ -145,13 +176,23 @@ _TODO = {
     sqlite3.SQLITE_IOERR: ("the disk cannot read or write it", f"see the disk; {_LOCAL}"),
     sqlite3.SQLITE_PROTOCOL: ("its file system cannot lock files", _LOCAL),
 }
+_ANEW = "take an intact copy, or make it anew with mtjfit batch"
 _BROKEN = {
+    **dict.fromkeys(
+        (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH), ("was changed or damaged", _ANEW)
+    ),
+    sqlite3.SQLITE_INTERRUPT: ("takes longer to read than any catalogue of its size", _ANEW),
     sqlite3.SQLITE_NOTADB: ("is no catalogue of mtjfit", "name another file"),
     sqlite3.SQLITE_CORRUPT: (
         "is damaged",
         "copy it aside; `sqlite3 FILE .recover` may save devices, and mtjfit batch makes it anew",
     ),
 }
+
+
+def changed(path: Path, where: str, what: object) -> DataError:
+    """The error for content that mtjfit does not write."""
+    return DataError([Problem(f"{path}: {where}", f"was changed or damaged: {what}", _ANEW)])
 
 
 @contextmanager
@@ -162,7 +203,9 @@ def plainly(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says which kind of it
         if code in _BROKEN:
-            raise DataError([Problem(str(path), *_BROKEN[code])]) from error
+            what, todo = _BROKEN[code]
+            said = f" ({error})" if todo == _ANEW else ""
+            raise DataError([Problem(str(path), what + said, todo)]) from error
         what, todo = _TODO.get(code, ("cannot be used", "see that no other program changes it"))
         raise MtjfitError(f"{path}: {what} ({error}); {todo}") from error
 
@@ -170,10 +213,15 @@ def plainly(path: Path) -> Iterator[None]:
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     """Open the file as `mtjfit.wafer.catalogue.open_catalogue` says."""
     with plainly(path):
+        if path.exists() and not path.is_file():
+            raise DataError([Problem(str(path), "cannot be opened: is not a regular file", "name a catalogue")])
         if write:
+            refuse_file(path, b"")
+            _refuse_beside(path.resolve())
             return _opened(path, "mode=rwc", write=True)
         if not path.is_file():
             raise DataError([Problem(str(path), "there is no such catalogue", "make it with mtjfit batch")])
+        _refuse_beside(path.resolve())
         try:
             return _opened(path, "mode=rw", write=False)
         except sqlite3.OperationalError:
@@ -183,10 +231,22 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
             return _opened(path, "immutable=1", write=False)
 
 
+def _refuse_beside(path: Path) -> None:
+    """Refuse links, and files of others, under the names that SQLite writes beside a catalogue."""
+    found = [each for ending in ("-journal", "-wal", "-shm") if os.path.lexists(each := Path(f"{path}{ending}"))]
+    for each in found:
+        refuse_file(each, b"")
+    if found and not path.exists():  # SQLite would delete what it takes for its own
+        raise MtjfitError(f"{found[0]}: lies beside a catalogue that is not there; move it away, or name another file")
+
+
 def _opened(path: Path, how: str, *, write: bool) -> sqlite3.Connection:
     uri = f"{path.resolve().as_uri()}?{how}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
     try:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_BYTES)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
         version = _version(connection, path)  # before anything is written into somebody else's file
         if write:
             _write_ahead(connection, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import click
 
 from mtjfit.errors import DataError, MtjfitError, Problem
 from mtjfit.terminal import INTERRUPTED, progress
-from mtjfit.text import counted
+from mtjfit.text import counted, visible
 
 if TYPE_CHECKING:
     from mtjfit.wafer import WaferStudy
@@ -40,15 +41,16 @@ def batch_command(
     memory is bounded by [wafer] memory. Ctrl-C finishes the current chunk; the same command continues from there, also
     after a crash. Unusable devices are listed, never dropped; the exit code is 0 if at least one device is usable.
 
-    One process is usually enough: it reduces 100 000 curves in seconds. --workers and --scheduler need
-    dask.distributed: pip install 'mtjfit[cluster]'. Results are the same to the last bit. dask sends Python objects
-    between its processes, which run as code where they arrive: whoever reaches the port of a scheduler can run programs
-    on its workers. --workers listens to this computer only; give --scheduler only addresses inside a network you trust.
+    One process is usually enough: it reduces 100 000 curves in seconds. --workers starts further ones, which no other
+    account can reach. --scheduler needs pip install 'mtjfit[cluster]'. Results are the same to the last bit. dask sends
+    Python objects between its processes, which run as code where they arrive: whoever reaches the port of a scheduler,
+    every account of its computer among them, can run programs on its workers and on yours. Give only addresses inside
+    a network that you trust, or tls:// with certificates; see "Long runs and clusters" in the documentation.
     """
     if study is None:
         raise click.UsageError(
-            f"--study is missing: nothing is guessed about the columns of {table}.\n"
-            f"To get one: mtjfit init {shlex.quote(str(table))} --output wafer.toml\n"
+            f"--study is missing: nothing is guessed about the columns of {table}. "
+            f"To get one: mtjfit init {shlex.quote(str(table))} --output wafer.toml. "
             "Fill in the marked places, check or add the table [wafer] with the columns of x, y, wafer and split, if "
             "there are any, and try it with mtjfit check wafer.toml. Then give --study wafer.toml."
         )
@@ -59,7 +61,7 @@ def batch_command(
     again = _again(table, study, output, workers, scheduler, export)
     loaded = load_wafer(study, table)
     if export is not None:
-        if export.resolve() in {each.resolve() for each in (table, study, output)}:
+        if os.path.realpath(export) in map(os.path.realpath, (table, study, output)):
             raise click.UsageError(f"--export {export}: would overwrite it; name another file.")
         refuse_export(export)
     if not quiet:
@@ -104,7 +106,7 @@ def declaration_text(study: WaferStudy) -> str:
         "columns": places or "no positions, wafers or splits declared",
         "chunks": f"{wafer.chunk} devices, at most {number(wafer.memory_bytes / 2**20)} MiB",
     }
-    return "\n".join(f"{name:<11}{words}" for name, words in lines.items())
+    return "\n".join(f"{name:<11}{visible(words)}" for name, words in lines.items())
 
 
 @contextmanager
@@ -149,11 +151,11 @@ def _say(catalogue: Catalogue, table: Path, summary: BatchSummary, quiet: bool) 
         rows.append(("time", f"{summary.seconds:.1f} s", rate))
         click.echo("\n" + text_table(("", "number", ""), rows))
     if marked := [each.label for each in catalogue.origins(configuration) if each.label]:
-        click.echo(f"\nOf the devices in {catalogue.path}: " + "; ".join(marked))
+        click.echo("\n" + visible(f"Of the devices in {catalogue.path}: {'; '.join(marked)}"))
     if mine:
         lost = counted(len(mine), "device")
         click.echo(f"\nWarning: {lost} could not be used; the table faults of the catalogue lists them.")
         for row, problem in zip(mine[:_MOST_FAULTS], problems, strict=False):
-            click.echo(f"  {row['device']}: {problem}")
+            click.echo(visible(f"  {row['device']}: {problem}"))
         if len(mine) > _MOST_FAULTS:
             click.echo(f"  and {len(mine) - _MOST_FAULTS} more")

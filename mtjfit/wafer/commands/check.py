@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import shlex
-import tomllib
 from pathlib import Path
 
 import click
 
+from mtjfit.errors import ConfigError
 from mtjfit.terminal import progress
+from mtjfit.text import visible
 
 _DEVICES = 200
 
 
 def is_wafer_study(study: Path) -> bool:
     """True for a study file with a table ``[wafer]``."""
+    from mtjfit.toml import read_toml
+
     try:
-        return "wafer" in tomllib.loads(study.read_text("utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
+        return "wafer" in read_toml(study)[1]
+    except ConfigError:
         return False
 
 
@@ -42,7 +45,7 @@ def check_wafer(study: Path) -> None:
         if n := int(((found.flags & bit) != 0).sum()):
             click.echo(f"  {n} with the flag {name}")
     for fault in found.faults[:10]:
-        click.echo(f"  {fault.device}: {fault}")
+        click.echo(visible(f"  {fault.device}: {fault}"))
     if not found.device:
         refuse_unusable(loaded.table, [each.problem for each in found.faults[:10]], f"first {len(found.faults)}")
     words = shlex.join(["mtjfit", "batch", str(loaded.table), "--study", str(study), "--output",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.input import begins_with
 from mtjfit.output import OutputFolder
 from mtjfit.terminal import as_text, echo, figure_names, labels_of, progress
 
@@ -18,17 +19,14 @@ if TYPE_CHECKING:
     from mtjfit.wafer.survey.survey import Survey
 
 _MOST = 20  # figures
-_FILES = ("wafers.csv", "pairs.csv", *figure_names(*(f"wafers-{k + 1}" for k in range(_MOST))), "wafers.txt")
+_TABLES = ("wafers.csv", "pairs.csv", "odd-wafers.csv")
+_FILES = (*_TABLES, *figure_names(*(f"wafers-{k + 1}" for k in range(_MOST))), "wafers.txt")
 _SQLITE = b"SQLite format 3\0"
 
 
 def is_catalogue(path: Path) -> bool:
     """True for an SQLite file, by its first bytes; study files are text."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(len(_SQLITE)) == _SQLITE
-    except OSError:
-        return False
+    return begins_with(path, _SQLITE)
 
 
 def compare_catalogues(
@@ -49,9 +47,10 @@ def compare_catalogues(
     from mtjfit.plot.style import picture_files
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.commands.wafer import chosen_quantities
-    from mtjfit.wafer.page.page import wafer_quantity_table
-    from mtjfit.wafer.page.text import means_table, wafer_pairs_table
+    from mtjfit.wafer.page.page import wafer_quantity_tables
+    from mtjfit.wafer.page.text import means_table, wafers_table
     from mtjfit.wafer.plot import plot_control
+    from mtjfit.wafer.stack.from_catalogue import stored_study
     from mtjfit.wafer.survey.curves import survey_of
     from mtjfit.wafer.survey.limits import WaferFindings
 
@@ -60,15 +59,16 @@ def compare_catalogues(
         progress(f"reading {file}", quiet)
         with open_catalogue(file) as opened:
             surveys[label] = survey_of(opened, name=label)
-            data = tomllib.loads(opened.configuration().study).get("data") or [{}]
-            per[label] = str(data[0].get("per", ""))
+            per[label] = ""
+            with suppress(ConfigError):  # of an earlier version, or none is kept
+                per[label] = stored_study(opened.configuration(), Path("table.csv")).declaration.per
     folder = None if output is None else OutputFolder(output, "comparison of wafers", _FILES.__contains__)
     if folder is not None:
         folder.prepare()
     survey = together(surveys, per, quantities)
     chosen = chosen_quantities(survey, quantities)
     findings = [WaferFindings(survey, quantity, own_error, common_error) for quantity in chosen]
-    tables = [table for found in findings for table in (means_table(found), wafer_pairs_table(found)) if table.rows]
+    tables = [table for found in findings for table in (means_table(found), wafers_table(found)) if table.rows]
     parts: list[str | Table] = [*([survey.label] if survey.label else []), *tables]
     if not quiet:
         echo(*parts)
@@ -76,8 +76,8 @@ def compare_catalogues(
         progress("drawing figures", quiet)
         known = (found for found in findings[:_MOST] if not found.limits.empty)
         figures = {f"wafers-{k + 1}": plot_control(survey, found.quantity, found) for k, found in enumerate(known)}
-        numbers = {name: wafer_quantity_table(name, findings).assign(origin=survey.origin).set_index("quantity")
-                   for name in ("wafers.csv", "pairs.csv")}  # fmt: skip
+        numbers = {name: frame.assign(origin=survey.origin).set_index("quantity")
+                   for name, frame in wafer_quantity_tables(findings).items() if name in _TABLES}  # fmt: skip
         files = {name: csv_bytes(frame) for name, frame in numbers.items()}
         folder.write(picture_files(figures, pdf) | files | {"wafers.txt": as_text(*parts).encode()})
         click.echo(f"Comparison: {folder.path / 'wafers.txt'}")

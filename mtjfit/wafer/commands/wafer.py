@@ -49,8 +49,8 @@ def wafer_command(
     """Draw maps, control charts and histograms of a catalogue, and list its odd devices.
 
     DIR holds wafer.html, one page with everything, the figures as SVG, and limits.csv, wafers.csv, pairs.csv,
-    odd.csv, faults.csv with all digits. Control limits follow the spread of true values between devices of one
-    wafer, without the errors of measurement.
+    odd.csv, faults.csv with all digits; of more than some 200 wafers odd-wafers.csv in place of pairs.csv. Control
+    limits follow the spread of true values between devices of one wafer, without the errors of measurement.
 
     --stacks fits the lengths of every split from the sums in the catalogue; --posterior samples them with the hierarchy
     that [wafer] declares. Runs are kept in DIR/runs: after Ctrl-C or a crash the same command continues. The page and
@@ -68,7 +68,7 @@ def wafer_command(
     from mtjfit.wafer.survey.limits import WaferFindings, odd_devices
 
     with open_catalogue(catalogue) as opened:
-        folder = OutputFolder(output, "page of wafers", is_wafer_file, beside=lambda file: file.name == _RUNS)
+        folder = OutputFolder(output, "page of wafers", is_wafer_file, beside=_are_runs)
         folder.prepare()
         progress(f"reading {catalogue}", quiet)
         survey = survey_of(opened, configuration=configuration)
@@ -114,6 +114,10 @@ def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Pat
     return StackResults(fits, sample_groups(opened, declared, leave=refused, journal=runs, progress=not quiet), refused)
 
 
+def _are_runs(file: Path) -> bool:
+    return file.name == _RUNS and file.is_dir()
+
+
 def _judge(catalogue: Path, found: StackResults) -> None:
     """Raise NotConverged if a posterior did not converge, NotDetermined if no stack determines a length."""
     if found.posteriors is not None and not found.posteriors.converged:
@@ -122,7 +126,7 @@ def _judge(catalogue: Path, found: StackResults) -> None:
             f"{catalogue}: not converged: {', '.join(names)}; raise max_steps in [sampling] of a --study"
         )
     if not found.determines_a_length:
-        why = "; ".join(dict.fromkeys(found.refused.values())) or "the table of fits says why"
+        why = "; ".join(list(dict.fromkeys(found.refused.values()))[:_MOST]) or "the table of fits says why"
         raise NotDetermined(
             f"{catalogue}: no stack determines a length: {why}. Give devices of several nominal thicknesses one split."
         )

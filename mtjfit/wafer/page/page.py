@@ -17,7 +17,7 @@ from mtjfit.html import inline_svg, template
 from mtjfit.multiple_tests import FALSE_ALARM
 from mtjfit.plain import csv_bytes
 from mtjfit.plot.style import render
-from mtjfit.text import number
+from mtjfit.text import number, visible
 from mtjfit.version import __version__
 from mtjfit.wafer.page.stacks import STACK_TABLES, StackResults
 from mtjfit.wafer.page.text import (
@@ -43,10 +43,11 @@ MOST_CURVES = 20
 _MOST_ODD = 120
 _CURVE_DPI = 120.0
 _IMAGE_DPI = 150.0  # of images of many marks: enough for the page, where they take most of the bytes
-_OF_QUANTITY: dict[str, Callable[[WaferFindings], pd.DataFrame]] = {
+_OF_QUANTITY: dict[str, Callable[[WaferFindings], pd.DataFrame | None]] = {
     "limits.csv": lambda one: one.limits.drop(columns="says", errors="ignore").reset_index(),
     "wafers.csv": lambda one: one.means.table.reset_index(),
     "pairs.csv": lambda one: one.pairs,
+    "odd-wafers.csv": lambda one: one.odd_wafers,
 }
 _TABLES = (*_OF_QUANTITY, "odd.csv", "faults.csv")
 _NAME = re.compile(r"(control|map|smooth|histogram)-[a-z0-9_-]+\.(svg|pdf)")
@@ -89,7 +90,7 @@ def wafer_files(
     rings = _rings(survey, odd)
     pictures = [tuple(_pictures(one, rings, pdf, progress)) for one in findings]
     files = {name: data for drawn in pictures for each in drawn for name, data in each.files.items()}
-    tables = {name: (wafer_quantity_table(name, findings), "quantity") for name in _OF_QUANTITY if findings}
+    tables = {name: (frame, "quantity") for name, frame in wafer_quantity_tables(findings).items()}
     tables |= {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
     if stacks is not None:
         tables |= {name: (frame, "split") for name, frame in stacks.frames().items()}
@@ -152,10 +153,14 @@ def _figure(found: WaferFindings, kind: str, rings: BoolArray) -> tuple[Figure, 
     return plot_smooth(survey, quantity, found.surfaces, odd=rings), caption, smooth_alt(found)
 
 
-def wafer_quantity_table(name: str, findings: Sequence[WaferFindings]) -> pd.DataFrame:
-    """The table ``limits.csv``, ``wafers.csv`` or ``pairs.csv`` of all quantities below one another."""
-    frames = [_OF_QUANTITY[name](one).assign(quantity=one.quantity) for one in findings]
-    return pd.concat([each for each in frames if len(each)] or frames)
+def wafer_quantity_tables(findings: Sequence[WaferFindings]) -> dict[str, pd.DataFrame]:
+    """Tables of all quantities below one another, by name of file: limits, wafers, and their pairs or odd ones."""
+    found = {}
+    for name, table in _OF_QUANTITY.items():
+        frames = [frame.assign(quantity=one.quantity) for one in findings if (frame := table(one)) is not None]
+        if frames:
+            found[name] = pd.concat([each for each in frames if len(each)] or frames)
+    return found
 
 
 def _rings(survey: Survey, odd: OddDevices) -> BoolArray:
@@ -184,7 +189,7 @@ def _curves(
         figure = plot_device_curve(curve, survey)
         # As images: with their letters as outlines, drawings of this size are five times larger.
         png = base64.b64encode(render(figure, "png", dpi=_CURVE_DPI)).decode()
-        content = f'<img alt="{Markup.escape(alt)}" src="data:image/png;base64,{png}">'
+        content = f'<img alt="{Markup.escape(visible(alt))}" src="data:image/png;base64,{png}">'
         yield key, _Picture(f"curve-{k}", f"{who}: {row.reason}", alt, content, figure.get_figwidth())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from mtjfit.wafer.reduce.reduced import ALARM
 from mtjfit.wafer.stack.groups import GroupFits, GroupPosteriors
 
 STACK_TABLES = ("stacks.csv", "stack-fits.csv", "stack-posteriors.csv")
+_MOST_ROWS = 200
 _KNOWN = ("yes", "lower limit", "upper limit")
 
 
@@ -45,7 +46,7 @@ class StackResults:
         found = [_summary(self), _fits(self.fits)]
         if self.posteriors is not None:
             found.append(_posteriors(self.posteriors))
-        return tuple(table for table in found if table.rows)
+        return tuple(_begun(table) for table in found if table.rows)
 
     def notes(self) -> tuple[str, ...]:
         """Sentences beside the tables: misfits, posteriors that did not converge, undetermined combinations."""
@@ -72,6 +73,13 @@ class StackResults:
         if self.posteriors is not None:
             found.append(self.posteriors.table())
         return dict(zip(STACK_TABLES, found, strict=False))
+
+
+def _begun(table: Table) -> Table:
+    """A table with its first rows only, if it has too many for a page."""
+    more = len(table.rows) - _MOST_ROWS
+    note = f"{table.note} {more} more rows in {', '.join(STACK_TABLES)}."
+    return table if more <= 0 else replace(table, rows=table.rows[:_MOST_ROWS], note=note)
 
 
 def _name(split: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,7 @@ def flags_table(survey: Survey) -> Table:
 
 def quantity_tables(found: WaferFindings) -> tuple[Table, ...]:
     """Tables of the section of a quantity that have rows."""
-    return tuple(table for table in (limits_table(found), means_table(found), wafer_pairs_table(found)) if table.rows)
+    return tuple(table for table in (limits_table(found), means_table(found), wafers_table(found)) if table.rows)
 
 
 def limits_table(found: WaferFindings) -> Table:
@@ -103,9 +104,33 @@ def means_table(found: WaferFindings) -> Table:
     return Table(f"{_with_unit(found)} by wafer", header, tuple(rows), note)
 
 
-def wafer_pairs_table(found: WaferFindings) -> Table:
+def wafers_table(found: WaferFindings) -> Table:
+    """Wafers against each other, or against all where they have too many pairs."""
+    if (pairs := found.pairs) is not None:
+        return _pairs_table(found, pairs)
+    return _odd_table(found, cast(pd.DataFrame, found.odd_wafers))
+
+
+def _odd_table(found: WaferFindings, wafers: pd.DataFrame) -> Table:
+    rows = []
+    for name, row in wafers.sort_values("p", kind="stable").head(_MOST_ROWS).iterrows():
+        expected = f"{number(row['expected'])} ± {number(row['spread'], 2)}"
+        rows.append((str(name), value_with_error(row["mean"], row["sd"]), expected, f"{row['deviation']:.1f} sd",
+                     p_text(row["p_fdr"]), "yes" if row["odd"] else "no"))  # fmt: skip
+    note = (
+        f"{len(wafers)} wafers have too many pairs: each is compared with all of its population, in standard "
+        f"deviations of the true means between wafers and of its own error. {int(wafers['odd'].sum())} are odd; 5 % of "
+        "those at most are false alarms on average (Benjamini and Hochberg). In Python, "
+        "mtjfit.wafer.survey.compare.compare_wafers compares the pairs of chosen wafers."
+    )
+    note += _more(len(wafers), "wafers", "odd-wafers.csv")
+    header = ("wafer", "robust mean", "expected", "deviation", "no difference (FDR)", "odd")
+    return Table(f"{_with_unit(found)}: wafers against all others", header, tuple(rows), note)
+
+
+def _pairs_table(found: WaferFindings, pairs: pd.DataFrame) -> Table:
     """Pairs of wafers, by p-value."""
-    pairs, rows = found.pairs, []
+    rows = []
     for _, row in pairs.sort_values("p", kind="stable").head(_MOST_ROWS).iterrows():
         greater = float(row["p_greater"])
         rows.append((f"{row['A'] or 'all'} − {row['B'] or 'all'}", value_with_error(row["difference"], row["sd"]),
@@ -128,21 +153,21 @@ def faults_table(faults: pd.DataFrame) -> Table:
     return Table("Devices that could not be used", ("device", "wafer", "where", "what", "what to do"), rows, note)
 
 
-def _first(sentences: Sequence[str], what: str) -> str:
-    more = f" And {len(sentences) - _MOST_WORDS} more {what}." if len(sentences) > _MOST_WORDS else ""
-    return " ".join(sentences[:_MOST_WORDS]) + more
+def _first(sentences: Sequence[str], n: int, what: str) -> str:
+    """The first sentences, and how many there would be more of `n`."""
+    return " ".join(sentences) + (f" And {n - len(sentences)} more {what}." if n > len(sentences) else "")
 
 
 def limits_alt(found: WaferFindings) -> str:
     """The control chart in words."""
     said = []
-    for name, row in found.limits.iterrows():
+    for name, row in found.limits.head(_MOST_WORDS).iterrows():
         ends = f"no limits, the spread is {row['says']}"
         if row["determined"]:
             low, high = number(row["low"]), number(row["high"])
             ends = f"limits {low} to {high}, {row['beyond']:.0f} of {row['n']} devices beyond"
         said.append(f"{name or 'All devices'}: robust mean {number(row['centre'])}, {ends}.")
-    return f"Control chart of {_with_unit(found)} by wafer. {_first(said, 'populations')}"
+    return f"Control chart of {_with_unit(found)} by wafer. {_first(said, len(found.limits), 'populations')}"
 
 
 def map_alt(found: WaferFindings) -> str:
@@ -150,27 +175,25 @@ def map_alt(found: WaferFindings) -> str:
     survey = found.survey
     values, known = survey.values(found.quantity), survey.known(found.quantity) & survey.placed
     radius = np.hypot(survey.frame["x"].to_numpy(dtype=float), survey.frame["y"].to_numpy(dtype=float))
-    wafer, said = survey.frame["wafer"].to_numpy(), []
-    for name in survey.wafers:
-        mine = known & (wafer == name)
-        if not mine.any():
-            continue
+    there = {name: mine[known[mine]] for name, mine in survey.rows_of("wafer").items() if known[mine].any()}
+    said = []
+    for name, mine in list(there.items())[:_MOST_WORDS]:
         low, middle, high = (number(each, 3) for each in np.quantile(values[mine], [0.25, 0.5, 0.75]))
         outer = radius[mine] >= np.median(radius[mine])
         rim = number(np.median(values[mine][outer]), 3)
         inner = f", {number(np.median(values[mine][~outer]), 3)} inside" if np.any(~outer) else ""
         said.append(f"{name or 'All devices'}: median {middle}, half of them from {low} to {high}; {rim} in the outer "
                     f"half{inner}.")  # fmt: skip
-    return f"Map of {_with_unit(found)} over the wafer. {_first(said, 'wafers')}"
+    return f"Map of {_with_unit(found)} over the wafer. {_first(said, len(there), 'wafers')}"
 
 
 def smooth_alt(found: WaferFindings) -> str:
     """Smooth parts in words."""
     said = []
-    for each in found.surfaces:
+    for each in found.surfaces[:_MOST_WORDS]:
         span = number(float(np.ptp(each.value)), 3)
         said.append(f"{each.says}, range {span}; spread of the residuals {each.spread.says}.")
-    return f"Smooth part of {_with_unit(found)} and residuals. {_first(said, 'wafers')}"
+    return f"Smooth part of {_with_unit(found)} and residuals. {_first(said, len(found.surfaces), 'wafers')}"
 
 
 def splits_alt(found: WaferFindings) -> str:
@@ -180,6 +203,6 @@ def splits_alt(found: WaferFindings) -> str:
     said = [
         f"{name or 'All'}: {counted(int(row['n']), 'device')}, median "
         f"{number(float(np.median(values[usable & (of == name)])))}, spread of true values {row['says']}."
-        for name, row in found.limits.iterrows()
+        for name, row in found.limits.head(_MOST_WORDS).iterrows()
     ]
-    return f"Histogram of {_with_unit(found)} by population. {_first(said, 'populations')}"
+    return f"Histogram of {_with_unit(found)} by population. {_first(said, len(found.limits), 'populations')}"

@@ -96,7 +96,8 @@ def plot_splits(survey: Survey, quantity: str, found: WaferFindings | None = Non
     """
     values, known, usable = survey.values(quantity), survey.known(quantity), survey.usable(quantity)
     of = survey.frame["population"].to_numpy()
-    names = [name for name in survey.populations if np.any(usable & (of == name))]
+    there = set(of[usable])
+    names = [name for name in survey.populations if name in there]
     if not names:
         raise ValueError(f"no device without a flag determines {quantity}")
     shown = names[:MOST_SPLITS]

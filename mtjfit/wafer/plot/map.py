@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ _ACROSS = 4
 _SQUARES = 120  # per inch of an image: the eye does not resolve smaller ones
 _SHOWN = (0.01, 0.99)  # quantiles between which colours run
 _MOST_DOTS = 3000  # single dots or marks on a figure: more of them are drawn as images
+_MOST_ON_MAP = 500  # the same of one map
 _COLOURS = 64  # the eye does not resolve more on a map, and files are half as large
 _LONGEST = 18  # letters of the name of a wafer
 _NAMES = {
@@ -65,7 +67,7 @@ def quantity_label(name: str, unit: str = "") -> str:
     """
     if name in _NAMES:
         shown = _NAMES[name]
-    elif name.startswith("|kappa|·") and name[8:].isalnum():
+    elif re.fullmatch(r"\|kappa\|·[a-z][0-9]+", name):
         shown = rf"$|\kappa|\,{name[8]}_{name[9:]}$"
     else:
         shown = symbol(name) if name == "thickness" else literal(name)
@@ -153,12 +155,12 @@ def plot_wafer_map(
     ValueError
         No device has a position.
     """
-    values, wafer = survey.values(quantity), survey.frame["wafer"].to_numpy()
-    placed, study = survey.placed, cast(Study, survey)
+    values, placed, study = survey.values(quantity), survey.placed, cast(Study, survey)
     if not placed.any():
         raise ValueError("no device has a position: declare the columns x and y")
-    names = [name for name in survey.wafers if np.any(placed & (wafer == name))]
-    rows = {name: np.flatnonzero(placed & (wafer == name)) for name in names[:most]}
+    there = {name: mine[placed[mine]] for name, mine in survey.rows_of("wafer").items()}
+    names = [name for name, mine in there.items() if mine.size]
+    rows = {name: there[name] for name in names[:most]}
     place = survey.frame[["x", "y"]].to_numpy(dtype=float)
     ringed = np.zeros(len(values), dtype=bool) if odd is None else odd
     across = min(_ACROSS, len(rows))
@@ -239,7 +241,7 @@ def _draw_map(
     else:
         area = float(np.clip(0.3 * (72 * around.side) ** 2 / len(place), 0.5, 30.0))
         ax.scatter(x[known], y[known], area, values[known], cmap=scale.colours, norm=scale.norm, linewidths=0,
-                   gid="devices")  # fmt: skip
+                   gid="devices", rasterized=len(x) > _MOST_ON_MAP)  # fmt: skip
         notes.append("Positions keep to no grid: a dot for each device.")
     size = float(np.clip(1.6 * around.side * np.sqrt(300 / max(values.size, 1)), 1.6, 4.0))
     for rows, mark in ((~known, "empty"), (flagged & known, "flagged"), (odd, "odd")):
@@ -255,11 +257,11 @@ def _draw_map(
 
 
 def _marked(ax: Axes, x: FloatArray, y: FloatArray, mark: str, size: float, many: bool) -> None:
-    look = _MARKS[mark]
+    look, image = _MARKS[mark], x.size > (20 if many else _MOST_ON_MAP)
     if mark != "empty":  # a white rim separates a mark from any colour below
         rim = look | {"color": "white", "mec": "white", "mew": 2.4 * look["mew"]}
-        ax.plot(x, y, ls="none", rasterized=many and x.size > 20, ms=size, gid="rim", **rim)
-    ax.plot(x, y, ls="none", rasterized=many and x.size > 20, ms=size, gid=mark, **look)
+        ax.plot(x, y, ls="none", rasterized=image, ms=size, gid="rim", **rim)
+    ax.plot(x, y, ls="none", rasterized=image, ms=size, gid=mark, **look)
 
 
 _MARKS: dict[str, dict[str, Any]] = {

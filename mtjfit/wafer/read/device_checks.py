@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from mtjfit.arrays import BoolArray, FloatArray
-from mtjfit.data.curve_checks import written_angle_fault
+from mtjfit.data.curve_checks import SIZE, odd_sizes, written_angle_fault
 from mtjfit.data.declaration import ConstantSigma
 from mtjfit.data.rows import scaled
 from mtjfit.data.units import thickness_factor
@@ -82,6 +82,7 @@ class _Rows:
     def _numbers(self) -> Iterator[BadCell]:
         for role, values in self.rows.numbers.items():
             yield from self._first(~np.isfinite(values), role, lambda _: ("is not a finite number", "give a number"))
+            yield from self._first(odd_sizes(role, values), role, partial(_size_fault, values))
             if role in _WRONG:
                 is_wrong, what, todo = _WRONG[role]
                 yield from self._first(is_wrong(values), role, lambda k, v=values: (what.format(v[k]), todo))  # type: ignore[misc]  # noqa: B023
@@ -106,7 +107,8 @@ class _Rows:
         above = split[self.rows.start[:-1]][self.owner]
         yield from self._first(split != above, "split", lambda row: (
             f"is {names[split[row]]!r} here and {names[above[row]]!r} above", "a device has one split"))  # fmt: skip
-        for role, each in (("device", self.rows.device), ("wafer", self.rows.wafer)):
+        splits = [names[k] for k in split[self.rows.start[:-1]].tolist()] if names else []
+        for role, each in (("device", self.rows.device), ("wafer", self.rows.wafer), ("split", splits)):
             if "".join(each).isprintable():
                 continue
             for j, name in enumerate(each):
@@ -170,6 +172,10 @@ class _Rows:
             for j in np.flatnonzero(different < _MIN_BIASES).tolist():
                 what = f"device {self.rows.device[j]!r} has {different[j]} different biases{left}"
                 yield BadCell(int(self.rows.start[j]), "bias", what, f"at least {_MIN_BIASES} are needed")
+
+
+def _size_fault(values: FloatArray, k: int) -> tuple[str, str]:
+    return f"is {values[k]:g}: {SIZE[0]}", SIZE[1]
 
 
 def _angle_fault(angle: float) -> tuple[str, str]:

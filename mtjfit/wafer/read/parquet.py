@@ -9,22 +9,26 @@ from typing import Any
 import numpy as np
 
 from mtjfit.data.origin import metadata_comments
+from mtjfit.data.readers.parquet import shared_beginnings
 from mtjfit.data.readers.sheet import SourceFile, needed, split_unit, third_party
 from mtjfit.data.table import contradicted_unit
 from mtjfit.errors import Line, ProblemLog, did_you_mean
+from mtjfit.input import opened
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import Numbers, RowBlock, Runs
 from mtjfit.wafer.read.chunk import NAMES, in_units
 
 _MAGIC = b"PAR1"
 _BATCH = 2**16
+_LONGEST_NAME = 1000
+_TODO = "write it anew, or save the table as CSV"
 
 
 def is_parquet(study: WaferStudy) -> bool:
     """True where the table is declared to be Parquet, or begins with its mark."""
     if study.declaration.format.reader:
         return study.declaration.format.reader == "parquet"
-    with study.table.open("rb") as file:
+    with opened(study.table) as file:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
@@ -35,19 +39,23 @@ def parquet_blocks(study: WaferStudy) -> Iterator[RowBlock]:
     """
     source = SourceFile(str(study.table), b"")
     parquet = needed(source, "parquet", "pyarrow.parquet", "pyarrow")
-    with third_party(source, "Parquet table", "write it anew, or save the table as CSV"):
-        schema = parquet.read_schema(study.table)
+    with opened(study.table) as stream, third_party(source, "Parquet table", _TODO):
+        schema = parquet.read_schema(stream)
         fields = _fields(study, schema, source)
         names = {role: name for role, name in fields.items() if role in NAMES}
         numbers = {role: name for role, name in fields.items() if role not in NAMES}
-        text = [name for name in names.values() if str(schema.field(name).type) in ("string", "large_string")]
-        with parquet.ParquetFile(study.table, read_dictionary=text, buffer_size=2**20) as file:
+        beginnings = shared_beginnings(parquet.read_metadata(stream))
+        longest = max((beginnings.get(name, 1) for name in names.values()), default=1)
+        at_once = min(_BATCH, max(1, study.wafer.memory_bytes // longest))
+        text = [name for name in names.values()
+                if str(schema.field(name).type) in ("string", "large_string") and name not in beginnings]  # fmt: skip
+        with parquet.ParquetFile(stream, read_dictionary=text, buffer_size=2**20) as file:
             total, line = file.metadata.num_rows, 0
             if not total:
                 raise source.fault("has no rows of data", "give one record per point")
             for group in range(file.metadata.num_row_groups):
                 rows = _Numbers(file, group, numbers, study)
-                for n, runs in _names(file, group, names):
+                for n, runs in _names(file, group, names, at_once):
                     yield RowBlock(line + 1 + np.arange(n), runs, rows.next(n), (), (line + n) / total)
                     line += n
 
@@ -56,8 +64,8 @@ def parquet_comments(study: WaferStudy) -> Sequence[tuple[Line, str]]:
     """Comments on the origin in the metadata of a Parquet table; raises DataError as `parquet_blocks`."""
     source = SourceFile(str(study.table), b"")
     parquet = needed(source, "parquet", "pyarrow.parquet", "pyarrow")
-    with third_party(source, "Parquet table", "write it anew, or save the table as CSV"):
-        metadata = parquet.read_schema(study.table).metadata or {}
+    with opened(study.table) as stream, third_party(source, "Parquet table", _TODO):
+        metadata = parquet.read_schema(stream).metadata or {}
     return metadata_comments({k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in metadata.items()})
 
 
@@ -77,6 +85,8 @@ def _fields(study: WaferStudy, schema: Any, source: SourceFile) -> dict[str, str
         is_number = kinds.is_floating(field.type) or kinds.is_integer(field.type) or kinds.is_decimal(field.type)
         if role not in NAMES and not is_number:
             log.add(f"holds {field.type}, not numbers", "write it as floating-point numbers", None, column)
+        elif role in NAMES and kinds.is_fixed_size_binary(field.type):
+            log.add(f"holds {field.type}, not names", "write it as text", None, column)
         elif contradicted := _unit(study, role, field.name, field.metadata):
             log.add(contradicted, "correct [data.units], or the file if its unit is wrong", None, column)
     if log.count:
@@ -96,22 +106,25 @@ def _unit(study: WaferStudy, role: str, name: str, metadata: Mapping[bytes, byte
     return f"is in {unit!r} in the file, but {declared} is declared" if declared else ""
 
 
-def _names(file: Any, group: int, names: dict[str, str]) -> Iterator[tuple[int, dict[str, Runs]]]:
+def _names(file: Any, group: int, names: dict[str, str], at_once: int) -> Iterator[tuple[int, dict[str, Runs]]]:
     """Number of rows and runs of names of each batch of a row group."""
     if not names:
         rows = file.metadata.row_group(group).num_rows
         yield from ((min(_BATCH, rows - k), {}) for k in range(0, rows, _BATCH))
         return
-    for batch in file.iter_batches(
-        _BATCH, use_threads=False, row_groups=[group], columns=list(dict.fromkeys(names.values()))
-    ):
+    columns = list(dict.fromkeys(names.values()))
+    for batch in file.iter_batches(at_once, use_threads=False, row_groups=[group], columns=columns):
         yield batch.num_rows, {role: _runs(batch.column(name)) for role, name in names.items()}
 
 
 def _runs(column: Any) -> Runs:
-    pa = import_module("pyarrow")
+    pa, compute = import_module("pyarrow"), import_module("pyarrow.compute")
     if not pa.types.is_dictionary(column.type):
         column = column.cast(pa.string()).dictionary_encode()
+    if pa.types.is_string(column.dictionary.type) or pa.types.is_large_string(column.dictionary.type):
+        longest = compute.max(compute.utf8_length(column.dictionary)).as_py()
+        if longest is not None and longest > _LONGEST_NAME:
+            raise ValueError(f"a name has more than {_LONGEST_NAME} letters")
     codes = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     start = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])[: codes.size])
     each = codes[start]

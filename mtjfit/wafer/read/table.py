@@ -19,6 +19,7 @@ from mtjfit.data.readers import Sheet, read_source
 from mtjfit.data.table import curves_from_sheets, declared_sheets
 from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem, did_you_mean
+from mtjfit.input import files_fitting, sha256_of
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import NameIndex, gathered
 from mtjfit.wafer.read.chunk import Chunk, Fault
@@ -26,6 +27,7 @@ from mtjfit.wafer.read.device_checks import checked_chunk
 from mtjfit.wafer.read.parquet import is_parquet, parquet_blocks, parquet_comments
 from mtjfit.wafer.read.text import LARGEST_BLOCK, text_blocks, text_comments
 
+_MOST_FILES = 1_000_000
 _FOR_ROWS = 4  # a quarter of the memory may be rows of one chunk; the rest is for reading and reducing
 
 
@@ -54,7 +56,6 @@ def chunks(study: WaferStudy, skip: Container[int] = (), *, block: int = LARGEST
         for chunk in folder_chunks(study, skip):
             yield replace(chunk, origins=_with_declared(study, chunk.origins))
         return
-    _check_there(study.table)
     blocks = parquet_blocks(study) if is_parquet(study) else text_blocks(study, block)
     _check_format(study)
     origins = table_origins(study, block=block)
@@ -77,7 +78,6 @@ def table_origins(study: WaferStudy, *, block: int = LARGEST_BLOCK) -> tuple[Ori
     """
     if _is_folder(study.table):
         return _with_declared(study, (first_origin(study),))
-    _check_there(study.table)
     comments = parquet_comments(study) if is_parquet(study) else text_comments(study, block)
     return _with_declared(study, (origin_in(comments, str(study.table)),))
 
@@ -103,27 +103,13 @@ def table_identity(study: WaferStudy) -> str:
         The table is not there.
     """
     if _is_folder(study.table):
-        each = (f"{path.name}\0{_sha256(path)}\n" for path in folder_files(study.table))
+        each = (f"{path.name}\0{sha256_of(path)}\n" for path in folder_files(study.table))
         return hashlib.sha256("".join(each).encode()).hexdigest()
-    _check_there(study.table)
-    return _sha256(study.table)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(study.table)
 
 
 def _is_folder(table: Path) -> bool:
     return table.is_dir() or (not table.exists() and any(mark in table.name for mark in "*?["))
-
-
-def _check_there(table: Path) -> None:
-    if table.is_file():
-        return
-    neighbours = [each.name for each in table.parent.iterdir()] if table.parent.is_dir() else []
-    todo = did_you_mean(table.name, neighbours) if neighbours else f"there is no folder {str(table.parent)!r}"
-    raise DataError([Problem(str(table), "no such file", todo)])
 
 
 def _check_format(study: WaferStudy) -> None:
@@ -151,7 +137,9 @@ class _One:
 def folder_files(table: Path) -> list[Path]:
     """Files of a folder, or of a pattern such as ``sweeps/*.csv``, by name, without hidden ones; DataError if none."""
     folder, pattern = (table, "*") if table.is_dir() else (table.parent, table.name)
-    found = sorted(path for path in folder.glob(pattern) if path.is_file() and not path.name.startswith("."))
+    found = [
+        path for path in files_fitting(folder, pattern, _MOST_FILES) if path.is_file() and not path.name.startswith(".")
+    ]
     if not found:
         raise DataError([Problem(str(table), "fits no file", "give a folder, or a pattern such as 'sweeps/*.csv'")])
     return found
@@ -190,6 +178,10 @@ def _device(study: WaferStudy, path: Path) -> _One | Fault:
         roles = study.wafer.roles()
         x, y = (_position(sheets, roles[role]) if role in roles else math.nan for role in ("x", "y"))
         wafer, split = (_text(sheets, roles[role])[0] if role in roles else "" for role in ("wafer", "split"))
+        for role, text in (("wafer", wafer), ("split", split)):
+            if not text.isprintable():
+                what = f"{text!r} holds characters that cannot be printed"
+                raise DataError([Problem(str(path), what, f"name the {role}")])
         said = [each for sheet in sheets for each in metadata_comments(sheet.metadata)]
         origin = origin_in(said, str(path)) if said else curves[0].origin
         return _One(curves[0], x, y, wafer, split or curves[0].group, origin)

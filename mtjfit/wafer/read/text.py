@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,12 +21,14 @@ import pandas as pd
 
 from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.data.format import TableFormat
-from mtjfit.data.tidy import Header, decode, find_header, numbered_lines, parse_number, split_fields
+from mtjfit.data.tidy import Header, find_header, numbered_lines, parse_number, split_fields
 from mtjfit.errors import DataError, Line, Problem, ProblemLog
+from mtjfit.input import opened
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import BadCell, Numbers, RowBlock, Runs
 from mtjfit.wafer.read.chunk import NAMES, IntArray, in_units
 
+_TINY = re.compile(rb"[eE]-0*[1-9]\d\d|0{300}")  # in every number that is too small to be kept
 _OLD = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)  # does not round correctly, unless asked to
 
 
@@ -36,9 +40,10 @@ def numbers_in(
     Where a cell is no number they are NaN, and row, place, fault and remedy are in the list.
     """
     table, found, faults = _table(data, form, header, places), {}, []
+    tiny = _TINY.search(data) is not None
     for place in places:
         values = table[place].to_numpy()
-        if values.dtype.kind in "iuf" and np.isfinite(values).all():
+        if values.dtype.kind in "iuf" and np.isfinite(values).all() and not (tiny and (values == 0).any()):
             found[place] = values.astype(float)
             continue
         cells = _table(data, form, header, [place], object)[place].tolist()
@@ -73,9 +78,9 @@ def text_blocks(study: WaferStudy, largest: int = LARGEST_BLOCK) -> Iterator[Row
 
     DataError if its header does not fit the declaration, or it is not text as declared.
     """
-    size = study.table.stat().st_size
     piece = min(max(study.wafer.memory_bytes // _SHARE, _SMALLEST_BLOCK), largest)
-    with study.table.open("rb") as file:
+    with opened(study.table) as file:
+        size = os.fstat(file.fileno()).st_size
         header, offset = _header(study, file, largest)
         file.seek(offset)
         reader, empty = _Reader(study, header, header.line + 1), True
@@ -89,7 +94,7 @@ def text_blocks(study: WaferStudy, largest: int = LARGEST_BLOCK) -> Iterator[Row
 
 def text_comments(study: WaferStudy, largest: int = LARGEST_BLOCK) -> tuple[tuple[Line, str], ...]:
     """Comment lines above the header, with their numbers; raises DataError as `text_blocks`."""
-    with study.table.open("rb") as file:
+    with opened(study.table) as file:
         return _header(study, file, largest)[0].comments
 
 
@@ -102,8 +107,8 @@ def _header(study: WaferStudy, file: BinaryIO, largest: int) -> tuple[Header, in
     if whole.count(b"\r") != whole.count(b"\r\n"):
         log.add("has lines that end with a carriage return alone", "save it with line feeds")
         raise log.error()
-    text = decode(whole, study.declaration.format.encoding, label)
-    header = find_header(numbered_lines(text), study.reading, log)
+    form = study.declaration.format
+    header = find_header(numbered_lines(whole, form.encoding, label, form), study.reading, log)
     if header is None:
         raise log.error()
     offset = 0
@@ -140,6 +145,7 @@ class _Reader:
     last: bytes = b""
     loose: _NoRow | None = None
     blank: int | None = None
+    n_odd: int = 0
 
     @property
     def form(self) -> TableFormat:
@@ -175,6 +181,10 @@ class _Reader:
         line, odd = self.line + np.arange(data.count(b"\n")), self._odd(data)
         if not odd.any():
             return _Plain(data, line, [], [])
+        self.n_odd += int(np.count_nonzero(odd))
+        if self.n_odd > self.form.max_lines:
+            what = f"or lines above hold more than {self.form.max_lines} blank, or otherwise odd, lines"
+            raise self.error(int(line[-1]), what, "remove them, or raise max_bytes in [data.format]")
         lines = data.splitlines(keepends=True)
         broken: list[_NoRow] = []
         blank: list[tuple[int, int]] = []

@@ -16,7 +16,9 @@ from mtjfit.wafer.catalogue import Catalogue, Configuration, Source
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.chunk import Chunk
 from mtjfit.wafer.read.table import chunks, table_identity
-from mtjfit.wafer.reduce.cluster import jobs, reduced_on_cluster
+from mtjfit.wafer.reduce.cluster import reduced_on_cluster
+from mtjfit.wafer.reduce.jobs import jobs
+from mtjfit.wafer.reduce.processes import reduced_by_processes
 from mtjfit.wafer.reduce.reduce import reduce_chunk
 from mtjfit.wafer.reduce.reduced import FLAGS, Reduced, column_names, units_of
 
@@ -81,9 +83,10 @@ def run_batch(
     done = catalogue.done(source)
     shown = bar("reducing", progress, initial=catalogue.tally(source).all, unit="dev", unit_scale=True)
     with shown, graceful_interrupt(signals=(signal.SIGINT, signal.SIGTERM)) as ending:
-        if workers or scheduler:
-            left = jobs(study, done, read)
-            found = reduced_on_cluster(study, left, workers=workers, scheduler=scheduler, ending=ending)
+        if scheduler:
+            found = reduced_on_cluster(study, jobs(study, done, read), scheduler=scheduler, ending=ending)
+        elif workers:
+            found = reduced_by_processes(study, jobs(study, done, read), workers=workers, ending=ending)
         else:
             found = _reduced_here(study, read(study, done), ending)
         with contextlib.closing(found):

@@ -1,11 +1,7 @@
-"""Reduction of chunks by workers of dask.distributed, on this computer or of a scheduler elsewhere.
+"""Reduction of chunks by the workers of a dask scheduler, on computers of one network that is trusted.
 
 The program itself writes the catalogue and reads the table, except for a folder of files, which workers read. If a
 worker is killed, alone or with its computer, another one gets its job. Results do not depend on who computed them.
-
-A table of 100 000 curves takes the program 1 s to read from Parquet, 10 s from text, 1 s to reduce, and 1 s to write:
-workers cannot make that faster. They do for folders, where a file takes two milliseconds. Several tables are best
-reduced by several programs at once into one catalogue.
 """
 
 from __future__ import annotations
@@ -14,19 +10,14 @@ import asyncio
 import logging
 import queue
 import time
-from collections.abc import Callable, Container, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from mtjfit.errors import ConfigError, MtjfitError, Problem
-from mtjfit.infer.store.fingerprint import description_changes, versions
-from mtjfit.parallel import ignore_sigint
-from mtjfit.wafer.read.chunk import AllBut, Chunk
-from mtjfit.wafer.read.table import chunk_count, chunks
-from mtjfit.wafer.reduce.reduce import reduce_chunk
+from mtjfit.wafer.reduce.jobs import Job, killed_by, program_versions, reduce_job
 
 if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy
@@ -34,49 +25,29 @@ if TYPE_CHECKING:
 
 _ANSWER = 20.0  # seconds for a scheduler to answer, and for a first worker to connect
 _AHEAD = 2  # chunks for each thread of the workers: one at work, one that waits
+_CERTIFICATES = tuple(f"DASK_DISTRIBUTED__COMM__TLS__{of}" for of in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY"))
 _ENOUGH = "the catalogue holds all chunks that were finished; repeat the command and it goes on from there"
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """A chunk to be reduced, and the part of the table up to its end; without `chunk`, the worker reads it."""
-
-    number: int
-    share: float
-    chunk: Chunk | None = None
-
-
-def jobs(
-    study: WaferStudy, done: Container[int], read: Callable[[WaferStudy, Container[int]], Iterator[Chunk]] = chunks
-) -> Iterator[Job]:
-    """Jobs for the chunks that are not done: of a folder without, of a table with the chunk that was read here."""
-    count = chunk_count(study)
-    if count is None:
-        yield from (Job(chunk.number, chunk.share, chunk) for chunk in read(study, done))
-    else:
-        yield from (Job(k, (k + 1) / count) for k in range(count) if k not in done)
 
 
 def reduced_on_cluster(
     study: WaferStudy,
     left: Iterator[Job],
     *,
-    workers: int,
     scheduler: str,
     ending: Callable[[], bool],
     patience: float = 120.0,
     poll: float = 0.5,
-    connect: Callable[[int, str], AbstractContextManager[Any]] | None = None,
+    connect: Callable[[str], AbstractContextManager[Any]] | None = None,
 ) -> Generator[tuple[float, Reduced]]:
     """Part of the table up to each job, and its reduced chunk, in the order in which workers finish.
 
     No more jobs are in flight than twice the threads of the workers, so memory does not grow with the table. Once
     `ending` is true no further job begins; those in flight are finished. After `patience` seconds without any worker
     all count as lost; `poll` are the seconds between two looks at them and at Ctrl-C. `connect` gives a client for
-    `workers` and `scheduler`, by default that of `dask_client`. MtjfitError if there is no scheduler or no worker, they
-    were lost, or a chunk killed every worker that tried it; errors of reading and reducing are those of one process.
+    `scheduler`, by default that of `dask_client`. MtjfitError if there is no scheduler or no worker, they were lost, or
+    a chunk killed every worker that tried it; errors of reading and reducing are those of one process.
     """
-    with (connect or dask_client)(workers, scheduler) as client:
+    with (connect or dask_client)(scheduler) as client:
         finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
         in_flight: dict[str, tuple[Job, Any]] = {}
         more, mine = True, program_versions()
@@ -97,24 +68,6 @@ def reduced_on_cluster(
             reduced = _result(future, job)
             future.release()
             yield job.share, reduced
-
-
-def program_versions() -> dict[str, str]:
-    """Versions of all that changes the last digits of a result."""
-    return {name: version for name, version in versions().items() if name in ("python", "mtjfit", "numpy", "scipy")}
-
-
-def reduce_job(study: WaferStudy, job: Job, expected: dict[str, str]) -> Reduced:
-    """Reduce the chunk of a job, on a worker.
-
-    MtjfitError if it has other versions than `expected`, so that last digits could differ, or the table is shorter.
-    """
-    if found := description_changes(expected, program_versions()):
-        raise MtjfitError(f"a worker has other versions of what computes ({'; '.join(found)}); install the same there")
-    chunk = job.chunk or next(chunks(study, AllBut(frozenset({job.number}))), None)
-    if chunk is None:
-        raise MtjfitError(f"{study.table}: has fewer files than before; repeat the command")
-    return reduce_chunk(study, chunk)
 
 
 def _threads(client: Any) -> int:
@@ -153,28 +106,23 @@ def _result(future: Any, job: Job) -> Reduced:
         with _answering():
             reduced: Reduced = future.result(timeout=_ANSWER)
     except killed as error:
-        names = job.chunk.device if job.chunk else ()
-        devices = f" (devices {names[0]!r} to {names[-1]!r})" if names else ""
-        raise MtjfitError(
-            f"chunk {job.number}{devices} ended {error.allowed_failures + 1} workers, one after the other: most likely "
-            "memory ran out; set a smaller chunk in [wafer] and begin a new catalogue"
-        ) from error
+        raise MtjfitError(killed_by(job, error.allowed_failures + 1)) from error
     return reduced
 
 
 @contextmanager
-def dask_client(workers: int, scheduler: str, answer: float = _ANSWER) -> Iterator[Any]:
-    """A client of the scheduler at an address, or of a new one whose workers listen to this computer only.
+def dask_client(scheduler: str, answer: float = _ANSWER) -> Iterator[Any]:
+    """A client of the scheduler at an address, with the certificates of dask's own configuration for tls://.
 
-    Everybody who reaches the port of a scheduler can run programs on its workers. Workers must see a folder of files
-    under the same name. `answer` are the seconds for the scheduler to answer, and for a first worker to connect.
+    Everybody who reaches the port of a scheduler can run programs on its workers, unless it asks for certificates.
+    Workers must see a folder of files under the same name. `answer` are the seconds for the scheduler to answer, and
+    for a first worker to connect.
     """
     try:
         distributed, dask = import_module("distributed"), import_module("dask")
     except ImportError:
-        asked = f"--scheduler {scheduler}" if scheduler else f"--workers {workers}"
         todo = "pip install 'mtjfit[cluster]', or leave the option out"
-        raise ConfigError([Problem(asked, "needs dask.distributed, which is not installed", todo)]) from None
+        raise ConfigError([Problem(f"--scheduler {scheduler}", "needs dask.distributed", todo)]) from None
     settings = {
         "distributed.admin.large-graph-warning-threshold": "1 GiB",  # chunks are meant to be sent
         "distributed.comm.timeouts.connect": f"{answer:g}s",
@@ -182,23 +130,30 @@ def dask_client(workers: int, scheduler: str, answer: float = _ANSWER) -> Iterat
     with ExitStack() as stack:
         stack.enter_context(_silenced())
         stack.enter_context(dask.config.set(settings))
-        if not scheduler:
-            with ignore_sigint():
-                cluster = distributed.LocalCluster(
-                    n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
-                    worker_dashboard_address=None, silence_logs=logging.CRITICAL,
-                )  # fmt: skip
-            stack.enter_context(cluster)
-        where = scheduler or cluster.scheduler_address
         try:
-            client = stack.enter_context(distributed.Client(where, timeout=answer, set_as_default=False))
+            security = distributed.Security()
+            if scheduler.startswith("tls:") and not security.get_connection_args("client").get("ssl_context"):
+                raise MtjfitError("no certificates are named")
+            client = distributed.Client(scheduler, timeout=answer, set_as_default=False, security=security)
+            stack.enter_context(client)
+        except Exception as error:  # an address that is none ends in errors of any kind
+            raise MtjfitError(f"no scheduler answers at {scheduler} ({error}); {_todo(scheduler)}") from error
+        try:
             client.wait_for_workers(1, timeout=answer)
         except TimeoutError as error:
-            raise MtjfitError(f"the scheduler at {where} has no worker; start one: dask worker {where}") from error
-        except (OSError, ValueError) as error:
-            todo = "start one: dask scheduler; its address is such as tcp://10.0.0.1:8786"
-            raise MtjfitError(f"no scheduler answers at {where} ({error}); {todo}") from error
+            todo = f"start one: dask worker {scheduler}"
+            raise MtjfitError(f"the scheduler at {scheduler} has no worker; {todo}") from error
         yield client
+
+
+def _todo(scheduler: str) -> str:
+    """What to do about an address where no scheduler answers."""
+    if scheduler.startswith("tls:"):
+        return (
+            f"name the certificates to dask, by {', '.join(_CERTIFICATES[:-1])} and {_CERTIFICATES[-1]}, or in its "
+            "configuration file, and look whether the scheduler has some of the same authority"
+        )
+    return "start one: dask scheduler; its address is such as tcp://10.0.0.1:8786"
 
 
 @contextmanager

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy
 
 
+_MOST_POINTS = 10**9  # of one device
+
+
 def _places(study: WaferStudy) -> tuple[IntArray, IntArray]:
     """Rows and columns of R that need not be zero: one upper triangle if errors are correlated, else two."""
     P = study.terms.powers.size
@@ -149,6 +152,8 @@ def compressed(sums: FloatArray, study: WaferStudy) -> Compressed:
     if sums.ndim != 2 or sums.shape[1] != ends[-1]:
         raise ValueError(f"sums of shape {sums.shape} are not those of this study, which have {ends[-1]} numbers")
     packed, z, rss, n, log_sigma = map(np.ascontiguousarray, np.split(sums, ends[:-1], axis=1))
+    if np.any((n < 0) | (n > _MOST_POINTS)) or np.any(rss < 0):
+        raise ValueError("the sums hold numbers of points, or sums of squares, that no device has")
     R = np.zeros((sums.shape[0], 2 * powers.size, 2 * powers.size))
     R[:, row, column] = packed
     fitted = np.full(sums.shape[0], study.sigma_is_fitted)

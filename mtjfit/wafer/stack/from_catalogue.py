@@ -12,6 +12,8 @@ import numpy as np
 
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.study import LENGTHS
+from mtjfit.toml import prefixed
+from mtjfit.wafer.catalogue.schema import changed
 from mtjfit.wafer.declaration import WaferStudy, load_wafer
 from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
 from mtjfit.wafer.stack.posterior import WaferPosterior
@@ -106,20 +108,27 @@ def catalogue_stacks(
         The catalogue holds no devices of this study, no such split, or a device without a thickness.
     """
     configuration = study.fingerprint()
-    found = sorted(set(catalogue.frame(("thickness",), configuration=configuration)["split"]))
+    n_of = catalogue.frame(("thickness",), configuration=configuration)["split"].value_counts()
+    found = sorted(n_of.index)
     names = found if split is None else [split]
     if not set(names) <= set(found) or not names:
         known = ", ".join(map(repr, found)) or "none"
         raise DataError([Problem(str(catalogue.path), f"has no split {split!r}", f"its splits are {known}")])
     for name in (each for each in names if each not in leave):
         frame = catalogue.frame(("thickness", "x", "y"), split=name, configuration=configuration)
+        if len(frame) != n_of[name]:
+            raise changed(catalogue.path, f"split {name!r}", f"{len(frame)} of its {n_of[name]} devices can be found")
         sums = catalogue.sums(split=name, configuration=configuration)
         kept = _kept(frame, flagged)
         left_out = tuple(map(str, frame["device"][~kept]))
         if not kept.any():
             raise DataError([Problem(f"{catalogue.path}: split {name!r}", "every device carries a flag",
                                      "look at the flags, or use the flagged ones as well")])  # fmt: skip
-        yield CatalogueStack(name, devices_of(frame[kept], np.asarray(sums[kept]), study), left_out)
+        try:
+            devices = devices_of(frame[kept], np.asarray(sums[kept]), study)
+        except ValueError as error:
+            raise changed(catalogue.path, f"split {name!r}", error) from None
+        yield CatalogueStack(name, devices, left_out)
 
 
 def stack_model(devices: WaferDevices, study: WaferStudy, hierarchy: Hierarchy | None = None) -> WaferPosterior:
@@ -156,7 +165,10 @@ def group_study(catalogue: Catalogue, file: Path | None = None, configuration: s
     sources = catalogue.sources(chosen.fingerprint)
     table = Path(sources[0].name if sources else "table.csv")
     if file is None:
-        return stored_study(chosen, table)
+        try:
+            return stored_study(chosen, table)
+        except ConfigError as error:
+            raise ConfigError(prefixed(error.problems, f"{catalogue.path}: ")) from None
     study = load_wafer(file, table)
     if study.fingerprint() != chosen.fingerprint:
         what = f"declares other columns, units, errors or amplitudes than those that {catalogue.path} was made with"

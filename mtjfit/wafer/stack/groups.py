@@ -15,6 +15,7 @@ from mtjfit.data import Origin
 from mtjfit.data.origin import kinds
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.infer.sampling import run_model
+from mtjfit.output import prepare_folder
 from mtjfit.progress import bar
 from mtjfit.wafer.stack.fit import FitEffort, StackFit, fit_stack
 from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, hierarchy_of, stack_model
@@ -157,7 +158,7 @@ def sample_groups(
         if journal is not None:
             described = json.dumps(describe_stack(model, wish.seed), sort_keys=True)  # all that its chain depends on
             folder = Path(journal) / f"stack-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            prepare_folder(folder.parent)
         posteriors[stack.split] = sample_stack(model, wish, journal=folder, progress=progress, run=run)
         left_out[stack.split] = stack.left_out
     return GroupPosteriors(posteriors, left_out, catalogue.origins(study.fingerprint()))

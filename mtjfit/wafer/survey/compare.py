@@ -11,11 +11,15 @@ import pandas as pd
 from scipy.stats import t
 
 from mtjfit.arrays import FloatArray
-from mtjfit.errors import ConfigError, Problem
-from mtjfit.multiple_tests import FALSE_ALARM, holm
-from mtjfit.wafer.survey.spread import Spread, centre_of, pooled_spread, spread_of
-from mtjfit.wafer.survey.survey import Survey
+from mtjfit.errors import ConfigError, Problem, did_you_mean
+from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
+from mtjfit.wafer.survey.spread import Spread, centre_of, centres_of, pooled_spread, spread_of, spreads_of
+from mtjfit.wafer.survey.survey import Survey, rows_by
 
+MOST_PAIRS = 20_000
+"""Pairs of wafers that pages list; beyond, each wafer is compared with all."""
+_FEWEST = 3  # wafers whose means have a spread
+_MANY = 200  # wafers whose spreads are solved for together, which takes seconds in place of minutes
 _OWN = 20  # devices from which a wafer's own spread is used
 _PER_WAFER = ["mean", "sd_devices", "sd_wafer", "sd", "dof"]
 
@@ -88,14 +92,19 @@ def wafer_means(
     q, s = values[usable], errors[usable]
     together = pooled_spread(q, s, codes)
     mixed = len(owners) > owners.get_level_values(0).nunique()
-    order, rows = (survey.wafers, survey.populations), {}
-    for pair in sorted(owners, key=lambda pair: [names.index(name) for names, name in zip(order, pair, strict=True)]):
-        wafer, population = pair
-        mine = codes == owners.get_loc(pair)
-        name = ", ".join(part for part in pair if part) if mixed else wafer
-        own_row = _row(q[mine], s[mine], relative.get(wafer, 0.0), together)
-        rows[name] = {"wafer": wafer, "population": population, **own_row}
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+    wafers, populations = owners.get_level_values(0), owners.get_level_values(1)
+    share = np.array([relative.get(wafer, 0.0) for wafer in wafers])
+    if len(owners) > _MANY:
+        rows = _many_rows(q, s, codes, share, together)
+    else:
+        found = [_row(q[mine], s[mine], own, together) for mine, own in zip(rows_by(codes), share, strict=True)]
+        rows = pd.DataFrame(found)
+    names = [", ".join(part for part in pair if part) for pair in owners] if mixed else wafers
+    rows = rows.set_axis(pd.Index(names, name="name"))
+    rows.insert(0, "wafer", wafers)
+    rows.insert(1, "population", populations)
+    known = ((survey.populations, populations), (survey.wafers, wafers))
+    table = rows.iloc[np.lexsort([pd.Index(names).get_indexer(of) for names, of in known])].copy()
     mean, sd = table["mean"].to_numpy(), table["sd"].to_numpy()
     of = np.unique(table["population"].to_numpy(dtype=str), return_inverse=True)[1]
     between = pooled_spread(mean, sd, of, bound=math.inf)
@@ -105,11 +114,11 @@ def wafer_means(
 
 def _relative(survey: Survey, own: float | Mapping[str, float], common: float) -> dict[str, float]:
     """Own errors by wafer; raises ConfigError with all that is wrong about them and the common one."""
-    names = survey.wafers
+    names = dict.fromkeys(survey.wafers)
     given = dict(own) if isinstance(own, Mapping) else dict.fromkeys(names, own)
     where = {name: f"own error of wafer {name!r}" for name in given}
     problems = [
-        Problem(where[name], "is the name of no wafer", f"there are {', '.join(names)}")
+        Problem(where[name], "is the name of no wafer", did_you_mean(name, names))
         for name in given if name not in names
     ]  # fmt: skip
     problems += [
@@ -135,9 +144,24 @@ def _row(q: FloatArray, s: FloatArray, relative: float, together: Spread) -> dic
     }  # fmt: skip
 
 
+def _many_rows(q: FloatArray, s: FloatArray, codes: np.ndarray, share: FloatArray, together: Spread) -> pd.DataFrame:
+    """The rows of `_row`, of all wafers at once."""
+    mine = spreads_of(q, s, codes)
+    pooled = (mine["n"] < _OWN) & (together.dof > mine["dof"])
+    given = centres_of(q, s, codes, np.full(mine["n"].size, together.spread))
+    mean, sd = (np.where(pooled, one, mine[name]) for one, name in zip(given, ("centre", "centre_sd"), strict=True))
+    sd_wafer = share * np.abs(mean)
+    return pd.DataFrame({
+        "n": mine["n"], "mean": mean, "sd_devices": sd, "sd_wafer": sd_wafer, "sd": np.hypot(sd, sd_wafer),
+        "spread": mine["spread"], "spread_low": mine["low"], "spread_high": mine["high"],
+        "determined": mine["low"] > 0, "error": mine["error"], "pooled": pooled,
+        "dof": np.where(pooled, together.dof, mine["dof"]),
+    })  # fmt: skip
+
+
 def _shrunk(mean: FloatArray, sd: FloatArray, of: np.ndarray, spread: float) -> tuple[FloatArray, FloatArray]:
     """Means given all of their group: normal about a common mean, whose error is included."""
-    centres = [centre_of(mean[of == k], sd[of == k], spread, bound=math.inf) for k in range(int(of.max()) + 1)]
+    centres = [centre_of(mean[rows], sd[rows], spread, bound=math.inf) for rows in rows_by(of)]
     centre, centre_sd = np.array(centres).T[:, of]
     total = sd**2 + spread**2
     pulled = np.divide(sd**2, total, out=np.zeros(mean.size), where=total > 0)
@@ -180,14 +204,61 @@ def compare_wafers(
     return pairs_of(wafer_means(survey, quantity, own=own, common=common))
 
 
+def _compared(found: WaferMeans) -> list[np.ndarray]:
+    """Rows that are compared with each other: all, or those of one population where a wafer holds several."""
+    means = found.table
+    if not means["wafer"].duplicated().any():
+        return [np.arange(len(means))]
+    return rows_by(pd.factorize(means["population"])[0])
+
+
+def has_many_pairs(found: WaferMeans) -> bool:
+    """True for more pairs than a table is good for: those of some two hundred wafers."""
+    return sum(rows.size * (rows.size - 1) // 2 for rows in _compared(found)) > MOST_PAIRS
+
+
+def odd_wafers(found: WaferMeans) -> pd.DataFrame:
+    """Each wafer against all wafers of its population, for lots that have too many pairs.
+
+    A mean is compared with the robust mean of all, in standard deviations of the true means between wafers and of its
+    own error together, as `mtjfit.wafer.survey.limits.odd_devices` compares devices. p is that of Student's t.
+
+    Returns
+    -------
+    DataFrame
+        Index: the wafer, as of `WaferMeans`. wafer, population, n, mean, sd, expected, spread, deviation (standard
+        deviations), dof, p, p_fdr (Benjamini and Hochberg), odd (p_fdr < 0.05): NaN for fewer than three wafers.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> frame = pd.DataFrame({"device": "A", "wafer": [f"W{k}" for k in range(300)], "b": rng.normal(5, 0.1, 300)})
+    >>> frame.loc[7, "b"] = 6.0
+    >>> means = wafer_means(Survey("lots", frame.assign(b_sd=0.1)), "b")
+    >>> has_many_pairs(means), odd_wafers(means).query("odd").index.tolist()
+    (True, ['W7'])
+    """
+    table = found.table[["wafer", "population", "n", "mean", "sd"]].copy()
+    mean, sd = table["mean"].to_numpy(), table["sd"].to_numpy()
+    of_all = np.full((4, len(table)), np.nan)
+    for rows in rows_by(pd.factorize(table["population"])[0]):
+        if rows.size >= _FEWEST:
+            one = spread_of(mean[rows], sd[rows])
+            of_all[:, rows] = np.array([[one.centre], [one.centre_sd], [one.spread], [one.dof]])
+    table["expected"], centre_sd, table["spread"], table["dof"] = of_all
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table["deviation"] = (mean - of_all[0]) / np.sqrt(of_all[2] ** 2 + sd**2 + centre_sd**2)
+    table["p"] = 2 * t.sf(np.abs(table["deviation"]), table["dof"])
+    table["p_fdr"] = benjamini_hochberg(table["p"].to_numpy())
+    return table.assign(odd=table["p_fdr"] < FALSE_ALARM)
+
+
 def pairs_of(found: WaferMeans) -> pd.DataFrame:
     """Table of `compare_wafers` from means that are known."""
-    means = found.table
-    first, second = np.triu_indices(len(means), k=1)
-    if means["wafer"].duplicated().any():
-        of = means["population"].to_numpy()
-        same = of[first] == of[second]
-        first, second = first[same], second[same]
+    means, of = found.table, _compared(found)
+    first, second = np.concatenate([rows[np.array(np.triu_indices(rows.size, k=1))] for rows in of], axis=1)
+    order = np.lexsort((second, first))
+    first, second = first[order], second[order]
     names = means.index.to_numpy()
     mean, *errors, own_dof = (column.to_numpy(dtype=float) for _, column in means.reindex(columns=_PER_WAFER).items())
     difference = mean[first] - mean[second]

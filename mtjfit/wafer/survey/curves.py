@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,9 +129,9 @@ def curves_of(
     for source in catalogue.sources(chosen.fingerprint):
         place = Path(table or source.name)
         try:
-            numbers = _chunk_numbers(catalogue, source, left)
+            numbers = catalogue.chunks_with(source, left)
             found_here = dict(_read(source, place, left, numbers, rows)) if numbers else {}
-        except (MtjfitError, OSError) as error:
+        except (MtjfitError, OSError, ValueError) as error:  # a name from a file may be none
             first = (str(error).splitlines() or [type(error).__name__])[0]
             faults.append(f"{place}: {first.rstrip('.')}")
             continue
@@ -140,12 +141,6 @@ def curves_of(
         return Curves(found)
     why = "; ".join(faults) or "the table does not hold them"
     return Curves(found, f"The curves of {counted(len(left), 'device')} cannot be shown: {why}.")
-
-
-def _chunk_numbers(catalogue: Catalogue, source: Source, wanted: Collection[_Name]) -> frozenset[int]:
-    said = "SELECT chunk FROM devices WHERE source = ? AND wafer = ? AND device = ?"
-    rows = (catalogue.connection.execute(said, (source.id, *name)).fetchone() for name in wanted)
-    return frozenset(int(row[0]) for row in rows if row is not None)
 
 
 def _read(
@@ -188,6 +183,6 @@ def _coefficients(row: pd.Series[float]) -> dict[int, tuple[float, float]]:
     powers = [name.removeprefix("par·V^") for name in map(str, row.index) if name.startswith("par·V^")]
     found = {
         int(n): (float(row[f"par·V^{n}"]), float(row[f"perp·V^{n}"]))
-        for n in powers if n.isdigit() and f"perp·V^{n}" in row.index
+        for n in powers if re.fullmatch(r"[0-9]{1,2}", n) and f"perp·V^{n}" in row.index
     }  # fmt: skip
     return found if np.all(np.isfinite(list(found.values()))) else {}

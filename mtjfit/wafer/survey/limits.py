@@ -17,7 +17,7 @@ from mtjfit.data import pretty
 from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
 from mtjfit.text import counted, number
 from mtjfit.wafer.reduce.reduced import FLAG_MEANING
-from mtjfit.wafer.survey.compare import WaferMeans, pairs_of, wafer_means
+from mtjfit.wafer.survey.compare import WaferMeans, has_many_pairs, odd_wafers, pairs_of, wafer_means
 from mtjfit.wafer.survey.smooth import Surface, smooth_surfaces
 from mtjfit.wafer.survey.spread import Spread, pooled_spread, spread_of
 from mtjfit.wafer.survey.survey import Survey
@@ -98,10 +98,10 @@ def control_limits(survey: Survey, quantity: str) -> pd.DataFrame:
     """
     rows = {}
     values, errors, usable = survey.values(quantity), survey.errors(quantity), survey.usable(quantity)
-    population, wafer = survey.frame["population"].to_numpy(), survey.frame["wafer"].to_numpy()
+    wafer, rows_of = survey.frame["wafer"].to_numpy(), survey.rows_of("population")
     for name in survey.populations:
-        mine = usable & (population == name)
-        if not mine.any():
+        mine = rows_of[name][usable[rows_of[name]]]
+        if not mine.size:
             continue
         q, s = values[mine], errors[mine]
         rows[name] = _row(q, s, pooled_spread(q, s, np.unique(wafer[mine], return_inverse=True)[1]))
@@ -151,9 +151,14 @@ class WaferFindings:
         return wafer_means(self.survey, self.quantity, own=self.own, common=self.common)
 
     @cached_property
-    def pairs(self) -> pd.DataFrame:
-        """Differences between wafers."""
-        return pairs_of(self.means)
+    def pairs(self) -> pd.DataFrame | None:
+        """Differences between wafers; None for more than `MOST_PAIRS`."""
+        return None if has_many_pairs(self.means) else pairs_of(self.means)
+
+    @cached_property
+    def odd_wafers(self) -> pd.DataFrame | None:
+        """Each wafer against all; None where all pairs are compared."""
+        return odd_wafers(self.means) if has_many_pairs(self.means) else None
 
 
 class _Comparison(NamedTuple):

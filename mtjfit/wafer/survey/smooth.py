@@ -101,7 +101,8 @@ def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[S
     Returns
     -------
     tuple of Surface
-        In the order of `Survey.wafers`; wafers with fewer than three devices for each coefficient are left out.
+        In the order of `Survey.wafers`; wafers with fewer than three devices for each coefficient are left out, and so
+        are those with no more devices than coefficients and populations.
 
     Raises
     ------
@@ -125,11 +126,11 @@ def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[S
         raise ValueError(f"the order of a surface is 1 to 4, not {order}")
     powers = np.array([(i, n - i) for n in range(order + 1) for i in range(n, -1, -1)])
     place = survey.frame[["x", "y"]].to_numpy(dtype=float)
-    wafer, of = survey.frame["wafer"].to_numpy(), survey.frame["population"].to_numpy()
+    of = survey.frame["population"].to_numpy()
     placed, usable = survey.placed & survey.known(quantity), survey.usable(quantity)
     found = []
-    for name in survey.wafers:
-        rows = np.flatnonzero(placed & (wafer == name))
+    for name, mine in survey.rows_of("wafer").items():
+        rows = mine[placed[mine]]
         if int(usable[rows].sum()) >= _FEWEST * len(powers):
             found.append(_surface(name, powers, place[rows], survey.values(quantity)[rows],
                                   survey.errors(quantity)[rows], rows, usable[rows],
@@ -153,6 +154,8 @@ def _surface(
     everywhere = _design(place, middle, radius, powers)
     offset = _offsets(values, errors, fitted, of)
     X, q, s = everywhere[fitted], (values - offset)[fitted], errors[fitted]
+    if len(X) <= len(powers) + int(of.max()):  # each population has a centre of its own
+        return None
     if np.linalg.matrix_rank(X, tol=1e-6 * math.sqrt(len(X))) < len(powers):
         return None
     spread, beta = _fit(X, q, s, int(of.max()))

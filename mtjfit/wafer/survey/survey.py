@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,8 @@ from mtjfit.errors import DataError, Problem
 ERROR = "_sd"
 """Ending of the column that holds the standard error of another one."""
 _TEXTS = ("device", "wafer", "split")
+_LARGEST = 1e75
+_MOST_LABELS, _LONGEST = 8, 400  # of origins, and letters of each, in the mark on every figure
 _FEWEST = 5  # devices of a nominal thickness, on average
 
 
@@ -80,6 +82,11 @@ class Survey:
         ]  # fmt: skip
         if problems:
             raise DataError(problems)
+        problems = [
+            each for name in dict.fromkeys((*numbers, "x", "y")) for each in _impossible(self.name, frame, name)
+        ]
+        if problems:
+            raise DataError(problems)
         if "population" not in frame:
             frame["population"] = _populations(frame)
         object.__setattr__(self, "frame", frame)
@@ -89,7 +96,9 @@ class Survey:
     @property
     def label(self) -> str:
         """Mark for plots and tables; empty if everything was measured."""
-        return "; ".join(origin.label for origin in self.origins if origin.label)
+        labels = [origin.label for origin in self.origins if origin.label]
+        shown = [label if len(label) <= _LONGEST else f"{label[:_LONGEST]}…" for label in labels[:_MOST_LABELS]]
+        return "; ".join(shown) + (f"; and {len(labels) - len(shown)} more" if len(labels) > len(shown) else "")
 
     @property
     def origin(self) -> str:
@@ -122,6 +131,11 @@ class Survey:
         first = self.frame.drop_duplicates("population")
         order = np.lexsort((first["thickness"], first["split"].map(place)))
         return tuple(first["population"].to_numpy()[order])
+
+    def rows_of(self, column: str) -> dict[str, np.ndarray]:
+        """Rows of each name in a column of names, by name in order of appearance."""
+        codes, names = pd.factorize(self.frame[column])
+        return dict(zip(names, rows_by(codes), strict=True))
 
     @property
     def flagged(self) -> BoolArray:
@@ -175,6 +189,28 @@ class Survey:
     def part(self, rows: BoolArray) -> Survey:
         """Some of the devices; their populations keep their names."""
         return Survey(self.name, self.frame[rows], self.units, self.flags, self.origins, self.source)
+
+
+def _impossible(label: str, frame: pd.DataFrame, name: str) -> Iterator[Problem]:
+    """The first number of a column whose square would be no number, or that is no standard error."""
+    values = frame[name].to_numpy(dtype=float)
+    wrong, what = np.isfinite(values) & (np.abs(values) > _LARGEST), "more than any measurement gives"
+    if name.endswith(ERROR):
+        wrong |= (values < 0) | ((values > 0) & (values < 1 / _LARGEST))
+        what = "no standard error that can be squared"
+    if wrong.any():
+        row = frame.loc[wrong].iloc[0]
+        where = f"{label}: {name} of device {row['device']!r}" + (f" of wafer {row['wafer']!r}" if row["wafer"] else "")
+        yield Problem(where, f"is {row[name]:g}, {what}", "correct it, or reduce the table again with mtjfit batch")
+
+
+def rows_by(codes: np.ndarray) -> list[np.ndarray]:
+    """Places of each number among whole numbers from 0 on, all of which occur.
+
+    >>> [rows.tolist() for rows in rows_by(np.array([1, 0, 1]))]
+    [[1], [0, 2]]
+    """
+    return np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
 
 
 def _populations(frame: pd.DataFrame) -> pd.Series:
