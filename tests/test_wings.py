@@ -36,6 +36,8 @@ ASKED = {
     "comparison.mechanisms.comparison": ("compare_mechanisms",),
     "comparison.section": ("comparison_sections",),
     "prior_influence.section": ("prior_section",),
+    "spectra.check": ("check_spectra", "is_spectra_study"),
+    "spectra.template": ("spectra_proposal",),
     "wafer.commands.check": ("check_wafer", "is_wafer_study"),
     "wafer.commands.compare": ("compare_catalogues", "is_catalogue"),
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mtjfit.lazy import wing
 from mtjfit.output import OTHER_FILE, prepare_folder, refuse_file, write_file
 from mtjfit.terminal import progress, with_pdf
 
@@ -101,24 +103,30 @@ def _copy(bundled: BundledDataset, target: Path) -> None:
 @click.option(
     "--output",
     "-o",
-    default="study.toml",
-    show_default=True,
+    default=None,
     type=click.Path(path_type=Path),
-    help="Study file to write.",
+    help="File to write.  [default: study.toml, or spectra.toml for spectra]",
 )
-def init_command(files: tuple[Path, ...], output: Path) -> None:
+def init_command(files: tuple[Path, ...], output: Path | None) -> None:
     """Propose a commented study file for data FILES, and show how they were understood.
 
-    Tables as text, Excel, Parquet, PyMeasure, QCoDeS, LabVIEW, Origin and WebPlotDigitizer are recognised. What a file
-    cannot show, such as quantity and sign, is left open: the study does not load before you fill it in.
+    Tables as text, Excel, Parquet, PyMeasure, QCoDeS, LabVIEW, Origin and WebPlotDigitizer are recognised, and spectra,
+    voltage against frequency or field, for mtjfit spectra. What a file cannot show, such as quantity and sign, is left
+    open: the study does not load before you fill it in.
     """
     from mtjfit.study.template import inspections_of, template_of
 
+    spectra = wing("spectra.template")
+    folder = output.parent if output is not None else Path()
+    proposal = spectra.spectra_proposal(files, folder) if spectra is not None else None
+    output = output or Path("study.toml" if proposal is None else "spectra.toml")
     refuse_file(output, None)
-    inspections = inspections_of(files)
-    text = template_of(inspections, output.parent)
+    if proposal is not None:
+        text, said = proposal.text, proposal.says
+    else:
+        inspections = inspections_of(files)
+        text, said = template_of(inspections, folder), "\n\n".join(each.as_text() for each in inspections)
     write_file(output, text.encode(), f"{OTHER_FILE} with --output", over=None)
-    for inspection in inspections:
-        click.echo(inspection.as_text() + "\n")
+    click.echo(said + "\n")
     click.echo(f'Wrote {output}: confirm each line marked GUESS, and replace each "<...?>".')
-    click.echo(f"Next:   mtjfit check {output}")
+    click.echo(f"Next:   mtjfit check {shlex.quote(str(output))}")

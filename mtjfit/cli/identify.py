@@ -29,13 +29,18 @@ _NUMBERS = b'"program": "mtjfit",\n "kind": "identifiability"'  # in every file 
 def check_command(steps: Steps | None, study: Path) -> None:
     """Read a study and its data, fit it, and say what the data determine; writes nothing.
 
-    Of whole wafers, a study file with [wafer], the first devices are read and reduced.
+    Of whole wafers, a study file with [wafer], the first devices are read and reduced; of spectra, a file with
+    [spectra], all files are read.
 
     Takes seconds. Exit code 0 means that study and data are sound, not that everything is determined.
     """
     wafers = wing("wafer.commands.check")
     if wafers is not None and wafers.is_wafer_study(study):
         wafers.check_wafer(study)
+        return
+    spectra = wing("spectra.check")
+    if spectra is not None and spectra.is_spectra_study(study):
+        spectra.check_spectra(study)
         return
     from mtjfit.cli.run import usual_steps
     from mtjfit.results import checks, header, not_determined

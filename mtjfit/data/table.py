@@ -168,21 +168,28 @@ _Picked: TypeAlias = "tuple[str, ...] | str | float"
 def _picked(sheet: Sheet, role: str, name: str, declaration: TableDeclaration, log: ProblemLog) -> _Picked:
     found: _Picked = ""
     with log.catching():
-        where, unit = f"{sheet.where}: column {name!r}", None
-        if name in sheet.names:
-            column = sheet.column(name)
-            found, unit = column.cells, column.unit
-        elif name in sheet.metadata and role in ("device", "group"):
-            found = sheet.metadata[name]
-        elif name in sheet.metadata:
-            found, unit = sheet.parameter(name)
-        else:
-            todo = did_you_mean(name, [*sheet.names, *sheet.metadata], LETTERS)
-            raise DataError([Problem(where, f"no such column or header parameter ({role})", todo)])
+        found, unit = column_or_parameter(sheet, role, name, as_text=role in ("device", "group"))
         if unit is not None and (declared := contradicted_unit(role, unit, declaration)):
             what = f"is in {unit!r} in the file, but {declared} is declared"
-            raise DataError([Problem(where, what, "correct [data.units], or the file if its unit is wrong")])
+            todo = "correct [data.units], or the file if its unit is wrong"
+            raise DataError([Problem(f"{sheet.where}: column {name!r}", what, todo)])
     return found
+
+
+def column_or_parameter(sheet: Sheet, role: str, name: str, *, as_text: bool = False) -> tuple[_Picked, str | None]:
+    """Cells of a column, or else the header parameter of this name, with the unit as written.
+
+    A parameter is a number, or `as_text` its text. DataError where there is neither, or several columns.
+    """
+    if name in sheet.names:
+        column = sheet.column(name)
+        return column.cells, column.unit
+    if name not in sheet.metadata:
+        todo = did_you_mean(name, [*sheet.names, *sheet.metadata], LETTERS)
+        raise DataError(
+            [Problem(f"{sheet.where}: column {name!r}", f"no such column or header parameter ({role})", todo)]
+        )
+    return (sheet.metadata[name], None) if as_text else sheet.parameter(name)
 
 
 def contradicted_unit(role: str, unit: str, declaration: TableDeclaration) -> str:

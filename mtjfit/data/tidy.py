@@ -10,9 +10,12 @@ import math
 import re
 from codecs import getincrementaldecoder
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from mtjfit.arrays import FloatArray
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.format import SEPARATORS, ReadOptions
 from mtjfit.errors import Line, ProblemLog, did_you_mean
@@ -99,6 +102,8 @@ def split_fields(line: str, separator: str) -> list[str]:
     >>> split_fields('"dev 1, left"; 0.1 ;2', ";")
     ['dev 1, left', '0.1', '2']
     """
+    if '"' not in line and len(line) <= csv.field_size_limit():  # five times faster, and the same without quotes
+        return [cell.strip() for cell in line.split(separator)] if line else []
     fields = next(csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True), [])
     return [cell.strip() for cell in fields]
 
@@ -231,6 +236,31 @@ def parse_number(text: str, decimal: str) -> tuple[float, tuple[str, str] | None
     if _NUMBER.fullmatch(plain) and math.isfinite(value := float(plain)) and not vanishes(plain, value):
         return value, None
     return math.nan, _why_not(text, plain, decimal)
+
+
+_PLAIN_CELLS = re.compile(r"[0-9+\-.eE]*")
+
+
+def plain_numbers(cells: Sequence[str]) -> FloatArray | None:
+    """Numbers of cells that are all plain and finite with a decimal point; None where one is not.
+
+    >>> plain_numbers(("1", "-2.5e-3")), plain_numbers(("1", "1,5")), plain_numbers(("1_0",))
+    (array([ 1.    , -0.0025]), None, None)
+    """
+    if _PLAIN_CELLS.fullmatch("".join(cells)) is None:  # what float() takes beyond `parse_number` has other letters
+        return None
+    try:
+        values = np.fromiter(map(float, cells), dtype=float, count=len(cells))
+    except ValueError:
+        return None
+    if any(vanishes(cells[i], 0.0) for i in np.flatnonzero(values == 0)):
+        return None
+    return values if bool(np.all(np.isfinite(values))) else None
+
+
+def is_missing(text: str) -> bool:
+    """True for an empty cell, and for what programs write in place of a number that they do not have."""
+    return not text.strip() or text.strip().lower().lstrip("+-") in _NOT_FINITE
 
 
 def _why_not(text: str, plain: str, decimal: str) -> tuple[str, str]:

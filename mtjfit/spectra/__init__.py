@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from mtjfit.spectra.load import load_spectra
     from mtjfit.spectra.residuals import ResidualTests, residual_tests
     from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, branches, line_values
-    from mtjfit.spectra.study import LineOptions, SpectraDevice, SpectraResult, SpectraStudy, SpectrumFit
+    from mtjfit.spectra.study import (
+        Hysteresis,
+        LineOptions,
+        RowCount,
+        SpectraDevice,
+        SpectraResult,
+        SpectraStudy,
+        SpectrumFit,
+    )
     from mtjfit.spectra.torkance import CommonError, TorkanceCurve, torkance_curve
 
 __all__ = [
@@ -29,11 +37,13 @@ __all__ = [
     "Constant",
     "Constants",
     "DeviceLines",
+    "Hysteresis",
     "KittelFit",
     "LineFits",
     "LineModel",
     "LineOptions",
     "ResidualTests",
+    "RowCount",
     "SpectraDevice",
     "SpectraResult",
     "SpectraStudy",
@@ -71,7 +81,15 @@ _HOMES = {
     ".load": ("load_spectra",),
     ".residuals": ("ResidualTests", "residual_tests"),
     ".spectrum": ("LineFits", "LineModel", "Spectrum", "branches", "line_values"),
-    ".study": ("LineOptions", "SpectraDevice", "SpectraResult", "SpectraStudy", "SpectrumFit"),
+    ".study": (
+        "Hysteresis",
+        "LineOptions",
+        "RowCount",
+        "SpectraDevice",
+        "SpectraResult",
+        "SpectraStudy",
+        "SpectrumFit",
+    ),
     ".torkance": ("CommonError", "TorkanceCurve", "smooth_curve", "torkance_curve"),
 }
 

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc
 
 from mtjfit.arrays import BoolArray, FloatArray
-from mtjfit.spectra.calibration import field_fault, rectified_background
+from mtjfit.spectra.calibration import rectified_background
+from mtjfit.spectra.hysteresis import DIFFERENT, hysteresis_of
 from mtjfit.spectra.joint import DeviceLines, fit_together, separate
-from mtjfit.spectra.kittel import KittelFit, fit_kittel, resonance_slope
+from mtjfit.spectra.kittel import KittelFit, fit_kittel, held_groups, resonance_slope
 from mtjfit.spectra.lines import fit_lines, stacked
 from mtjfit.spectra.lineshape import background
+from mtjfit.spectra.notices import analysis_notices, kittel_notices, sharing_notices, window_notice
 from mtjfit.spectra.residuals import ResidualTests, residual_tests, tangent_space
 from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, line_gradient, line_values
-from mtjfit.spectra.study import LineOptions, SharedFit, SpectraDevice, SpectraResult, SpectraStudy, SpectrumFit
+from mtjfit.spectra.study import (
+    Hysteresis,
+    LineOptions,
+    SharedFit,
+    SpectraDevice,
+    SpectraResult,
+    SpectraStudy,
+    SpectrumFit,
+)
 from mtjfit.spectra.torkance import TorkanceCurve, torkance_curve
 
 _WINDOWS = 2  # times that the window about the lines is updated
@@ -44,27 +54,45 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
     used = [np.ones(each.x.size, dtype=bool) for each in spectra]
     x, y, inside = _stack(spectra, used)
     fits = fit_lines(x, y, options.model, used=inside, progress=progress)
+    missed: dict[str, int] = {}
     if options.window is not None:
         for _ in range(_WINDOWS):
-            used = [_window(each, fits, i, options.window) for i, each in enumerate(spectra)]
+            missed.clear()
+            used = [_window(each, fits, i, options.window, missed) for i, each in enumerate(spectra)]
             x, y, inside = _stack(spectra, used)
             fits = fit_lines(x, y, options.model, used=inside)
-    groups = [_group(name, rows, spectra, used, fits, options) for name, rows in _groups(spectra, options).items()]
+    groups = [_group(name, rows, spectra, used, fits, options) for name, rows in _groups(spectra, options)]
     found: dict[int, SpectrumFit] = {}
     for group in groups:
         for place, i in enumerate(group.rows):
             found[i] = _spectrum_fit(spectra[i], used[i], options.model, group.lines, place, bool(fits.converged[i]))
-    modes = {name: _mode([found[i] for i, each in enumerate(spectra) if each.device == name], options)
-             for name in study.devices}  # fmt: skip
+    own: dict[str, list[int]] = {name: [] for name in study.devices}
+    for i, one in enumerate(spectra):
+        own[one.device].append(i)
+    modes = {name: _mode([found[i] for i in rows], options) for name, rows in own.items()}
     every = tuple(replace(found[i], mode=modes[each.device]) for i, each in enumerate(spectra))
-    kittel = {name: fit for name in study.devices if (fit := _kittel(name, every, study)) is not None}
-    curves = {name: _curve(device, groups, every, study)
+    hysteresis = hysteresis_of(every, options)
+    every = tuple(_with_sweeps(every, hysteresis))
+    tried = {name: fit for name, rows in own.items()
+             if (fit := _kittel([every[i] for i in rows], study)) is not None}  # fmt: skip
+    faults = {name: fit if isinstance(fit, str) else fit.fault for name, fit in tried.items()}
+    kittel = {name: fit for name, fit in tried.items() if not isinstance(fit, str) and not fit.fault}
+    parts: dict[str, list[_Group]] = {name: [] for name in study.devices}
+    for group in groups:
+        parts[spectra[group.rows[0]].device].append(group)
+    curves = {name: _curve(device, parts[name], every, study)
               for name, device in study.devices.items() if device.constants is not None}  # fmt: skip
     ratios = {name: ratio for name, device in study.devices.items()
-              if (ratio := _background_ratio(device, every)) is not None}  # fmt: skip
+              if (ratio := _background_ratio(device, [every[i] for i in own[name]])) is not None}  # fmt: skip
     shared = tuple(SharedFit(group.name, len(group.rows), group.lines.p_sharing) for group in groups
                    if not math.isnan(group.lines.p_sharing))  # fmt: skip
-    return SpectraResult(study, every, shared, kittel, curves, ratios, tuple(_notices(study, every, shared)))
+    notices = [
+        *analysis_notices(study, every, shared, hysteresis),
+        *window_notice(missed, options),
+        *sharing_notices(([spectra[i] for i in group.rows] for group in groups), options),
+        *kittel_notices(faults),
+    ]
+    return SpectraResult(study, every, shared, kittel, curves, ratios, tuple(notices), hysteresis)
 
 
 def _stack(spectra: Sequence[Spectrum], used: Sequence[BoolArray]) -> tuple[FloatArray, FloatArray, BoolArray]:
@@ -73,21 +101,37 @@ def _stack(spectra: Sequence[Spectrum], used: Sequence[BoolArray]) -> tuple[Floa
     return stacked([each.x[keep] for each, keep in both], [each.voltage[keep] for each, keep in both])
 
 
-def _window(spectrum: Spectrum, fits: LineFits, i: int, window: float) -> BoolArray:
-    """Points within so many half widths of a line; all of them where that leaves too few."""
+def _with_sweeps(fits: Sequence[SpectrumFit], hysteresis: Sequence[Hysteresis]) -> Iterable[SpectrumFit]:
+    """Fits to means of sweeps with a flag where the sweeps differ."""
+    differ = {(each.spectrum.label, each.spectrum.name): each for each in hysteresis if each.p < DIFFERENT}
+    for fit in fits:
+        found = differ.get((fit.spectrum.label, fit.spectrum.name)) if fit.spectrum.parts else None
+        flag = "" if found is None else f"its sweeps {found.first} and {found.second} differ: p = {found.p:.1g}"
+        yield replace(fit, flags=(*fit.flags, flag)) if flag else fit
+
+
+def _window(spectrum: Spectrum, fits: LineFits, i: int, window: float, missed: dict[str, int]) -> BoolArray:
+    """Points within so many half widths of a line; where too few, all of them, and their number goes into `missed`."""
     away = np.abs(spectrum.x[:, None] - fits.centre[i]) / fits.half_width[i]
     inside = np.any(away <= window, axis=1)
-    enough = np.unique(spectrum.x[inside]).size > 2 * fits.model.n_parameters
-    return inside if enough else np.ones(spectrum.x.size, dtype=bool)
+    n = np.unique(spectrum.x[inside]).size
+    if n > 2 * fits.model.n_parameters:
+        return np.asarray(inside)
+    missed[spectrum.name] = n
+    return np.ones(spectrum.x.size, dtype=bool)
 
 
-def _groups(spectra: Sequence[Spectrum], options: LineOptions) -> dict[str, tuple[int, ...]]:
-    """Rows by device, or by device, what was held and branch, where something is shared between biases."""
-    rows: dict[str, list[int]] = {}
+def _groups(spectra: Sequence[Spectrum], options: LineOptions) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Rows of spectra that are fitted together: each alone, or all of a device, value held, branch and sweep."""
+    if not options.shares:
+        yield from ((each.device, (i,)) for i, each in enumerate(spectra))
+        return
+    rows: dict[tuple[object, ...], list[int]] = {}
+    held = held_groups(np.array([each.fixed for each in spectra]))
     for i, each in enumerate(spectra):
-        held = replace(each, bias=0.0).name if options.shares else each.device
-        rows.setdefault(held.replace(", 0 mV", ""), []).append(i)
-    return {name: tuple(each) for name, each in rows.items()}
+        rows.setdefault((each.device, held[i], each.sign, each.sweep), []).append(i)
+    for some in rows.values():
+        yield replace(spectra[some[0]], bias=0.0).name.replace(", 0 mV", ""), tuple(some)
 
 
 def _group(
@@ -140,7 +184,10 @@ def _flags(
     p = _p_without_line(fit, x, residual)
     if p > _NO_LINE:
         yield f"the background alone fits as well (p = {p:.2g})"
-    if not tests.described:
+    if not tests.described and tests.autocorrelation < 0 and tests.chi2_red < 1:
+        yield (f"the residuals of neighbours alternate: p = {tests.p:.1g} (χ²/dof {tests.chi2_red:.2g}, correlation "
+               f"of neighbours {tests.autocorrelation:.2f}); as of aliasing or merged sweeps")  # fmt: skip
+    elif not tests.described:
         yield (f"the residuals are not white noise: p = {tests.p:.1g} (χ²/dof {tests.chi2_red:.2g}, "
                f"correlation of neighbours {tests.autocorrelation:.2f})")  # fmt: skip
 
@@ -154,7 +201,7 @@ def _p_without_line(fit: SpectrumFit, x: FloatArray, residual: FloatArray) -> fl
     rss = max(float(residual @ residual), 1e-300)
     ratio = max(float(left @ left) - rss, 0.0) / extra / (rss / dof)
     places = max(1.0, float(x[-1] - x[0]) / float(fit.half_width.min()))
-    return min(1.0, places * float(f_distribution.sf(ratio, extra, dof)))
+    return min(1.0, places * float(fdtrc(extra, dof, ratio)))
 
 
 def _mode(fits: Sequence[SpectrumFit], options: LineOptions) -> int:
@@ -165,20 +212,23 @@ def _mode(fits: Sequence[SpectrumFit], options: LineOptions) -> int:
     return int(np.argmax(np.mean([np.hypot(fit.s, fit.a) for fit in fits], axis=0)))
 
 
-def _kittel(device: str, fits: Sequence[SpectrumFit], study: SpectraStudy) -> KittelFit | None:
-    """Kittel's formula through the resonances of a device; None where there are too few, or the fields are unknown."""
-    own = [fit for fit in fits if fit.spectrum.device == device and math.isfinite(fit.spectrum.fixed)
+def _kittel(fits: Sequence[SpectrumFit], study: SpectraStudy) -> KittelFit | str | None:
+    """Kittel's formula through the resonances of a device, or why not; None for one field or frequency."""
+    own = [fit for fit in fits if math.isfinite(fit.spectrum.fixed)
            and not any("no line was found" in flag for flag in fit.flags)]  # fmt: skip
-    different = len({fit.spectrum.fixed for fit in own})
     free = study.options.kittel
-    if different <= len(free):
+    if len({fit.spectrum.fixed for fit in own}) < 2:
         return None
+    if len(own) <= len(free):
+        return f"{len(own)} resonances for {' and '.join(free)}, which need one more"
     centre = np.array([fit.centre[fit.mode] for fit in own])
     sd = np.array([fit.errors[0, fit.mode] for fit in own])
     fixed = np.abs([fit.spectrum.fixed for fit in own])
     if study.against == "field":
         return fit_kittel(fixed, centre, sd, free=free)
     first = fit_kittel(centre, fixed, np.ones(centre.size), free=free)
+    if first.fault:
+        return first
     slope = resonance_slope(fixed, first.Meff, first.Bk, first.gamma) / (2 * np.pi)
     return fit_kittel(centre, fixed, sd / slope, free=free)
 
@@ -188,12 +238,11 @@ def _curve(
 ) -> TorkanceCurve:
     """Torkance of one device from the lines of all its groups, correlations kept."""
     assert device.constants is not None  # noqa: S101
-    parts = [group for group in groups if fits[group.rows[0]].spectrum.device == device.name]
-    rows = [i for group in parts for i in group.rows]
+    rows = [i for group in groups for i in group.rows]
     n = len(rows)
     lines, covariance = np.empty((4, n)), np.zeros((4, n, 4, n))
     start = 0
-    for group in parts:
+    for group in groups:
         stop = start + len(group.rows)
         mode = fits[group.rows[0]].mode
         own = group.lines
@@ -212,26 +261,10 @@ def _curve(
 def _background_ratio(device: SpectraDevice, fits: Sequence[SpectrumFit]) -> FloatArray | None:
     if device.constants is None or device.constants.V_II is None:
         return None
-    own = [fit for fit in fits if fit.spectrum.device == device.name]
-    expected = rectified_background(np.array([fit.spectrum.bias for fit in own]), device.constants)
+    expected = rectified_background(np.array([fit.spectrum.bias for fit in fits]), device.constants)
     none = np.zeros(1)
-    found = [replace(fit, s=none * fit.s, a=none * fit.a).values(fit.centre[fit.mode : fit.mode + 1])[0] for fit in own]
+    found = [
+        replace(fit, s=none * fit.s, a=none * fit.a).values(fit.centre[fit.mode : fit.mode + 1])[0] for fit in fits
+    ]
     assert expected is not None  # noqa: S101
     return np.asarray(np.array(found) / np.where(expected == 0, np.nan, expected))
-
-
-def _notices(study: SpectraStudy, fits: Sequence[SpectrumFit], shared: Sequence[SharedFit]) -> Iterable[str]:
-    faults: dict[str, str] = {}
-    for fit in fits:
-        place = fit.centre[fit.mode], fit.spectrum.fixed
-        field, frequency = place if study.against == "field" else place[::-1]
-        if math.isfinite(frequency) and math.isfinite(field) and (fault := field_fault(field, frequency)):
-            faults.setdefault(fault, fit.spectrum.name)
-    if faults:
-        fault, name = next(iter(faults.items()))
-        yield f"{name}: {fault}" + (f" ({len(faults)} spectra)" if len(faults) > 1 else "")
-    for each in shared:
-        if each.p < 1e-3:
-            yield f"{each.name}: {each.n} spectra do not share what was declared common to them (p = {each.p:.1g})"
-    if any(device.constants is None for device in study.devices.values()):
-        yield "no constants are declared: the lines were fitted, nothing was calibrated"

@@ -51,7 +51,14 @@ def spectra_command(
     # `page` takes the place of `spectra_html`, as Steps do in a run
     from mtjfit.progress import bar
     from mtjfit.spectra import analyse, load_spectra, spectra_files
-    from mtjfit.spectra.page import flagged_table, spectra_devices_table, spectra_document, spectra_html, spectra_says
+    from mtjfit.spectra.page import (
+        flagged_table,
+        spectra_devices_table,
+        spectra_document,
+        spectra_html,
+        spectra_says,
+        sweeps_table,
+    )
 
     again = shlex.join(["mtjfit", "spectra", str(study), "--output", str(output), *(f"--shift={s}" for s in shift)])
     folder = OutputFolder(output, "spectra", None, "spectra.json", {"program": "mtjfit", "kind": "spectra"})
@@ -78,6 +85,8 @@ def spectra_command(
         for sentence in spectra_says(found):
             echo(sentence)
         echo(spectra_devices_table(found))
+        if found.hysteresis:
+            echo(sweeps_table(found))
         if found.flagged:
             echo(flagged_table(found))
     click.echo(f"Overview: {output / 'overview.html'}")

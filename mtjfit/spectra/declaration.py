@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Discriminator, Field, PlainValidator
 
 from mtjfit.data.curve_checks import LARGEST, SIZE, written_angle_fault
 from mtjfit.data.format import ReadOptions
@@ -24,7 +25,7 @@ from mtjfit.spectra.calibration import (
 from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.spectrum import Against, LineModel
 from mtjfit.spectra.study import LineOptions, SpectraDevice
-from mtjfit.toml import NUMBER, WORD, WORD_OR_NUMBER, TomlTable, validated
+from mtjfit.toml import NUMBER, TABLE, WORD, WORD_OR_NUMBER, TomlTable, validated
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class SpectraTable(TomlTable):
     against: Literal["frequency", "field"]
     torkance_unit: str = "hbar/2e/kohm"
     origin: str = ""
+    sweeps: Literal["separate", "average"] | None = None
 
 
 class ColumnsTable(TomlTable):
@@ -73,19 +75,58 @@ class ReadTable(ReadOptions):
     reader: str = ""
 
 
+def _read_table(value: object) -> ReadTable:
+    found = validated(ReadTable, value, "")
+    if isinstance(found, list):
+        raise ValueError(", ".join(f"{each.where.lstrip('.')} {each.what}; {each.todo}" for each in found))
+    return found
+
+
+class WithinTable(TomlTable):
+    """``within = { … }``: values that an instrument read back and that differ by less are one, in the unit declared."""
+
+    bias: float | None = Field(default=None, gt=0)
+    fixed: float | None = Field(default=None, gt=0)
+
+
+class RowMask(TomlTable):
+    """One of ``mask = [{ … }]``: rows to leave out, by one of abscissa, lines of the file, and missing numbers."""
+
+    x: tuple[float, float] | None = None
+    lines: tuple[int, int] | None = None
+    missing: bool = False
+    file: str = "*"
+    reason: str
+
+
+_Names: TypeAlias = Annotated[
+    Annotated[tuple[str, ...], TABLE] | Annotated[str, AfterValidator(lambda name: (name,)), WORD],
+    Discriminator(lambda value: WORD.tag if isinstance(value, str) else TABLE.tag),
+]
+"""One pattern of file names, or a list of them."""
+
+
+def fits_name(name: str, pattern: str) -> bool:
+    """Whether a file is called so, whatever brackets are in its name, or fits a pattern."""
+    return name == pattern or fnmatchcase(name, pattern)
+
+
 class FilesTable(TomlTable):
     """One ``[[files]]``: files of one format."""
 
     folder: str = "."
-    file: str = "*"
+    file: _Names = ("*",)
+    leave_out: _Names = ()
     pattern: str = ""
     columns: ColumnsTable
     units: UnitsTable
     device: str = ""
     bias: float | None = None
     fixed: float | None = None
+    within: WithinTable = WithinTable()
+    mask: tuple[RowMask, ...] = ()
     wide: WideTable | None = None
-    read: ReadTable = ReadTable()
+    read: Annotated[ReadTable, PlainValidator(_read_table)] = ReadTable()
 
 
 class DerivativeTable(TomlTable):
@@ -166,6 +207,8 @@ ADVICE = {
     "thickness": "give the thickness of the free layer in nm",
     "amplitude": 'write amplitude = "peak" or "rms": how the modulation is given',
     "output": 'write output = "peak" or "rms": how the lock-in amplifier shows its signal',
+    "sweeps": 'write sweeps = "separate" (each sweep fitted on its own) or "average"',
+    "reason": "say why the rows are left out",
     "centre": 'write "free", "shared", or the degree of a polynomial in the bias',
     "width": 'write "free", "shared", or the degree of a polynomial in the bias',
 }

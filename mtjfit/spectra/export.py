@@ -108,11 +108,12 @@ def _lines(result: SpectraResult) -> bytes:
             ]  # fmt: skip
             rows.append([
                 harmless(spectrum.device), f"{spectrum.bias:.10g}", f"{spectrum.fixed * held:.10g}", str(spectrum.sign),
-                str(k + 1), *(f"{value:.8g}" for value in numbers), "; ".join(fit.flags), harmless(spectrum.label),
+                spectrum.sweep, str(k + 1), *(f"{value:.8g}" for value in numbers), "; ".join(fit.flags),
+                harmless(spectrum.label),
             ])  # fmt: skip
     x = "GHz" if result.study.against == "frequency" else "mT"
     other = "mT" if x == "GHz" else "GHz"
-    header = ["device", "bias_V", f"fixed_{other}", "field_sign", "mode", f"centre_{x}", f"sigma_centre_{x}",
+    header = ["device", "bias_V", f"fixed_{other}", "field_sign", "sweep", "mode", f"centre_{x}", f"sigma_centre_{x}",
               f"half_width_{x}", f"sigma_half_width_{x}", "s_uV", "sigma_s_uV", "a_uV", "sigma_a_uV", "noise_uV",
               "p_runs", "p_autocorrelation", "chi2_per_dof", "p_chi2", "flags", "file"]  # fmt: skip
     return _rows(header, rows, _origin(result) + "# half_width is HALF the width at half maximum\n")

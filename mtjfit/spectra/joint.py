@@ -94,7 +94,7 @@ def _basis(bias: FloatArray, sharing: Sharing) -> FloatArray:
     if sharing == "free":
         return np.eye(bias.size)
     size = np.max(np.abs(bias), initial=0.0) or 1.0
-    return np.vander(bias / size, min(sharing, bias.size - 1) + 1, increasing=True)
+    return np.vander(bias / size, min(sharing, np.unique(bias).size - 1) + 1, increasing=True)
 
 
 def _coordinates(

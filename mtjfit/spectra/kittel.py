@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 
-from mtjfit.arrays import FloatArray
+from mtjfit.arrays import FloatArray, IntArray
 
 Free: TypeAlias = Literal["Meff", "Bk", "gamma"]
+
+_ALIKE = 1e-3  # relative difference of two readings of one field
+_SINGULAR = 1e3  # condition of the matrix, columns of size one, from which on parameters cannot be told apart
 
 GAMMA = 1.76e11
 """Gyromagnetic ratio of a free electron's spin, rad/(s T), to three digits."""
@@ -70,6 +73,8 @@ class KittelFit:
     `field` (T) were fitted; `residual` is field minus formula and `sigma` the error of the field by its line fit, in T.
     `chi2_red`, residuals over these, is usually far above one: lines are found to a hundredth of their width, where the
     formula of a perfect macrospin is no longer true.
+
+    `fault` says why the resonances do not determine what was free; errors are NaN then, and values mean nothing.
     """
 
     Meff: float
@@ -81,6 +86,26 @@ class KittelFit:
     residual: FloatArray
     sigma: FloatArray
     chi2_red: float
+    fault: str = ""
+
+
+def held_groups(values: FloatArray) -> IntArray:
+    """A number for each field or frequency that was held; readings within a thousandth are of one, NaN too.
+
+    Examples
+    --------
+    >>> held_groups(np.array([0.4, 0.40002, 0.5, -0.4])).tolist()
+    [1, 1, 2, 0]
+    """
+    order = np.argsort(values, kind="stable")
+    found, group, first = np.zeros(values.size, dtype=np.intp), -1, -np.inf
+    for i in order:
+        value = float(values[i])
+        new = not np.isnan(first) if np.isnan(value) else value - first > _ALIKE * max(abs(value), abs(first))
+        if group < 0 or new:
+            group, first = group + 1, value
+        found[i] = group
+    return found
 
 
 def fit_kittel(
@@ -96,7 +121,9 @@ def fit_kittel(
     stays the same if B_k and B_k + μ0 M_eff change places; of the two solutions that with the smaller B_k is given.
 
     Arrays of shape (n,): frequency in Hz, |B| and its errors in T (those of frequencies over df/dB). What is not `free`
-    stays, B_k at 0, γ at `gamma`. ValueError without Meff, or for no more resonances than free parameters.
+    stays, B_k at 0, γ at `gamma`. Errors are NaN, and `KittelFit.fault` says why, where fewer fields than parameters
+    differ, the matrix is singular, or the resonances are those of a film along its normal. ValueError without Meff, or
+    for no more resonances than free parameters.
 
     Examples
     --------
@@ -129,7 +156,26 @@ def fit_kittel(
         best = least_squares(residual, other, x_scale=size, xtol=1e-14, ftol=1e-14, gtol=1e-14)
     left, dof = np.asarray(best.fun, dtype=float), frequency.size - len(free)
     jacobian = np.asarray(best.jac, dtype=float)
-    sd = np.sqrt(np.diagonal(np.linalg.pinv(jacobian.T @ jacobian)) * float(left @ left) / dof)
+    fault = _fault(of(best.x), jacobian, held_groups(field), held_groups(frequency), free)
+    inverse = np.linalg.pinv(jacobian.T @ jacobian)
+    sd = np.full(len(free), np.nan) if fault else np.sqrt(np.diagonal(inverse) * float(left @ left) / dof)
     errors = {str(name): float(each) * (gamma if name == "gamma" else 1.0) for name, each in zip(free, sd, strict=True)}
     chi2 = float(np.sum((left / sigma) ** 2)) / dof
-    return KittelFit(*of(best.x), MappingProxyType(errors), frequency, field, left, sigma, chi2)
+    return KittelFit(*of(best.x), MappingProxyType(errors), frequency, field, left, sigma, chi2, fault)
+
+
+def _fault(
+    values: tuple[float, float, float], jacobian: FloatArray, fields: IntArray, frequencies: IntArray,
+    free: Sequence[Free],
+) -> str:  # fmt: skip
+    """Reason why resonances do not determine the parameters; empty if they do."""
+    different = min(int(fields.max()), int(frequencies.max())) + 1
+    if different <= len(free):
+        n = "no two resonances" if different == 1 else f"only {different} resonances"
+        return f"{n} differ by more than a thousandth, which does not determine {' and '.join(free)}"
+    size = np.linalg.norm(jacobian, axis=0)
+    if not np.all(size > 0) or np.linalg.cond(jacobian / np.where(size > 0, size, 1.0)) > _SINGULAR:
+        return f"the fields are too alike to tell {' and '.join(free)} apart"
+    if values[1] < -abs(values[0]):
+        return "the resonances are those of a film magnetised along its normal, and the formula is for one in its plane"
+    return ""

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from mtjfit.arrays import FloatArray
 from mtjfit.data.curve import Origin
 from mtjfit.data.format import NamePattern
-from mtjfit.data.origin import declared_origin
-from mtjfit.data.readers import Sheet, Wide, blocks, read_source, sheets_from_bytes
-from mtjfit.data.table import comments_of
 from mtjfit.data.units import check_unit
-from mtjfit.errors import ConfigError, DataError, Line, Problem, ProblemLog
-from mtjfit.input import files_fitting
-from mtjfit.spectra.calibration import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor, factor_or_problem
+from mtjfit.errors import ConfigError, Problem
+from mtjfit.spectra.calibration import factor_or_problem
 from mtjfit.spectra.declaration import (
     ADVICE,
     FilesTable,
@@ -28,157 +21,11 @@ from mtjfit.spectra.declaration import (
     kept,
     line_from,
 )
-from mtjfit.spectra.spectrum import Against, Spectrum, branches
-from mtjfit.spectra.study import LineOptions, SpectraDevice, SpectraStudy
-from mtjfit.toml import prefixed, read_toml, validated
-
-_MOST_FILES = 100_000
-
-
-def _column_units(against: Against) -> dict[str, Mapping[str, float]]:
-    """The table of units of each kind of column."""
-    x, fixed = (FREQUENCY_UNITS, FIELD_UNITS) if against == "frequency" else (FIELD_UNITS, FREQUENCY_UNITS)
-    return {"x": x, "voltage": VOLTAGE_UNITS, "bias": VOLTAGE_UNITS, "fixed": fixed}
-
-
-def _jobs(tables: list[FilesTable], folder: Path) -> list[tuple[FilesTable, Path]]:
-    """Files of each table; ConfigError where there are none, or too many."""
-    jobs: list[tuple[FilesTable, Path]] = []
-    problems: list[Problem] = []
-    for i, table in enumerate(tables):
-        try:
-            paths = files_fitting(folder / table.folder, table.file, _MOST_FILES)
-        except DataError as error:
-            problems += prefixed(error.problems, f"files[{i}]: ")
-            continue
-        found = [each for each in paths if each.is_file() and each.suffix != ".toml"]
-        if not found:
-            todo = "correct folder or file; * matches any text"
-            problems.append(Problem(f"files[{i}]", f"no file fits {Path(table.folder, table.file).as_posix()!r}", todo))
-        jobs += [(table, each) for each in found]
-    if len(jobs) > _MOST_FILES and not problems:
-        problems.append(Problem("files", f"are {len(jobs)} files", f"at most {_MOST_FILES} at a time"))
-    if problems:
-        raise ConfigError(problems)
-    return jobs
-
-
-def _read(
-    jobs: list[tuple[FilesTable, Path]],
-    folder: Path,
-    against: Against,
-    options: LineOptions,
-    progress: Callable[[int, int], object] | None,
-) -> tuple[list[Spectrum], dict[str, str], list[str], Origin]:
-    """All spectra, sha256 by file, notes on what was found out, and the origin that comments declare.
-
-    DataError with every problem of every file.
-    """
-    problems: list[Problem] = []
-    spectra: list[Spectrum] = []
-    hashes: dict[str, str] = {}
-    notes: list[str] = []
-    said: list[tuple[Line, str]] = []
-    for done, (table, file) in enumerate(jobs, start=1):
-        label = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else str(file)
-        try:
-            source = read_source(file, label, table.read.max_bytes)
-            hashes[label] = hashlib.sha256(source.data).hexdigest()
-            sheets = sheets_from_bytes(source, table.read.reader, table.read)
-            if table.wide is not None:
-                sheets = blocks(sheets, Wide(table.wide.columns, (), table.wide.name, table.wide.name_in))
-            for sheet in sheets:
-                notes += [f"{label}: {note}" for note in sheet.notes]
-                said += comments_of(sheet)
-                spectra += _spectra(sheet, table, file.name, against, options)
-        except (DataError, ConfigError) as error:
-            problems += error.problems
-        if progress is not None:
-            progress(done, len(jobs))
-    log = ProblemLog("")
-    origin = declared_origin(said, log)
-    problems += log.error().problems if log.count else []
-    if problems:
-        raise DataError(problems)
-    return spectra, hashes, list(dict.fromkeys(notes)), origin
-
-
-def _spectra(sheet: Sheet, table: FilesTable, name: str, against: Against, options: LineOptions) -> list[Spectrum]:
-    """All spectra of one sheet: one, or one for each device, bias and fixed value in its columns."""
-    if table.pattern:
-        sheet = sheet.with_metadata(NamePattern(table.pattern).fields(name, sheet.label))
-    _same_units(sheet, table, against)
-    units = _column_units(against)
-    x = sheet.numbers(table.columns.x) * factor(table.units.x, units["x"])
-    voltage = sheet.numbers(table.columns.voltage) * factor(table.units.voltage, VOLTAGE_UNITS) * options.output
-    bias = _of_rows(sheet, table, "bias", units["bias"])
-    fixed = _of_rows(sheet, table, "fixed", units["fixed"], "frequency" if against == "field" else "field")
-    if table.columns.device:
-        devices = np.array([cell.strip() for cell in sheet.column(table.columns.device).cells])
-    else:
-        devices = np.full(x.size, table.device or sheet.metadata.get("device", ""))
-    found: list[Spectrum] = []
-    # As text, since NaN differs from itself.
-    held_as = np.array([repr(each) for each in fixed.tolist()])
-    keys = list(dict.fromkeys(zip(devices.tolist(), bias.tolist(), held_as.tolist(), strict=True)))
-    for device, V, held_at in keys:
-        rows = (devices == device) & (bias == V) & (held_as == held_at)
-        label = sheet.label if len(keys) == 1 else f"{sheet.label}[{device}, {V:g} V]"
-        sweep = Spectrum(device, V, against, x[rows], voltage[rows], float(held_at), 1, label)
-        for branch in branches(sweep, options.model.n_parameters + 4):
-            one = branch if options.range is None else _cut(branch, options.range)
-            if one.x.size <= options.model.n_parameters + 3:
-                what = f"has {one.x.size} points for {options.model.n_parameters} parameters"
-                raise DataError([Problem(one.label, what, "leave it out, widen line.range, or fit fewer modes")])
-            found.append(one)
-    return found
-
-
-def _cut(spectrum: Spectrum, limits: tuple[float, float]) -> Spectrum:
-    inside = (spectrum.x >= limits[0]) & (spectrum.x <= limits[1])
-    if np.unique(spectrum.x[inside]).size < 3:
-        todo = "correct line.range; it is in the unit of x"
-        raise DataError([Problem(spectrum.label, "has no points in line.range", todo)])
-    return spectrum.within(*limits)
-
-
-def _same_units(sheet: Sheet, table: FilesTable, against: Against) -> None:
-    """DataError where a file names another unit than the declared one."""
-    problems = []
-    for name, units in _column_units(against).items():
-        column, declared = getattr(table.columns, name), getattr(table.units, name)
-        said = sheet.column(column).unit if column else None
-        if said is None:
-            continue
-        try:
-            same = factor(said, units) == factor(declared or said, units)
-        except ValueError:
-            same = False
-        if not same:
-            todo = "correct whichever is wrong; to overrule the file, rename its column with [files.read] names"
-            what = f"is in {said!r} in the file, but {declared!r} is declared"
-            problems.append(Problem(f"{sheet.where}: column {column!r}", what, todo))
-    if problems:
-        raise DataError(problems)
-
-
-def _of_rows(sheet: Sheet, table: FilesTable, name: str, units: Mapping[str, float], field: str = "") -> FloatArray:
-    """Bias, or what was held, at each row: from a column, a constant, or a header parameter or file name."""
-    n = len(sheet.lines)
-    column, constant, unit = (getattr(each, name) for each in (table.columns, table, table.units))
-    if column:
-        if not unit:
-            raise ConfigError([Problem(f"files.units.{name}", "is missing", "give the unit of the column")])
-        return np.asarray(sheet.numbers(column) * factor(unit, units))
-    if constant is not None:
-        return np.full(n, constant * factor(unit, units))
-    if (field or name) not in sheet.metadata:
-        return np.full(n, math.nan)
-    found, problems = sheet.parameter(field or name), list[Problem]()
-    scale = factor_or_problem(found.unit or unit, units, f"{sheet.label}: {field or name}", problems)
-    if problems:
-        raise DataError(problems)
-    return np.full(n, found.value * scale)
+from mtjfit.spectra.files import files_of, read_spectra
+from mtjfit.spectra.rows import column_units
+from mtjfit.spectra.spectrum import Against, Spectrum
+from mtjfit.spectra.study import SpectraDevice, SpectraStudy
+from mtjfit.toml import placeholders, prefixed, read_toml, validated
 
 
 def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None = None) -> SpectraStudy:
@@ -202,7 +49,16 @@ def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None
     """
     path = Path(path)
     text, raw = read_toml(path)
-    problems: list[Problem] = []
+    return study_of(text, raw, path, progress)
+
+
+def study_of(
+    text: str, raw: Mapping[str, Any], path: Path, progress: Callable[[int, int], object] | None = None
+) -> SpectraStudy:
+    """Like `load_spectra`, for the text of a file `path` and its content as `tomllib` gives it."""
+    problems: list[Problem] = list(placeholders(raw))
+    if problems:
+        raise ConfigError(prefixed(problems, f"{path.name}: "))
     kept(validated(SpectraDocument, raw, "", ADVICE), problems)
     head = validated(SpectraTable, raw.get("spectra", {}), "spectra", ADVICE)
     if isinstance(head, list):
@@ -217,10 +73,13 @@ def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None
     devices = devices_from(raw.get("devices", []), raw.get("constants", {}), head.against, problems)
     if problems or options is None:
         raise ConfigError(prefixed(dict.fromkeys(problems), f"{path.name}: "))
-    spectra, files, notes, origin = _read(_jobs(tables, path.parent), path.parent, head.against, options, progress)
+    notices: list[str] = []
+    jobs = files_of(tables, path.parent, notices)
+    found = read_spectra(jobs, path.parent, head.against, replace(options, sweeps=head.sweeps), progress)
     return SpectraStudy(
-        head.name, head.against, head.torkance_unit, _origin(head.origin, origin, path.name), tuple(spectra),
-        options, _all_devices(spectra, devices, path.name), text, files, tuple(notes),
+        head.name, head.against, head.torkance_unit, _origin(head.origin, found.origin, path.name),
+        tuple(found.spectra), options, _all_devices(found.spectra, devices, path.name), text, found.hashes,
+        tuple(found.notes), (*notices, *found.notices), found.rows,
     )  # fmt: skip
 
 
@@ -266,7 +125,7 @@ def _file_tables(raw: object, against: Against, problems: list[Problem]) -> list
 
 def _table_problems(table: FilesTable, where: str, against: Against) -> list[Problem]:
     problems: list[Problem] = []
-    for name, units in _column_units(against).items():
+    for name, units in column_units(against).items():
         if (unit := getattr(table.units, name)) or name != "fixed":
             factor_or_problem(unit, units, f"{where}.units.{name}", problems)
     named: set[str] = set()
@@ -288,10 +147,29 @@ def _table_problems(table: FilesTable, where: str, against: Against) -> list[Pro
     if against == "field" and table.fixed is None and not table.columns.fixed and "frequency" not in named:
         todo = "give fixed, columns.fixed, or {frequency:GHz} in pattern"
         problems.append(Problem(f"{where}.fixed", "the frequency is declared nowhere", todo))
-    if Path(table.folder).is_absolute() or ".." in Path(table.file).parts:
+    if Path(table.folder).is_absolute() or any(
+        ".." in Path(each).parts or Path(each).is_absolute() for each in table.file
+    ):
         todo = "give a folder relative to the file"
         problems.append(Problem(f"{where}.folder", "leaves the folder of the study", todo))
-    return problems
+    return [*problems, *_mask_problems(table, where)]
+
+
+def _mask_problems(table: FilesTable, where: str) -> Iterator[Problem]:
+    for k, mask in enumerate(table.mask):
+        given = (mask.x is not None, mask.lines is not None, mask.missing)
+        if sum(given) != 1:
+            todo = "give x = [low, high] in the unit of x, lines = [first, last], or missing = true"
+            yield Problem(f"{where}.mask[{k}]", "needs one of x, lines and missing", todo)
+        for limits in (mask.x, mask.lines):
+            if limits is not None and not limits[0] <= limits[1]:
+                yield Problem(f"{where}.mask[{k}]", f"[{limits[0]:g}, {limits[1]:g}] is empty", "give [low, high]")
+        if not mask.reason.strip():
+            yield Problem(f"{where}.mask[{k}].reason", "is empty", "say why the rows are left out")
+    for role in ("bias", "fixed"):
+        if getattr(table.within, role) is not None and not getattr(table.columns, role):
+            what = f"is declared without columns.{role}"
+            yield Problem(f"{where}.within.{role}", what, "remove it: only a column is read back")
 
 
 def _all_devices(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -16,15 +16,16 @@ from mtjfit.html import inline_svg, template
 from mtjfit.plot import render
 from mtjfit.results.methods import provenance
 from mtjfit.spectra import SpectraResult, SpectrumFit
-from mtjfit.spectra.plot import plot_kittel, plot_lines, plot_thumbnails, plot_torkances
+from mtjfit.spectra.plot import plot_kittel, plot_lines, plot_sweeps, plot_thumbnails, plot_torkances
 from mtjfit.spectra.residuals import FALSE_FLAGS
 from mtjfit.study import Study
-from mtjfit.text import Table, number, p_text, value_with_error, visible
+from mtjfit.text import Table, counted, number, p_text, value_with_error, visible
 from mtjfit.version import __version__
 
 _MOST_ROWS = 200
 _SHEET, _SHEET_FLAGGED = 48, 12
 _MOST_DEVICES = 12
+_LINE = ("centre", "half_width", "s", "a", "background")
 
 
 def spectra_says(result: SpectraResult) -> tuple[str, ...]:
@@ -33,6 +34,7 @@ def spectra_says(result: SpectraResult) -> tuple[str, ...]:
     devices = len(result.study.devices)
     said = [f"{n} spectra of {devices} device{'' if devices == 1 else 's'}, {flagged} of them flagged"]
     said[0] += f"; {number(FALSE_FLAGS * n, 2)} expected by chance." if n else "."
+    said.append(_rows_said(result))
     for device, fit in result.kittel.items():
         parts = [f"μ0 Meff = {value_with_error(fit.Meff, fit.errors['Meff'])} T"]
         if "Bk" in fit.errors:
@@ -45,6 +47,43 @@ def spectra_says(result: SpectraResult) -> tuple[str, ...]:
     said += [f"{each.name}: {each.n} spectra share what was declared common ({p_text(each.p)})."
              for each in result.shared]  # fmt: skip
     return tuple(said)
+
+
+def _rows_said(result: SpectraResult) -> str:
+    """What became of all rows of all files."""
+    rows = result.study.rows
+    beyond = sum(int((~fit.used).sum()) * max(len(fit.spectrum.parts), 1) for fit in result.fits)
+    parts = [f"{rows.used - beyond} fitted"]
+    parts += [f"{n} {what}" for n, what in ((rows.masked, "masked"), (rows.outside, "outside line.range"),
+                                            (beyond, "outside line.window")) if n]  # fmt: skip
+    return f"{rows.read} rows of {counted(len(result.study.files), 'file')}: {', '.join(parts)}."
+
+
+def sweeps_table(result: SpectraResult) -> Table:
+    """Differences of the lines between sweeps up and down, largest first."""
+    rows = []
+    ordered = sorted(result.hysteresis, key=lambda each: each.p)
+    for each in ordered[:_MOST_ROWS]:
+        scale = (each.spectrum.shown, each.spectrum.shown, 1e6, 1e6, 1e6)[: each.errors.size]
+        values = [value_with_error(k * d, k * e) if e > 0 else number(k * d, 3)
+                  for k, d, e in zip(scale, each.difference, each.errors, strict=True)]  # fmt: skip
+        values += [""] * (5 - len(values))
+        rows.append((each.spectrum.name, f"{each.first} − {each.second}", *values, p_text(each.p)))
+    unit = result.fits[0].spectrum.unit if result.fits else ""
+    header = (
+        "spectrum",
+        "sweeps",
+        f"resonance ({unit})",
+        f"half width ({unit})",
+        "s (µV)",
+        "a (µV)",
+        "background (µV)",
+        "",
+    )
+    note = "Differences between sweeps over the same resonance, those least alike first."
+    if len(ordered) > _MOST_ROWS:
+        note += f" {len(ordered) - _MOST_ROWS} more are not listed."
+    return Table("Sweeps up and down", header, tuple(rows), note)
 
 
 def spectra_devices_table(result: SpectraResult) -> Table:
@@ -109,6 +148,11 @@ def spectra_document(result: SpectraResult, command: str = "") -> Mapping[str, A
         "spectra": len(result.fits),
         "flagged": [{"spectrum": fit.spectrum.name, "file": fit.spectrum.label, "why": list(fit.flags)}
                     for fit in result.flagged],
+        "rows": asdict(study.rows),
+        "sweeps": [{"spectrum": each.spectrum.name, "file": each.spectrum.label, "first": each.first,
+                    "second": each.second, "difference": dict(zip(_LINE, each.difference.tolist(), strict=False)),
+                    "errors": dict(zip(_LINE, each.errors.tolist(), strict=False)), "p": each.p}
+                   for each in result.hysteresis],
         "kittel": {device: {"Meff_T": fit.Meff, "Bk_T": fit.Bk, "gamma": fit.gamma, "errors": dict(fit.errors)}
                    for device, fit in result.kittel.items()},
         "common_errors": {device: {e.name: {"relative": e.relative, "own": e.own} for e in curve.common}
@@ -133,7 +177,7 @@ def spectra_html(result: SpectraResult, *, most: int = 480, progress: Callable[[
     """
     flagged = result.flagged[:most]
     others = [fit for fit in result.fits if not fit.flags]
-    tables = [spectra_devices_table(result), calibration_table(result), flagged_table(result)]
+    tables = [spectra_devices_table(result), sweeps_table(result), calibration_table(result), flagged_table(result)]
     return template("mtjfit.spectra", "spectra.html.j2").render(
         program=f"mtjfit {__version__}",
         study=result.study,
@@ -160,6 +204,8 @@ def _of_devices(result: SpectraResult) -> Iterator[_Picture]:
         kinds = [("lines", plot_lines, "lines against bias, or against what was held")]
         if device in result.curves:
             kinds.append(("torkance", plot_torkances, "torkance against bias"))
+        if any(each.spectrum.device == device for each in result.hysteresis):
+            kinds.append(("sweeps", plot_sweeps, "sweeps up minus sweeps down"))
         if device in result.kittel:
             kinds.append(("kittel", plot_kittel, "resonance against field, a check by Kittel's formula"))
         for kind, plot, what in kinds:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.data import find_unit
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, name_axis, style
-from mtjfit.spectra import SpectraResult, SpectrumFit, TorkanceCurve, resonance_field
+from mtjfit.spectra import SpectraResult, Spectrum, SpectrumFit, TorkanceCurve, resonance_field
 from mtjfit.study import Study
 
 _ACROSS = 6
@@ -72,7 +72,11 @@ def plot_thumbnails(result: SpectraResult, fits: Sequence[SpectrumFit], *, resid
 
 def _voltage(fit: SpectrumFit) -> tuple[float, str]:
     """Factor and unit in which a voltage reads well."""
-    size = float(np.ptp(fit.spectrum.voltage)) or 1.0
+    return _prefix(float(np.ptp(fit.spectrum.voltage)))
+
+
+def _prefix(size: float) -> tuple[float, str]:
+    size = size or 1.0
     return next(((scale, unit) for scale, unit in _PREFIXES if size * scale >= 0.5), _PREFIXES[-1])
 
 
@@ -110,6 +114,8 @@ def _short(fit: SpectrumFit, held: bool) -> str:
         )
     if spectrum.sign < 0:
         parts.append("−B")
+    if spectrum.sweep:
+        parts.append(spectrum.sweep)
     device = spectrum.device if len(spectrum.device) <= _LONGEST else f"{spectrum.device[: _LONGEST - 1]}…"
     return ", ".join([device, *parts])
 
@@ -128,11 +134,7 @@ def _residuals(ax: Axes, fit: SpectrumFit) -> None:
 def plot_lines(result: SpectraResult, device: str) -> Figure:
     """Resonance, half width and both amplitudes of one device against bias, or against what was held."""
     fits = result.of(device)
-    bias = np.array([1e3 * fit.spectrum.bias for fit in fits])
-    fixed = np.array([fit.spectrum.fixed for fit in fits])
-    against_bias = np.unique(bias).size > 1 or np.unique(fixed[np.isfinite(fixed)]).size < 2
-    held = (1e-9, "frequency (GHz)") if result.study.against == "field" else (1e3, "field (mT)")
-    x, label = (bias, "bias (mV)") if against_bias else (fixed * held[0], held[1])
+    x, label = _abscissa([fit.spectrum for fit in fits])
     note = "Hollow: flagged spectra. Bars: statistical errors."
     unit = fits[0].spectrum.unit
     shown = fits[0].spectrum.shown
@@ -150,6 +152,15 @@ def plot_lines(result: SpectraResult, device: str) -> Figure:
             ax.ticklabel_format(axis="y", useOffset=False)
             ax.locator_params(nbins=5)
     return fig
+
+
+def _abscissa(spectra: Sequence[Spectrum]) -> tuple[FloatArray, str]:
+    """Bias, or what was held where there is one bias and several fields or frequencies, with its name."""
+    bias = np.array([1e3 * each.bias for each in spectra])
+    fixed = np.array([each.fixed for each in spectra])
+    against_bias = np.unique(bias).size > 1 or np.unique(fixed[np.isfinite(fixed)]).size < 2
+    held = (1e-9, "frequency (GHz)") if spectra[0].against == "field" else (1e3, "field (mT)")
+    return (bias, "bias (mV)") if against_bias else (fixed * held[0], held[1])
 
 
 def _points(ax: Axes, x: FloatArray, y: FloatArray, errors: FloatArray, hollow: BoolArray, colour: str) -> None:
@@ -186,6 +197,34 @@ def plot_torkances(result: SpectraResult, device: str) -> Figure:
             symbol = r"$\mathrm{d}\tau_\parallel/\mathrm{d}V$" if k == 0 else r"$\mathrm{d}\tau_\perp/\mathrm{d}V$"
             ax.set(xlabel="bias (mV)", title=f"{name} torkance")
             name_axis(ax.yaxis, symbol, unit.name)
+    return fig
+
+
+def plot_sweeps(result: SpectraResult, device: str) -> Figure:
+    """Differences of the lines between sweeps up and down of one device, against bias, or against what was held.
+
+    KeyError for a device without such sweeps.
+    """
+    own = [each for each in result.hysteresis if each.spectrum.device == device]
+    if not own:
+        raise KeyError(device)
+    spectra = [each.spectrum for each in own]
+    x, label = _abscissa(spectra)
+    first = spectra[0]
+    largest = max(float(np.ptp(each.voltage)) for each in spectra)
+    scale, volt = _prefix(largest)
+    names = [("resonance", first.unit, first.shown), ("half width σ", first.unit, first.shown),
+             ("symmetric s", volt, scale), ("antisymmetric a", volt, scale), ("background", volt, scale)]  # fmt: skip
+    names = names[: own[0].errors.size]
+    with _figure(result, 1.75, f"Sweeps {own[0].first} minus sweeps {own[0].second}, with statistical errors.") as fig:
+        for k, (ax, (name, of, factor)) in enumerate(zip(fig.subplots(1, len(names)), names, strict=True)):
+            values = factor * np.array([each.difference[k] for each in own])
+            errors = factor * np.array([each.errors[k] for each in own])
+            _points(ax, x, values, errors, np.zeros(x.size, dtype=bool), OKABE_ITO["blue"])
+            ax.axhline(0, color="0.6", lw=0.5, zorder=0)
+            ax.set(xlabel=label, title=f"Δ {name} ({of})")
+            ax.ticklabel_format(axis="y", useOffset=False)
+            ax.locator_params(nbins=5)
     return fig
 
 

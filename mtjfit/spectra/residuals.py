@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta as beta_distribution
-from scipy.stats import norm
+from scipy.special import betainc, betaincc
 
 from mtjfit.arrays import FloatArray
 
@@ -18,11 +17,11 @@ _N_TESTS = 3
 
 @dataclass(frozen=True)
 class ResidualTests:
-    """Three tests of residuals in the order of the abscissa; small p-values contradict the lines.
+    """Three tests of residuals in the order of the abscissa, each of both sides; small p-values contradict the lines.
 
-    `p_runs`: probability of so few runs of one sign (Wald and Wolfowitz). `p_autocorrelation`: of so small a ratio of
-    Durbin and Watson, beside the autocorrelation of neighbours. `p_chi2`: of so large a `chi2_red`, the sum of squares
-    per degree of freedom over the noise that second differences of the residuals show.
+    `p_runs`: probability of so few, or so many, runs of one sign (Wald and Wolfowitz). `p_autocorrelation`: of a ratio
+    of Durbin and Watson so far from its mean, beside the autocorrelation of neighbours. `p_chi2`: of a `chi2_red` so
+    far from one, the sum of squares per degree of freedom over the noise that second differences of the residuals show.
     """
 
     p_runs: float
@@ -72,11 +71,12 @@ def residual_tests(residual: FloatArray, tangent: FloatArray) -> ResidualTests:
     _, p_first, _ = smoothness(residual, tangent, 1)
     second, p_second, expected = smoothness(residual, tangent, 2)
     lagged = float(residual[1:] @ residual[:-1] / total)
-    return ResidualTests(_runs(residual), lagged, p_first, expected / second if second > 0 else math.inf, p_second)
+    chi2_red = expected / second if second > 0 else math.inf
+    return ResidualTests(_runs(residual, tangent), lagged, p_first, chi2_red, p_second)
 
 
 def smoothness(residual: FloatArray, tangent: FloatArray, order: int) -> tuple[float, float, float]:
-    """Ratio of squared differences to squares, probability of so small a one, and its expectation."""
+    """Ratio of squared differences to squares, two-sided probability of so extreme a one, and its expectation."""
     n, rank = tangent.shape
     dof = n - rank
     ratio = float(np.sum(np.diff(residual, order) ** 2) / (residual @ residual))
@@ -98,7 +98,14 @@ def smoothness(residual: FloatArray, tangent: FloatArray, order: int) -> tuple[f
     if variance <= 0:
         return ratio, 1.0, mean
     size = share * (1 - share) / (variance / most**2) - 1
-    return ratio, float(beta_distribution.cdf(ratio / most, share * size, (1 - share) * size)), mean
+    shape = share * size, (1 - share) * size
+    below, above = betainc(*shape, ratio / most), betaincc(*shape, ratio / most)
+    return ratio, two_sided(float(below), float(above)), mean
+
+
+def two_sided(below: float, above: float) -> float:
+    """Probability of a value as extreme on either side."""
+    return min(1.0, 2 * min(below, above))
 
 
 def _transposed_difference(values: FloatArray, order: int) -> FloatArray:
@@ -108,7 +115,8 @@ def _transposed_difference(values: FloatArray, order: int) -> FloatArray:
     return values
 
 
-def _runs(residual: FloatArray) -> float:
+def _runs(residual: FloatArray, tangent: FloatArray) -> float:
+    """Two-sided probability of the number of runs, whose mean a fit raises: its residuals alternate a little."""
     positive = residual > 0
     n, up = residual.size, int(positive.sum())
     down = n - up
@@ -117,4 +125,11 @@ def _runs(residual: FloatArray) -> float:
     runs = 1 + int(np.sum(positive[1:] != positive[:-1]))
     mean = 1 + 2 * up * down / n
     variance = (mean - 1) * (mean - 2) / (n - 1)
-    return float(norm.cdf((runs + 0.5 - mean) / math.sqrt(variance))) if variance > 0 else 1.0
+    # Of normal residuals with the correlation ρ neighbours differ in sign with the probability arccos(ρ)/π.
+    left = np.maximum(1 - np.sum(tangent**2, axis=1), 1e-12)
+    alike = -np.sum(tangent[1:] * tangent[:-1], axis=1) / np.sqrt(left[1:] * left[:-1])
+    mean += float(np.sum(np.arccos(np.clip(alike, -1, 1)) / math.pi - 0.5))
+    if variance <= 0:
+        return 1.0
+    sd = math.sqrt(2 * variance)
+    return two_sided(math.erfc((mean - runs - 0.5) / sd) / 2, math.erfc((runs - 0.5 - mean) / sd) / 2)

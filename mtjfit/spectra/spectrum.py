@@ -22,7 +22,8 @@ class Spectrum:
     """V_mix of one device at one bias in V: voltage in V against x, ascending, in Hz, or |B| in T; shape (n,).
 
     `fixed` is the field in T of a frequency sweep, the frequency in Hz of a field sweep, NaN if not known; `sign` that
-    of the field of this branch of a field sweep; `label` the file, and part of it.
+    of the field of this branch of a field sweep; `label` the file, and part of it. `sweep` is "up" or "down" where the
+    file holds both; `parts` are the sweeps whose mean this is, if it is one.
 
     DataError for numbers that are missing or not finite, or fewer than three different abscissas.
     """
@@ -35,6 +36,8 @@ class Spectrum:
     fixed: float = math.nan
     sign: int = 1
     label: str = ""
+    sweep: str = ""
+    parts: tuple[Spectrum, ...] = ()
 
     def __post_init__(self) -> None:
         x, voltage = np.array(self.x, dtype=float), np.array(self.voltage, dtype=float)
@@ -64,25 +67,39 @@ class Spectrum:
 
     @property
     def name(self) -> str:
-        """Device, bias, fixed field or frequency, and branch, such as 'A1, 150 mV, 4 GHz, negative field'."""
+        """Device, bias, what was held, branch and sweep, such as 'A1, 150 mV, 4 GHz, negative field, down'."""
         parts = [self.device, f"{1e3 * self.bias:.6g} mV"]
         if math.isfinite(self.fixed):
             parts.append(f"{self.fixed / 1e9:.6g} GHz" if self.against == "field" else f"{1e3 * self.fixed:.6g} mT")
         if self.sign < 0:
             parts.append("negative field")
+        if self.sweep:
+            parts.append(self.sweep)
         return ", ".join(parts)
 
     def within(self, low: float, high: float) -> Spectrum:
         """The points of an interval of the abscissa, ends included."""
         inside = (self.x >= low) & (self.x <= high)
-        return replace(self, x=self.x[inside], voltage=self.voltage[inside])
+        parts = tuple(each.within(low, high) for each in self.parts)
+        return replace(self, x=self.x[inside], voltage=self.voltage[inside], parts=parts)
+
+
+def side_of_all(field: FloatArray) -> int:
+    """The sign of all fields, but for readings of zero closer to it than points are to each other; 0 for two sides."""
+    spacing = float(np.median(np.diff(np.unique(field)))) if np.unique(field).size > 1 else 0.0
+    for sign in (1, -1):
+        other = -sign * field
+        if np.all(other < max(spacing, np.finfo(float).tiny)) and np.any(other < 0):
+            return sign
+    return 0
 
 
 def branches(spectrum: Spectrum, least: int) -> Iterator[Spectrum]:
-    """A field sweep through both signs as one spectrum against |B| for each sign.
+    """A field sweep through both signs as one spectrum against |B| for each sign; other spectra as they are.
 
-    Branches of fewer than `least` points are left out, so that a sweep that only just crosses zero stays one. Other
-    spectra come back as they are.
+    Zero field belongs to the positive side, if there is one. A side that is narrower than the distance of points holds
+    readings of zero, and belongs to the other. DataError where a side has points, but fewer than `least` different
+    ones: none is left out.
 
     Examples
     --------
@@ -93,10 +110,20 @@ def branches(spectrum: Spectrum, least: int) -> Iterator[Spectrum]:
     if spectrum.against == "frequency" or np.all(spectrum.x >= 0):
         yield spectrum
         return
-    for sign in (1, -1):
-        side = spectrum.x * sign >= (0 if sign > 0 else np.finfo(float).tiny)
-        if np.unique(spectrum.x[side]).size >= max(least, 3):
-            yield replace(spectrum, x=sign * spectrum.x[side], voltage=spectrum.voltage[side], sign=sign)
+    if sign := side_of_all(spectrum.x):
+        yield replace(spectrum, x=sign * spectrum.x, sign=sign)
+        return
+    positive = spectrum.x >= (0.0 if np.any(spectrum.x > 0) else np.finfo(float).tiny)
+    sides = {1: positive, -1: ~positive}
+    counts = {sign: np.unique(spectrum.x[side]).size for sign, side in sides.items()}
+    if any(0 < count < max(least, 3) for count in counts.values()):
+        what = f"has {counts[1]} points at positive and {counts[-1]} at negative field; {least} are needed on a side"
+        todo = "mask the side with too few, give more points, or fit fewer modes"
+        raise DataError([Problem(spectrum.label or spectrum.name, what, todo)])
+    for sign, side in sides.items():
+        if counts[sign]:
+            x = sign * spectrum.x[side]
+            yield replace(spectrum, x=x, voltage=spectrum.voltage[side], sign=sign)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -16,6 +17,7 @@ from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.kittel import Free, KittelFit
 from mtjfit.spectra.residuals import ResidualTests
 from mtjfit.spectra.spectrum import Against, LineModel, Spectrum, line_values
+from mtjfit.spectra.sweeps import Sweeps
 from mtjfit.spectra.torkance import TorkanceCurve
 
 Use = Literal["largest", "lowest", "highest"]
@@ -30,6 +32,7 @@ class LineOptions:
     - `centre`, `width`: what biases share, see `mtjfit.spectra.joint.Sharing`.
     - `range`: part of the abscissa to use, Hz or T. `window`: half widths on each side of the lines to use.
     - `kittel`: free parameters of Kittel's formula.
+    - `sweeps`: what becomes of a file whose abscissa turns round; None: separate spectra, and a notice.
     - `output`: factor from the voltage as shown to a peak amplitude, √2 for a lock-in amplifier that shows root mean
       squares.
     """
@@ -42,11 +45,27 @@ class LineOptions:
     window: float | None = None
     kittel: tuple[Free, ...] = ("Meff", "Bk")
     output: float = 1.0
+    sweeps: Sweeps | None = None
 
     @property
     def shares(self) -> bool:
         """Whether spectra of a device have centres or widths in common."""
         return self.centre != "free" or self.width != "free"
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """Rows of all files: those `read` are `used`, `outside` of line.range, or `masked` by declaration."""
+
+    read: int = 0
+    used: int = 0
+    outside: int = 0
+    masked: int = 0
+
+    def __add__(self, other: RowCount) -> RowCount:
+        return RowCount(
+            self.read + other.read, self.used + other.used, self.outside + other.outside, self.masked + other.masked
+        )
 
 
 @dataclass(frozen=True)
@@ -67,7 +86,8 @@ class SpectraStudy:
     """A study of spectra as declared, devices in order of appearance.
 
     `unit` is that of the torkances to write, `text` that of the study file, `files` the sha256 of each file of spectra;
-    `origin` says whether they were measured or simulated, `notes` what was detected in files, not declared.
+    `origin` says whether they were measured or simulated, `notes` what was detected in files, not declared, `notices`
+    what of it a person should look at, and `rows` what became of all rows.
     """
 
     name: str
@@ -80,6 +100,8 @@ class SpectraStudy:
     text: str = ""
     files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    rows: RowCount = RowCount()
 
     @property
     def label(self) -> str:
@@ -138,12 +160,29 @@ class SharedFit:
 
 
 @dataclass(frozen=True, eq=False)
+class Hysteresis:
+    """Line of the sweeps `first` minus that of the sweeps `second`: centre, half width, s, a, mean background, in SI.
+
+    First are those up and second those down, or the first and the last where all go one way. `p` is the probability of
+    so large a difference in any of them if there were none. Without a background there are four values.
+    """
+
+    spectrum: Spectrum
+    sweeps: int
+    first: str
+    second: str
+    difference: FloatArray
+    errors: FloatArray
+    p: float
+
+
+@dataclass(frozen=True, eq=False)
 class SpectraResult:
     """All fits of a study, in the order of its spectra.
 
     By device: `kittel` where resonances were seen at enough fields, `curves` where constants were declared, and
     `background_ratio` where V_II was: background at resonance over ¼ V_II I_rf², in the order of its fits. `notices`
-    are warnings.
+    are warnings, `hysteresis` how sweeps over one resonance differ.
     """
 
     study: SpectraStudy
@@ -153,6 +192,7 @@ class SpectraResult:
     curves: Mapping[str, TorkanceCurve]
     background_ratio: Mapping[str, FloatArray]
     notices: tuple[str, ...]
+    hysteresis: tuple[Hysteresis, ...] = ()
 
     @property
     def flagged(self) -> tuple[SpectrumFit, ...]:
@@ -161,4 +201,11 @@ class SpectraResult:
 
     def of(self, device: str) -> tuple[SpectrumFit, ...]:
         """Fits of one device."""
-        return tuple(fit for fit in self.fits if fit.spectrum.device == device)
+        return self._by_device.get(device, ())
+
+    @cached_property
+    def _by_device(self) -> Mapping[str, tuple[SpectrumFit, ...]]:
+        found: dict[str, list[SpectrumFit]] = {}
+        for fit in self.fits:
+            found.setdefault(fit.spectrum.device, []).append(fit)
+        return {device: tuple(fits) for device, fits in found.items()}

@@ -73,3 +73,39 @@ def test_too_few_resonances_are_refused():
         fit_kittel(np.array([1e9, 2e9]), np.array([0.1, 0.2]), np.ones(2))
     with pytest.raises(ValueError, match="fit Meff"):
         fit_kittel(np.arange(1e9, 9e9, 1e9), np.arange(0.1, 0.9, 0.1), np.ones(8), ("Bk",))
+
+
+def kittel_of(field: np.ndarray, frequency: np.ndarray, seed: int = 0, noise: float = 1e-5):
+    measured = field + noise * np.random.default_rng(seed).standard_normal(field.size)
+    return fit_kittel(frequency, measured, np.full(field.size, noise))
+
+
+def test_fields_that_differ_by_their_readings_determine_nothing():
+    B = 0.4 + np.array([0.0, 1e-5, 2e-5, 3e-5])
+    fit = kittel_of(B, resonance_frequency(B, 1.1, 0.005))
+    assert "no two resonances differ by more than a thousandth" in fit.fault
+    assert all(np.isnan(each) for each in fit.errors.values())
+
+
+def test_a_narrow_range_of_fields_is_singular():
+    B = 0.4 + 1e-3 * np.arange(4)
+    assert "too alike" in kittel_of(B, resonance_frequency(B, 1.1, 0.005)).fault
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_film_along_its_normal_is_told(seed: int):
+    """f = γ/2π (B − Meff) is a straight line: no in-plane film has it."""
+    B = np.linspace(1.3, 1.8, 8)
+    fit = kittel_of(B, GAMMA / (2 * np.pi) * (B - 1.1), seed, noise=1e-3)
+    assert fit.fault
+    assert np.isnan(fit.errors["Meff"])
+
+
+@pytest.mark.parametrize(("Meff", "Bk"), [(1.1, 0.01), (0.02, 0.005), (-0.2, 0.0), (0.9, -0.03), (1.6, 0.1)])
+@pytest.mark.parametrize("free", [("Meff",), ("Meff", "Bk")])
+def test_films_in_their_plane_have_errors(Meff: float, Bk: float, free: tuple):
+    B = np.linspace(0.25, 0.6, 9)
+    noisy = B + 1e-5 * np.random.default_rng(1).standard_normal(B.size)
+    fit = fit_kittel(resonance_frequency(B, Meff, Bk if "Bk" in free else 0.0), noisy, np.full(9, 1e-5), free)
+    assert not fit.fault
+    assert abs(fit.Meff - Meff) < 6 * fit.errors["Meff"]

@@ -14,7 +14,7 @@ import numpy as np
 
 from mtjfit.arrays import FloatArray
 from mtjfit.data.format import ReadOptions
-from mtjfit.data.tidy import parse_number
+from mtjfit.data.tidy import parse_number, plain_numbers
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
 
 __all__ = [
@@ -161,6 +161,8 @@ class Sheet:
     def numbers(self, name: str) -> FloatArray:
         """All numbers of a column, shape (rows,); DataError with the line of every cell that is none."""
         column, log = self.column(name), ProblemLog(self.label)
+        if self.decimal == "." and (plain := plain_numbers(column.cells)) is not None:
+            return plain
         values = np.empty(len(column.cells))
         for i, (line, cell) in enumerate(zip(self.lines, column.cells, strict=True)):
             values[i], fault = parse_number(cell, self.decimal)

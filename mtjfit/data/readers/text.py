@@ -24,6 +24,7 @@ from mtjfit.errors import DataError, ProblemLog
 from mtjfit.text import counted
 
 _LOOKED_AT = 50
+_SHOWN = 100  # lines at each end of a file that show its format
 _LOOKED_AT_CHARACTERS = 2**20
 _MAX_HEADER_LINES = 8
 _NAMES = {"\t": "TAB", ",": "','", ";": "';'", "|": "'|'"}
@@ -106,6 +107,19 @@ def grid_of(
     n = n_header_lines(options, rows)
     decimal = _decimal(options, rows[n:], notes)
     return TextGrid(separator, decimal, rows[:n], rows[n:], comments, notes)
+
+
+def ends_of(source: SourceFile) -> SourceFile:
+    """The first and the last lines of a file, which show its format as well as all of them."""
+    head = -1
+    for _ in range(_SHOWN):
+        head = source.data.find(b"\n", head + 1)
+        if head < 0:
+            return source
+    tail = len(source.data) - 1
+    for _ in range(_SHOWN):
+        tail = source.data.rfind(b"\n", 0, tail)
+    return source if tail <= head else replace(source, data=source.data[: head + 1] + source.data[tail + 1 :])
 
 
 def comment_mark(lines: Iterable[tuple[int, str]]) -> str:
@@ -293,7 +307,7 @@ def read_wide(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
 def recognises_wide(source: SourceFile) -> bool:
     """True where a name of the only header line repeats."""
     try:
-        grid = grid_of(source, ReadOptions())
+        grid = grid_of(ends_of(source), ReadOptions())
         sheet = as_sheet(source, ReadOptions(), replace(grid, rows=grid.rows[:1]), "wide")
     except DataError:
         return False
@@ -312,6 +326,6 @@ def read_origin(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
 def recognises_origin(source: SourceFile) -> bool:
     """True for two to eight header lines."""
     try:
-        return len(grid_of(source, ReadOptions()).header) > 1
+        return len(grid_of(ends_of(source), ReadOptions()).header) > 1
     except DataError:
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile
-from mtjfit.data.readers.text import TextGrid, as_sheet, grid_of
+from mtjfit.data.readers.text import TextGrid, as_sheet, ends_of, grid_of
 from mtjfit.errors import DataError
 from mtjfit.text import counted
 
@@ -55,7 +55,7 @@ def _series(whole: Sheet, k: int, name: str, header_line: int) -> Sheet:
 def recognises_webplotdigitizer(source: SourceFile) -> bool:
     """True for pairs below names of data sets, and for a file of two columns without header that is named so."""
     try:
-        grid = grid_of(source, ReadOptions())
+        grid = grid_of(ends_of(source), ReadOptions())
     except DataError:
         return False
     if grid.header:
