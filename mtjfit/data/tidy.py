@@ -253,7 +253,7 @@ def plain_numbers(cells: Sequence[str]) -> FloatArray | None:
         values = np.fromiter(map(float, cells), dtype=float, count=len(cells))
     except ValueError:
         return None
-    if any(vanishes(cells[i], 0.0) for i in np.flatnonzero(values == 0)):
+    if any(vanishes(cells[i], 0.0) for i in np.flatnonzero(values == 0).tolist()):
         return None
     return values if bool(np.all(np.isfinite(values))) else None
 
