@@ -109,7 +109,7 @@ CONTENT = {
     "devices are gone": "DELETE FROM devices WHERE place = 3",
     "a chunk is gone": "DELETE FROM chunks WHERE number = 1",
     "a fault of bytes": "INSERT INTO faults SELECT id, 0, 0, x'ff', '', '', '', '', '' FROM sources",
-    "a value of 30 MB": "UPDATE sources SET name = hex(zeroblob(15000000))",
+    "a value of 3 MB": "UPDATE sources SET name = hex(zeroblob(1500000))",
 }  # fmt: skip
 
 
@@ -126,6 +126,14 @@ def test_batch_reduces_again_what_was_taken_out(good: Path, tmp_path: Path):
     run(replace(study, wafer=replace(study.wafer, chunk=10)), path)
     with open_catalogue(path) as mended, open_catalogue(good) as whole:
         assert mended.digest() == whole.digest()
+
+
+@pytest.mark.parametrize("size", [0, -10])
+def test_batch_refuses_chunks_without_devices(good: Path, tmp_path: Path, size: int):
+    path = changed(good, tmp_path, f"UPDATE sources SET chunk_size = {size}")  # noqa: S608 - a number
+    study = load_wafer(good.parent / "wafer.toml", good.parent / "table.csv")
+    with pytest.raises(DataError, match=f"'chunk_size'.*it holds {size}"):
+        run(replace(study, wafer=replace(study.wafer, chunk=10)), path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

@@ -36,6 +36,7 @@ from mtjfit.output import regular_file, replace_file, sync_folder, temporary_of
 _LOCK = "lock"
 _OURS = re.compile(rf"{_LOCK}|{re.escape(MANIFEST)}|segment-\d{{6}}\.npz")
 _NOTE = b"process "  # the beginning of what a lock says
+_OLD_NOTE = b'{"pid"'  # the same in earlier versions
 _LISTED = 12
 _MAX_BYTES = 2**31  # of a segment: a hundred steps have a few megabytes
 _LONGEST = 200  # characters of a lock file that are shown: anybody who shares the folder may write anything
@@ -217,8 +218,19 @@ def is_journal(folder: Path) -> bool:
     """True for a folder that holds nothing but files of a run, or nothing at all."""
     return folder.is_dir() and all(
         _OURS.fullmatch(temporary_of(each.name) or each.name) and each.is_file() and not each.is_symlink()
+        and (each.name != _LOCK or _is_ours(each))
         for each in folder.iterdir()
-    )
+    )  # fmt: skip
+
+
+def _is_ours(lock: Path) -> bool:
+    """False for a file of somebody who calls it a lock, too: releasing ours would delete it."""
+    try:
+        with regular_file(lock) as stream:
+            begins = stream.read(len(_NOTE)).strip(b"\0")  # a crash may leave zeros
+            return begins in (b"", _NOTE) or begins.startswith(_OLD_NOTE)
+    except OSError:  # gone a moment ago; on Windows, held by another process
+        return True
 
 
 def saved_steps(folder: Path) -> int | None:

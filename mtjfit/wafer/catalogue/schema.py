@@ -163,7 +163,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 _PATIENCE = 60.0  # seconds that a writer waits for another one; a chunk takes it a fraction of one
 _RETRY = 0.05
-_MAX_BYTES = 2**24  # of one value: the text of a study has a megabyte at most
+_MAX_BYTES = 2**21  # of one value: the text of a study has a megabyte at most
 
 _SEVERAL = bytes.fromhex("d9d505f920a163d7")  # ends a journal that is part of a transaction over several files
 
