@@ -83,7 +83,7 @@ def locked(path: Path) -> Iterator[Lock]:
             yield lock
         finally:
             with contextlib.suppress(OSError):  # Windows deletes it on release
-                if _identity(path) == lock.identity:
+                if _identity(path) == lock.identity and _is_ours(path):
                     path.unlink()
 
 
@@ -102,6 +102,16 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _is_ours(lock: Path) -> bool:
+    """False for a file of somebody who calls it a lock, too."""
+    try:
+        with regular_file(lock) as stream:
+            begins = stream.read(len(_NOTE)).strip(b"\0")  # a crash may leave zeros
+    except OSError:
+        return False
+    return begins in (b"", _NOTE) or begins.startswith(_OLD_NOTE)
 
 
 @dataclass(frozen=True)
@@ -218,19 +228,8 @@ def is_journal(folder: Path) -> bool:
     """True for a folder that holds nothing but files of a run, or nothing at all."""
     return folder.is_dir() and all(
         _OURS.fullmatch(temporary_of(each.name) or each.name) and each.is_file() and not each.is_symlink()
-        and (each.name != _LOCK or _is_ours(each))
         for each in folder.iterdir()
-    )  # fmt: skip
-
-
-def _is_ours(lock: Path) -> bool:
-    """False for a file of somebody who calls it a lock, too: releasing ours would delete it."""
-    try:
-        with regular_file(lock) as stream:
-            begins = stream.read(len(_NOTE)).strip(b"\0")  # a crash may leave zeros
-            return begins in (b"", _NOTE) or begins.startswith(_OLD_NOTE)
-    except OSError:  # gone a moment ago; on Windows, held by another process
-        return True
+    )
 
 
 def saved_steps(folder: Path) -> int | None:
