@@ -109,6 +109,7 @@ CONTENT = {
     "devices are gone": "DELETE FROM devices WHERE place = 3",
     "a chunk is gone": "DELETE FROM chunks WHERE number = 1",
     "a fault of bytes": "INSERT INTO faults SELECT id, 0, 0, x'ff', '', '', '', '', '' FROM sources",
+    "a long name": "UPDATE devices SET wafer = hex(zeroblob(3000)) WHERE place = 1",
     "a value of 3 MB": "UPDATE sources SET name = hex(zeroblob(1500000))",
 }  # fmt: skip
 
