@@ -60,6 +60,8 @@ def stamped():
 
 def note(key, extras):
     """Write the stamp, whole or not at all."""
+    if os.path.lexists(str(DRAFT)):
+        DRAFT.unlink()  # a link would be written through
     DRAFT.write_text(json.dumps({"key": key, "extras": extras}), "utf-8")
     DRAFT.replace(STAMP)
 
@@ -101,6 +103,8 @@ def become(*command):
 def audit():
     """Ask for known faults of all that is installed; 1 also where nobody answers: silence is no good news."""
     names = VENV / "mtjfit-audited.txt"
+    if os.path.lexists(str(names)):
+        names.unlink()
     names.write_text(run(tool("python"), "-m", "pip", "freeze", "--exclude-editable")[1], "utf-8")
     options = ["--strict", "--no-deps", "--disable-pip", "--progress-spinner", "off", "-r", str(names)]
     passed = subprocess.call([tool("python"), "-m", "pip_audit"] + options) == 0  # noqa: S603, RUF005 - ours

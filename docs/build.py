@@ -86,6 +86,9 @@ def main() -> int:
         sys.exit(f"{output} holds something else: name a new or empty folder, or earlier pages.")
     if output == ROOT or (ROOT / "docs") in (output, *output.parents):
         sys.exit(f"{output} belongs to the sources: name a folder elsewhere.")
+    linked = [path for path in output.rglob("*") if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1)]
+    if linked:
+        sys.exit(f"{linked[0]} is a link, and pages would be written through it: remove it, or name a new folder.")
     output.mkdir(parents=True, exist_ok=True)
     (output / MARK).touch()
     start = time.monotonic()

@@ -168,6 +168,17 @@ def test_what_do_py_did_not_make_is_left_alone(do, tmp_path, make):
     assert do.run.calls == []
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links need rights there")
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to], ids=["symbolic", "hard"])
+def test_a_stamp_is_not_written_through_a_link(do, tmp_path, link):
+    (tmp_path / "thesis.tex").write_text("years")
+    do.VENV.mkdir()
+    link(do.DRAFT, tmp_path / "thesis.tex")
+    do.main("demo")
+    assert (tmp_path / "thesis.tex").read_text() == "years"
+    assert do.STAMP.is_file()
+
+
 def test_a_link_inside_is_removed_and_not_what_it_leads_to(do, tmp_path):
     do.main("demo")
     (tmp_path / "thesis.tex").write_text("years")

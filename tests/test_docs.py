@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
@@ -172,6 +173,21 @@ def builder():
 def test_what_a_browser_would_fetch_is_seen(builder, tmp_path: Path, page: str, fetches: int) -> None:
     (tmp_path / "index.html").write_text(page, encoding="utf-8")
     assert min(len(list(builder.external(tmp_path))), 1) == fetches
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights there")
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to], ids=["symbolic", "hard"])
+def test_pages_are_not_written_through_a_link(builder, tmp_path: Path, monkeypatch, link) -> None:
+    (tmp_path / "thesis.tex").write_text("years", encoding="utf-8")
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / builder.MARK).touch()
+    link(pages / "index.html", tmp_path / "thesis.tex")
+    monkeypatch.setattr(sys, "argv", ["build.py", str(pages)])
+    monkeypatch.setattr(builder, "build", lambda output, execute: (output / "index.html").write_text("a page"))
+    with pytest.raises(SystemExit, match=r"index\.html is a link"):
+        builder.main()
+    assert (tmp_path / "thesis.tex").read_text(encoding="utf-8") == "years"
 
 
 @pytest.mark.slow

@@ -283,6 +283,13 @@ def test_a_file_that_was_left_behind_is_not_in_the_way(path: Path, text: str):
     take(path)
 
 
+def test_a_file_of_somebody_is_not_deleted(path: Path):
+    path.write_text("mine")
+    with journal_module.locked(path):
+        pass
+    assert path.read_text() == "mine"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="nobody can read a locked file there")
 def test_a_holder_without_a_name_is_respected(path: Path):
     with journal_module.locked(path):

@@ -64,6 +64,13 @@ CHANGES: dict[str, Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]] = {
     "jump_roots singular": lambda a: {"jump_roots": a["jump_roots"] * 0},
     "jump_weights negative": lambda a: {"jump_weights": -a["jump_weights"]},
     "jump_weights empty": lambda a: {f"jump_{part}": a[f"jump_{part}"][:0] for part in ("weights", "centres", "roots")},
+    "jump_weights huge": lambda a: {"jump_weights": a["jump_weights"] * 0 + 1e308},
+    "wide_weights that are no shares": lambda a: {"wide_weights": a["wide_weights"] * 1.001},
+    "jump_roots huge": lambda a: {"jump_roots": a["jump_roots"] * 1e200},
+    "wide_roots tiny": lambda a: {"wide_roots": a["wide_roots"] * 1e-200},
+    "coords huge": lambda a: {"coords": a["coords"] * 0 + 1e300},
+    "one ensemble": lambda a: {name: each[:1] for name, each in a.items() if each.shape[:1] == a["coords"].shape[:1]
+                               and not name.startswith(("jump", "wide"))},
     "wide_centres of another shape": lambda a: {"wide_centres": a["wide_centres"].T},
     "an array more": lambda _: {"more": np.zeros(1)},
     "fewer walkers everywhere": lambda a: {

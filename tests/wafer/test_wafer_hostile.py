@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import struct
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -108,7 +109,8 @@ CONTENT = {
     "devices are gone": "DELETE FROM devices WHERE place = 3",
     "a chunk is gone": "DELETE FROM chunks WHERE number = 1",
     "a fault of bytes": "INSERT INTO faults SELECT id, 0, 0, x'ff', '', '', '', '', '' FROM sources",
-    "a value of 30 MB": "UPDATE sources SET name = hex(zeroblob(15000000))",
+    "a long name": "UPDATE devices SET wafer = hex(zeroblob(3000)) WHERE place = 1",
+    "a value of 3 MB": "UPDATE sources SET name = hex(zeroblob(1500000))",
 }  # fmt: skip
 
 
@@ -127,12 +129,40 @@ def test_batch_reduces_again_what_was_taken_out(good: Path, tmp_path: Path):
         assert mended.digest() == whole.digest()
 
 
+@pytest.mark.parametrize("size", [0, -10])
+def test_batch_refuses_chunks_without_devices(good: Path, tmp_path: Path, size: int):
+    path = changed(good, tmp_path, f"UPDATE sources SET chunk_size = {size}")  # noqa: S608 - a number
+    study = load_wafer(good.parent / "wafer.toml", good.parent / "table.csv")
+    with pytest.raises(DataError, match=f"'chunk_size'.*it holds {size}"):
+        run(replace(study, wafer=replace(study.wafer, chunk=10)), path)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_a_pipe_is_no_catalogue(tmp_path: Path):
     os.mkfifo(tmp_path / "a.db")
     for write in (False, True):
         with pytest.raises(DataError, match="is not a regular file"):
             open_catalogue(tmp_path / "a.db", write=write)
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_journal_deletes_no_file_elsewhere(good: Path, tmp_path: Path, write: bool):
+    path, precious = changed(good, tmp_path, ""), tmp_path / "precious.txt"
+    precious.write_text("mine")
+    page, name, mark = 4096, str(precious).encode(), bytes.fromhex("d9d505f920a163d7")
+    head = mark + struct.pack(">5I", 0, 0, path.stat().st_size // page, 512, page)
+    named = struct.pack(">I", 2**30 // page + 1) + name + struct.pack(">2I", len(name), sum(name)) + mark
+    path.with_name("copy.db-journal").write_bytes(head.ljust(512, b"\0") + named)
+    with pytest.raises(MtjfitError, match="journal: names a file that SQLite would delete"):
+        open_catalogue(path, write=write)
+    assert precious.read_text() == "mine"
+
+
+def test_a_journal_of_this_catalogue_alone_is_rolled_back(good: Path, tmp_path: Path):
+    path = changed(good, tmp_path, "PRAGMA journal_mode = DELETE")
+    path.with_name("copy.db-journal").write_bytes(bytes(3))
+    with open_catalogue(path) as catalogue:
+        assert catalogue.n_devices == 40
 
 
 def test_a_statement_has_a_budget(good: Path, tmp_path: Path):

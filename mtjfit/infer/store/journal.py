@@ -36,6 +36,7 @@ from mtjfit.output import regular_file, replace_file, sync_folder, temporary_of
 _LOCK = "lock"
 _OURS = re.compile(rf"{_LOCK}|{re.escape(MANIFEST)}|segment-\d{{6}}\.npz")
 _NOTE = b"process "  # the beginning of what a lock says
+_OLD_NOTE = b'{"pid"'  # the same in earlier versions
 _LISTED = 12
 _MAX_BYTES = 2**31  # of a segment: a hundred steps have a few megabytes
 _LONGEST = 200  # characters of a lock file that are shown: anybody who shares the folder may write anything
@@ -82,7 +83,7 @@ def locked(path: Path) -> Iterator[Lock]:
             yield lock
         finally:
             with contextlib.suppress(OSError):  # Windows deletes it on release
-                if _identity(path) == lock.identity:
+                if _identity(path) == lock.identity and _is_ours(path):
                     path.unlink()
 
 
@@ -101,6 +102,16 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _is_ours(lock: Path) -> bool:
+    """False for a file of somebody who calls it a lock, too."""
+    try:
+        with regular_file(lock) as stream:
+            begins = stream.read(len(_NOTE)).strip(b"\0")  # a crash may leave zeros
+    except OSError:
+        return False
+    return begins in (b"", _NOTE) or begins.startswith(_OLD_NOTE)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ _DTYPES = {
     **{f"{name}_{part}": np.float64 for name in _MIXTURES for part in _PARTS},
     "random_keys": np.uint32,
 }
+_LARGEST = 1e100  # of all numbers: their squares are finite
+_OF_ONE = 1e-9  # the sum of weights
 _MOST_STEPS = 10**6  # of one segment
 _MAX_BYTES = 64 * 2**20  # of a manifest: those of runs have a hundredth of it
 
@@ -97,10 +99,10 @@ def _check(arrays: Mapping[str, np.ndarray]) -> None:
         K = arrays[f"{name}_weights"].size
         expected |= {f"{name}_weights": (K,), f"{name}_centres": (K, D), f"{name}_roots": (K, D, D)}
     wrong = [name for name, shape in expected.items() if arrays[name].shape != shape]
-    wrong += [name for name, each in arrays.items() if not np.all(np.isfinite(each))]
+    wrong += [name for name, each in arrays.items() if not np.all(np.abs(each) <= _LARGEST)]  # nor NaN
     position, keys = arrays["random_position"], arrays["random_keys"]
     for name, fine in {
-        "coords": E > 0 and D > 0 and W >= 2 * D and W % 2 == 0,
+        "coords": E > 1 and D > 0 and W >= 2 * D and W % 2 == 0,
         "random_position": np.all((position >= 0) & (position <= _KEYS)),
         "random_has_gauss": np.all(np.isin(arrays["random_has_gauss"], (0, 1))),
         "random_keys": np.all(np.any(keys, axis=-1)),
@@ -109,9 +111,9 @@ def _check(arrays: Mapping[str, np.ndarray]) -> None:
         wrong += [] if fine else [name]
     for name in () if wrong else _MIXTURES:
         weights, roots = arrays[f"{name}_weights"], arrays[f"{name}_roots"]
-        if not (weights.size and np.all(weights >= 0) and weights.any()):
+        if not (np.all(weights >= 0) and abs(np.sum(weights) - 1) < _OF_ONE):
             wrong.append(f"{name}_weights")
-        if not np.all(np.diagonal(roots, axis1=1, axis2=2) > 0):
+        if not np.all(np.diagonal(roots, axis1=1, axis2=2) > 1 / _LARGEST):
             wrong.append(f"{name}_roots")
     if wrong:
         raise ValueError(f"its {wrong[0]} cannot be those of a run")

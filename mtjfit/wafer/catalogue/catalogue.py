@@ -20,6 +20,7 @@ from mtjfit.wafer.catalogue.schema import (
     Configuration,
     Row,
     Source,
+    changed,
     connect,
     device_columns,
     quoted,
@@ -88,6 +89,8 @@ class Catalogue(Queries):
             _add_columns(connection, configuration.columns)
             known = "SELECT id, name, chunk_size FROM sources WHERE configuration = ? AND identity = ?"
             for place, begun, size in self._all("ITI", known, number, identity):
+                if size < 1:
+                    raise changed(self.path, "column 'chunk_size'", f"it holds {size}")
                 return Source(place, configuration, begun, identity, size)
             _refuse_changed(connection, self.path, number, name)
             made = connection.execute(

@@ -179,7 +179,7 @@ class Queries(Reading):
         if problems:
             raise DataError(problems)
         names = tuple(columns) or chosen.columns
-        cells, types = [f"devices.{quoted(each)}" for each in (*_ABOUT, *names)], "TTTI" + "R" * len(names)
+        cells, types = [f"devices.{quoted(each)}" for each in (*_ABOUT, *names)], "NNNI" + "R" * len(names)
         with self._at_one_time():
             frames = [_frame(rows, names) for rows in self._rows(types, cells, chosen, wafer, split, flagged)]
             if wafer is None and split is None and flagged is None:

@@ -12,8 +12,16 @@ from pathlib import Path
 from mtjfit.wafer.catalogue.schema import Row, changed, plainly
 
 _PIECE = 5000  # rows in memory at a time
-_TYPES: dict[str, set[type]] = {"T": {str}, "I": {int}, "S": {int, type(None)}, "R": {float, type(None)}, "B": {bytes}}
-"""Text, Integer, a Sum, Real or null, and Bytes."""
+_TYPES: dict[str, set[type]] = {
+    "T": {str},
+    "N": {str},
+    "I": {int},
+    "S": {int, type(None)},
+    "R": {float, type(None)},
+    "B": {bytes},
+}
+"""Text, a Name, Integer, a Sum, Real or null, and Bytes."""
+_LONGEST_NAME = 1000  # characters, as in tables: a page repeats each name a hundred times
 _STEPS = 10**6  # of SQLite's machine, which takes some milliseconds for them
 _LEAST, _PAGES = 1000, 4  # so many steps of any statement, and once more for so many pages of the file
 
@@ -40,6 +48,9 @@ class Reading:
                     if not _TYPES[kind].issuperset(map(type, cells)):
                         where = f"column {rows.description[k][0]!r}"
                         raise changed(self.path, where, "it holds another kind of values")
+                    if kind == "N" and max(map(len, cells)) > _LONGEST_NAME:
+                        where = f"column {rows.description[k][0]!r}"
+                        raise changed(self.path, where, f"a name in it has more than {_LONGEST_NAME} characters")
                 yield piece
 
     def _all(self, types: str, statement: str, *values: object) -> list[Row]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mtjfit.errors import DataError, MtjfitError, Problem
-from mtjfit.output import refuse_file
+from mtjfit.output import OTHER_FILE, not_written, refuse_file, regular_file
 
 Row: TypeAlias = tuple[Any, ...]
 """One row of SQLite: the type of each column is in the statement."""
@@ -163,7 +163,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 _PATIENCE = 60.0  # seconds that a writer waits for another one; a chunk takes it a fraction of one
 _RETRY = 0.05
-_MAX_BYTES = 2**24  # of one value: the text of a study has a megabyte at most
+_MAX_BYTES = 2**21  # of one value: the text of a study has a megabyte at most
+
+_SEVERAL = bytes.fromhex("d9d505f920a163d7")  # ends a journal that is part of a transaction over several files
 
 _LOCAL = "on a network drive keep the catalogue on a local disk, and copy it when it is done"
 _TODO = {
@@ -232,12 +234,28 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
 
 
 def _refuse_beside(path: Path) -> None:
-    """Refuse links, and files of others, under the names that SQLite writes beside a catalogue."""
+    """Refuse links, and files of others, under the names that SQLite writes beside a catalogue.
+
+    A journal may name one more file, which SQLite deletes, wherever it lies, once the catalogue is restored.
+    """
     found = [each for ending in ("-journal", "-wal", "-shm") if os.path.lexists(each := Path(f"{path}{ending}"))]
     for each in found:
         refuse_file(each, b"")
+        if each.name.endswith("-journal") and _end_of(each) == _SEVERAL:
+            raise MtjfitError(f"{each}: names a file that SQLite would delete; move it away, mtjfit did not write it")
     if found and not path.exists():  # SQLite would delete what it takes for its own
         raise MtjfitError(f"{found[0]}: lies beside a catalogue that is not there; move it away, or name another file")
+
+
+def _end_of(path: Path) -> bytes:
+    try:
+        with regular_file(path) as stream:
+            stream.seek(max(stream.seek(0, os.SEEK_END) - len(_SEVERAL), 0))
+            return stream.read()
+    except FileNotFoundError:  # another process has ended its transaction meanwhile
+        return b""
+    except OSError as error:
+        raise not_written(path, error, OTHER_FILE) from error
 
 
 def _opened(path: Path, how: str, *, write: bool) -> sqlite3.Connection:

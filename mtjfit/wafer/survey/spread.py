@@ -158,7 +158,7 @@ def _centres(
     q: FloatArray, w: FloatArray, group: np.ndarray, start: FloatArray, bound: float, steps: int = _STEPS
 ) -> FloatArray:
     """Centre of each group at given widths: Newton's method, which ends once the same values lie beyond the bound."""
-    centre = start
+    centre, own = start, w**-2  # outside the loop: this power is most of the time
     beyond: BoolArray | None = None
     for _ in range(steps):
         z = (q - centre[group]) / w
@@ -166,8 +166,7 @@ def _centres(
         if beyond is not None and np.array_equal(out, beyond):
             break
         beyond = out
-        weight = np.where(out, 0.0, w**-2)
-        total = np.bincount(group, weight, minlength=centre.size)
+        total = np.bincount(group, own * ~out, minlength=centre.size)
         pull = np.bincount(group, np.clip(z, -bound, bound) / w, minlength=centre.size)
         # A group with nothing inside its bounds stays at its median.
         centre = np.where(total > 0, centre + pull / np.where(total > 0, total, 1.0), start)
