@@ -11,6 +11,7 @@ from typing import TypeAlias
 from mtjfit.text import visible
 
 _LISTED, _SHOWN = 50, 60
+_PRINTED = 200  # problems of a message; there may be one of each line of a file
 
 
 class MtjfitError(Exception):
@@ -39,7 +40,8 @@ class _Problems(MtjfitError):
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = tuple(problems)
-        super().__init__(*map(str, self.problems))
+        rest = ["more problems are not listed; mend these first"] if len(self.problems) > _PRINTED else []
+        super().__init__(*map(str, self.problems[:_PRINTED]), *rest)
 
     def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...]]]:
         return type(self), (self.problems,)

@@ -28,6 +28,7 @@ TOML = "toml"
 """Key of a dataclass field's metadata: its annotation in the file, where that differs from the one in Python."""
 _MAX_BYTES = 1_000_000
 _LEVELS = 20
+_MOST_FAULTS = 1000  # of one table, looked at: advice for each takes a millisecond
 _TOO_DEEP = "is nested too deeply", "a study file has at most four levels"
 _MANY_PARTS = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){40}""")
 """A key of more than forty parts, bare or in quotes."""
@@ -186,7 +187,8 @@ def validated(
         made: T = _made(shape.model_validate(_with_tuples(raw)))
         return made
     except ValidationError as error:
-        return [_problem(shape, dict(each), where, advice) for each in error.errors(include_url=False)]
+        faults = error.errors(include_url=False)[:_MOST_FAULTS]
+        return [_problem(shape, dict(each), where, advice) for each in faults]
     except ConfigError as error:
         start = f"{where}."
         return [each if each.where.startswith(start) else replace(each, where=start + each.where)

@@ -24,6 +24,8 @@ from mtjfit.text import visible
 
 _FAILED = 3  # input or output, and faults of mtjfit
 _LARGEST = 1_000_000  # bytes of a study file in a report, and of a matplotlibrc
+_LONGEST_DATE = 11  # digits, until the year 5138
+_ELSEWHERE = "work in another folder, or unset MATPLOTLIBRC"
 _ARGUMENTS = "mtjfit.arguments"
 _COMPLETE = "_MTJFIT_COMPLETE"
 _NO_FAULT = {
@@ -74,7 +76,8 @@ class Commands(click.Group):
         """Run a command; what it returns is no exit code."""
         try:
             refuse_names_not_utf8(ctx.meta[_ARGUMENTS])
-            _refuse_strange_matplotlibrc()
+            _refuse_strange_settings()
+            os.environ["MPLBACKEND"] = "agg"  # no command opens a window, and unknown names are errors
             super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -95,16 +98,18 @@ def _with_streams(code: int, out: VisibleStream, err: VisibleStream) -> int:
     return code if lost is None or code == INTERRUPTED else _FAILED
 
 
-def _refuse_strange_matplotlibrc() -> None:
-    """Refuse what matplotlib would fail at, or wait for, where it reads a file of this name in the current folder."""
-    file = Path("matplotlibrc")
-    if file.exists() and not file.is_dir():
-        try:
-            read_bytes(file, str(file), _LARGEST).decode()
-        except UnicodeDecodeError:
-            raise MtjfitError(
-                f"{file}: is not UTF-8, and matplotlib reads it in the current folder; work in another folder"
-            ) from None
+def _refuse_strange_settings() -> None:
+    """Refuse what matplotlib would fail at, or wait for, in its files of settings and in the environment."""
+    named = Path(os.environ.get("MATPLOTLIBRC") or "matplotlibrc")
+    for file in (Path("matplotlibrc"), named, named / "matplotlibrc"):
+        if os.path.exists(file) and not os.path.isdir(file):  # noqa: PTH110, PTH112 - False where it may not be asked
+            try:
+                read_bytes(file, str(file), _LARGEST).decode()
+            except UnicodeDecodeError:
+                raise MtjfitError(f"{file}: is not UTF-8, and matplotlib reads it; {_ELSEWHERE}") from None
+    date = os.environ.get("SOURCE_DATE_EPOCH") or "0"
+    if not (date.isascii() and date.isdecimal() and len(date) <= _LONGEST_DATE):
+        raise MtjfitError(f"SOURCE_DATE_EPOCH: is {date[:40]!r}; give seconds since 1970, or unset it")
 
 
 def _told(error: Exception, arguments: Sequence[str]) -> str:

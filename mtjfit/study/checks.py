@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import get_args
 
 import numpy as np
@@ -21,6 +22,7 @@ _AMPLITUDES = amplitudes_of(f"{part}{power}" for part in "ab" for power in range
 _SCATTERS = tuple(f"{SCATTER}{name}" for name in _AMPLITUDES)
 KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *_SCATTERS, *NOISE, *JITTER, DOF)
 """Every parameter that may be declared, in the order of tables."""
+_MOST_UNKNOWN = 1000  # names that are looked at: advice for each takes a millisecond
 _MAY_BE_ZERO = ("lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
 
 
@@ -76,9 +78,9 @@ def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[s
 
     Names in `broken` were declared but could not be understood; they do not count as missing.
     """
-    for key in (*parameters, *broken):
-        if key not in KNOWN:
-            yield Problem(f"parameters.{key}", "is no parameter", did_you_mean(key, KNOWN))
+    unknown = (key for key in (*parameters, *broken) if key not in KNOWN)
+    for key in islice(unknown, _MOST_UNKNOWN):
+        yield Problem(f"parameters.{key}", "is no parameter", did_you_mean(key, KNOWN))
     for key, parameter in parameters.items():
         where = f"parameters.{key}"
         if key not in KNOWN:

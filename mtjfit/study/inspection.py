@@ -139,20 +139,18 @@ def _plain_name(name: str) -> str:
 
 def _columns(names: tuple[str, ...]) -> dict[str, str]:
     """Most similar column of each role, every column once; names without similarity stay out."""
-    scores, short = [], 3 if len(names) <= _MOST_COMPARED else 40
+    scores, known = [], {each for likely in NAMES.values() for each in likely}
     for name in dict.fromkeys(name for name in names if name):
         key = re.sub(r"[\W_]", "", name.casefold())[:40]
+        if len(names) > _MOST_COMPARED and key not in known:  # of very many, similar ones are not looked for
+            continue
         for role, likely in NAMES.items():
             # "torkance_perp" is similar to "torkance_par": never propose one for the other.
             if (role.endswith("par") and "perp" in key) or (role.endswith("perp") and "par" in key):
                 continue
-            # Short names must match exactly: "t" is similar to everything. So must all where they are very many.
+            # Short names must match exactly: "t" is similar to everything.
             best = max(
-                1.0
-                if key == each
-                else SequenceMatcher(None, key, each).ratio()
-                if min(len(key), len(each)) > short
-                else 0
+                1.0 if key == each else SequenceMatcher(None, key, each).ratio() if min(len(key), len(each)) > 3 else 0
                 for each in likely
             )
             scores.append((best, role, name))

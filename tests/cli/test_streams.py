@@ -210,6 +210,36 @@ def test_a_strange_matplotlibrc_is_refused(content: bytes | str, tmp_path: Path,
     assert CliRunner().invoke(cli, ["datasets"]).exit_code == 0
 
 
+@pytest.mark.parametrize(("name", "value"), [
+    ("MATPLOTLIBRC", "settings"), ("SOURCE_DATE_EPOCH", "abc"), ("SOURCE_DATE_EPOCH", "9" * 14),
+])  # fmt: skip
+def test_strange_settings_in_the_environment_are_refused(
+    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "matplotlibrc").write_bytes(b"\xff")
+    monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(cli, ["datasets"])
+    assert result.exit_code == 3
+    assert "fault of mtjfit" not in result.stderr
+    assert "unset" in result.stderr
+
+
+def test_a_display_that_matplotlib_does_not_know_is_ignored(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MPLBACKEND", "no display")
+    assert ends(lambda: sys.stderr.write(os.environ["MPLBACKEND"])) == (0, "agg")
+
+
+def test_a_message_lists_so_many_problems():
+    several, many = ([Problem(f"data[{k}]", "is wrong", "correct it") for k in range(n)] for n in (100, 1000))
+    assert len(str(ConfigError(several)).splitlines()) == 100
+    lines = str(ConfigError(many)).splitlines()
+    assert len(lines) == 201
+    assert lines[-1] == "more problems are not listed; mend these first"
+    assert len(ConfigError(many).problems) == 1000
+
+
 @pytest.mark.parametrize("argument", ["a\0b", "a\nError: forged", "\x1b[2J"])
 def test_arguments_without_control_characters(argument: str):
     result = CliRunner().invoke(cli, ["run", "study.toml", "--output", argument])

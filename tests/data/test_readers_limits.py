@@ -121,3 +121,14 @@ def test_compressed_zeros_are_refused() -> None:
     assert len(stream.getvalue()) < SMALL
     with pytest.raises(DataError, match="cells, more than the limit of 500000"):
         sheets_from_bytes(source("z.nc", stream.getvalue()), "netcdf", ReadOptions(max_bytes=10_000_000))
+
+
+def test_hdf5_files_of_very_many_variables_are_refused():
+    for module in ("xarray", "h5netcdf"):
+        pytest.importorskip(module)
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(stream := io.BytesIO(), "w") as file:
+        for k in range(2001):
+            file[f"v{k}"] = [1.0, 2.0]
+    with pytest.raises(DataError, match="holds more than 2000 variables and groups"):
+        sheets_from_bytes(source("z.nc", stream.getvalue()), "netcdf", ReadOptions())

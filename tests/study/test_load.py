@@ -368,3 +368,12 @@ def test_mutated_studies_load_or_are_refused(tmp_path: Path, data: st.DataObject
     else:
         assert isinstance(study, Study)
         assert tomllib.loads(study.text)
+
+
+def test_very_many_unknown_names_cost_no_minute(tmp_path: Path):
+    (tmp_path / "series.csv").write_text(DATA, encoding="utf-8")
+    many = "".join(f'[parameters."x{k}"]\nfixed = 1\n' for k in range(5000))
+    (tmp_path / "study.toml").write_text(TEXT + many, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_study(tmp_path / "study.toml")
+    assert 100 < len(caught.value.problems) < 2000

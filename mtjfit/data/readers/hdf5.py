@@ -9,7 +9,7 @@ from typing import Any
 
 from mtjfit.data.readers.sheet import ReadOptions, SourceFile, Unpacked, needed
 
-_MOST_OBJECTS = 10_000
+_MOST_OBJECTS = 2000  # each takes some ten milliseconds
 _DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000  # numbers of filters
 _MOST_GROWTH = 1100  # of a deflated byte
 _MOST_SHARED = 10  # times the limit, of texts that are read at once and may share their storage
