@@ -117,6 +117,14 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
     return text, toml_from(text, path.name)
 
 
+def declares(path: Path, table: str) -> bool:
+    """True for a file with such a table; False where it cannot be read."""
+    try:
+        return table in read_toml(path)[1]
+    except ConfigError:
+        return False
+
+
 def toml_from(text: str, where: str) -> dict[str, Any]:
     """Content of a text that is called `where` in messages; ConfigError where it is not TOML, or nested deeply."""
     try:

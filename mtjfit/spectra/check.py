@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tomllib
 from pathlib import Path
 
 import click
@@ -13,10 +12,9 @@ from mtjfit.terminal import echo, progress
 
 def is_spectra_study(study: Path) -> bool:
     """True for a study file with a table ``[spectra]``."""
-    try:
-        return "spectra" in tomllib.loads(study.read_text("utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
-        return False
+    from mtjfit.toml import declares
+
+    return declares(study, "spectra")
 
 
 def check_spectra(study: Path) -> None:

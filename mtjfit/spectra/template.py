@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from mtjfit.spectra.recognise import name_pattern, named_roles
 from mtjfit.spectra.rows import column_units, proposed_within
 from mtjfit.spectra.sweeps import legs
 from mtjfit.text import counted, number, table
-from mtjfit.toml import toml_string
+from mtjfit.toml import toml_from, toml_string
 
 _LEFT_OPEN = {
     "against": '"field"',
@@ -249,11 +248,9 @@ def _trial(text: str, folder: Path) -> list[str]:
         filled.append(line)
     whole = "\n".join(filled)
     try:
-        study_of(whole, tomllib.loads(whole), folder / "spectra.toml")
+        study_of(whole, toml_from(whole, "spectra.toml"), folder / "spectra.toml")
     except MtjfitError as error:
         return [str(each) for each in getattr(error, "problems", [error])][:5]
-    except tomllib.TOMLDecodeError as error:
-        return [str(error)]
     return []
 
 

@@ -40,7 +40,7 @@ MAY_OPEN = {
     "data/readers/netcdf.py": "bytes that were read", "data/readers/parquet.py": "bytes that were read",
     "data/readers/qcodes.py": "bytes that were read",
     "streams.py": "the null device",
-    "study/load.py": "names in a folder, for advice",
+    "study/load.py": "names in a folder, for advice", "spectra/template.py": "names in a folder, for a pattern",
     "wafer/read/parquet.py": "a stream of the place", "wafer/read/text.py": "a stream of the place",
 }  # fmt: skip
 """Modules that open input files, or hand them to a library, and what they hand over."""

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from mtjfit.errors import ConfigError
 from mtjfit.terminal import progress
 from mtjfit.text import visible
 
@@ -16,12 +15,9 @@ _DEVICES = 200
 
 def is_wafer_study(study: Path) -> bool:
     """True for a study file with a table ``[wafer]``."""
-    from mtjfit.toml import read_toml
+    from mtjfit.toml import declares
 
-    try:
-        return "wafer" in read_toml(study)[1]
-    except ConfigError:
-        return False
+    return declares(study, "wafer")
 
 
 def check_wafer(study: Path) -> None:
