@@ -92,7 +92,8 @@ def _deviations(
         if not (np.all(np.isfinite(mine.values)) and np.all(np.isfinite(theirs.values))):
             continue
         q16, q50, q84 = np.quantile(mine.values - theirs.values, [0.16, 0.5, 0.84], axis=0)
-        deviation = q50 / np.maximum((q84 - q16) / 2, 1e-300)
+        with np.errstate(over="ignore"):  # infinite where draws have no spread
+            deviation = q50 / np.maximum((q84 - q16) / 2, 1e-300)
         found.append((mine.name, np.median(mine.values, axis=0), np.median(theirs.values, axis=0), deviation))
     return found
 
