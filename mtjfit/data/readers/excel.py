@@ -6,8 +6,20 @@ import io
 import re
 import warnings
 import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
-from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile, Unpacked, cell_text, needed, third_party
+from mtjfit.data.readers.sheet import (
+    ReadOptions,
+    Sheet,
+    SourceFile,
+    Unpacked,
+    cell_text,
+    needed,
+    third_party,
+    whole_or_faulty,
+)
 from mtjfit.data.readers.text import Row, TextGrid, as_sheet, n_header_lines
 from mtjfit.errors import did_you_mean
 
@@ -38,15 +50,18 @@ def read_excel(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     if not filled:
         raise source.fault("holds no cells", "give a header and rows of data")
     notes = ["values of formulas are those that were saved; none is computed"] if formulas else []
-    sheets = []
+    sheets: list[Sheet] = []
     for name, rows in filled:
-        n = n_header_lines(options, rows)
-        width = max(len(cells) for _, cells in rows)
-        padded = [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
-        label = source.label if len(names) == 1 else f"{source.label}[{name}]"
-        grid = TextGrid("", ".", padded[:n], padded[n:], [], list(notes))
-        sheets.append(as_sheet(source, options, grid, "excel", label=label))
+        one = source if len(names) == 1 else replace(source, label=f"{source.label}[{name}]")
+        sheets += whole_or_faulty(one.label, "excel", name, partial(_tables, one, rows, options, notes))
     return tuple(sheets)
+
+
+def _tables(source: SourceFile, rows: Sequence[Row], options: ReadOptions, notes: Sequence[str]) -> Iterator[Sheet]:
+    n = n_header_lines(options, rows)
+    width = max(len(cells) for _, cells in rows)
+    padded = [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
+    yield as_sheet(source, options, TextGrid("", ".", padded[:n], padded[n:], [], list(notes)), "excel")
 
 
 def recognises_excel(source: SourceFile) -> bool:

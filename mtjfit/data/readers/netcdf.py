@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mtjfit.data.readers.hdf5 import refuse_hdf5
-from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, Unpacked, cell_text, needed, third_party
+from mtjfit.data.readers.sheet import (
+    Column,
+    ReadOptions,
+    Sheet,
+    SourceFile,
+    Unpacked,
+    cell_text,
+    needed,
+    third_party,
+    whole_or_faulty,
+)
+from mtjfit.errors import did_you_mean
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CLASSIC = (b"CDF\x01", b"CDF\x02")
@@ -36,9 +50,15 @@ def read_netcdf(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
                 if not variable.dims:
                     metadata[str(name)] = f"{cell_text(variable.values.tolist())} {_unit(variable) or ''}".strip()
             shapes = dict.fromkeys(v.dims for v in data.data_vars.values() if v.dims)
-            sheets = [_sheet(source, data, dims, metadata, len(shapes)) for dims in shapes]
-    if not sheets:
-        raise source.fault("holds no variable with a dimension", "export the measured values, too")
+            parts = {", ".join(map(str, dims)): dims for dims in shapes}
+            if not parts:
+                raise source.fault("holds no variable with a dimension", "export the measured values, too")
+            if options.sheet and options.sheet not in parts:
+                raise source.fault(f"has no variables along {options.sheet!r}", did_you_mean(options.sheet, parts))
+            sheets: list[Sheet] = []
+            for part in [options.sheet] if options.sheet else parts:
+                one = replace(source, label=f"{source.label}[{part}]") if len(parts) > 1 else source
+                sheets += whole_or_faulty(one.label, "netcdf", part, partial(_tables, one, data, parts[part], metadata))
     return tuple(sheets)
 
 
@@ -59,24 +79,23 @@ def _checked(source: SourceFile, data: Any, options: ReadOptions) -> None:
     if cells > options.max_cells:
         what = f"holds {cells} cells, more than the limit of {options.max_cells}"
         raise source.fault(what, "cut the data or raise max_bytes")
-    for name, variable in data.variables.items():
-        if variable.dtype.kind == "c":
-            raise source.fault(f"variable {str(name)!r} is complex", "export real and imaginary part apart")
 
 
-def _sheet(source: SourceFile, data: Any, dims: tuple[Any, ...], metadata: dict[str, str], several: int) -> Sheet:
+def _tables(source: SourceFile, data: Any, dims: tuple[Any, ...], metadata: dict[str, str]) -> Iterator[Sheet]:
     shape = tuple(data.sizes[dim] for dim in dims)
-    columns = [_column(str(dim), data[dim], dims, shape) for dim in dims if dim in data.variables]
-    extra = [
+    n = math.prod(shape)
+    names = [dim for dim in dims if dim in data.variables]
+    names += [
         name for name, each in data.coords.items() if each.dims and set(each.dims) <= set(dims) and name not in dims
     ]
-    measured = [name for name, each in data.data_vars.items() if each.dims == dims]
-    columns += [_column(str(name), data[name], dims, shape) for name in [*extra, *measured]]
-    n = math.prod(shape)
+    names += [name for name, each in data.data_vars.items() if each.dims == dims]
+    for name in names:
+        if data[name].dtype.kind == "c":
+            raise source.fault(f"variable {str(name)!r} is complex", "export real and imaginary part apart")
+    columns = [_column(str(name), data[name], dims, shape) for name in names]
     if n == 0:
         raise source.fault(f"has no values along {', '.join(map(str, dims))}", "give one record per point")
-    label = f"{source.label}[{', '.join(map(str, dims))}]" if several > 1 else source.label
-    return Sheet(label, "netcdf", tuple(columns), tuple(range(1, n + 1)), metadata=metadata)
+    yield Sheet(source.label, "netcdf", tuple(columns), tuple(range(1, n + 1)), metadata=metadata)
 
 
 def _column(name: str, variable: Any, dims: tuple[Any, ...], shape: tuple[int, ...]) -> Column:

@@ -8,11 +8,21 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 
-from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, Unpacked, cell_text, third_party
+from mtjfit.data.readers.sheet import (
+    Column,
+    ReadOptions,
+    Sheet,
+    SourceFile,
+    Unpacked,
+    cell_text,
+    third_party,
+    whole_or_faulty,
+)
 
 _MAGIC = b"SQLite format 3\x00"
 _STEPS, _MAX_CALLS = 100_000, 5_000
@@ -69,7 +79,9 @@ def read_qcodes(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         sheets: list[Sheet] = []
         for run in runs:
             experiment, parameters = experiments.get(run["exp_id"], {}), layouts.get(run["run_id"], [])
-            sheets += _run(unpacked, db, run, experiment, parameters, edges)
+            label = f"{source.label}[run {run['run_id']}]"
+            read = partial(_run, unpacked, db, run, experiment, parameters, edges)
+            sheets += whole_or_faulty(label, "qcodes", str(run["run_id"]), read)
     if not sheets:
         raise source.fault("holds only empty runs", "choose a file with results")
     return tuple(sheets)

@@ -20,6 +20,10 @@ from mtjfit.data.readers.text import read_origin, read_tidy, read_wide, recognis
 from mtjfit.data.readers.webplotdigitizer import read_webplotdigitizer, recognises_webplotdigitizer
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.input import read_bytes
+from mtjfit.text import counted
+from mtjfit.toml import toml_string
+
+_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -87,11 +91,22 @@ def recognised_in(source: SourceFile) -> Reader:
 def sheets_from_bytes(source: SourceFile, reader: str = "", options: ReadOptions | None = None) -> tuple[Sheet, ...]:
     """The sheets in the bytes of a file; otherwise like `read_sheet`."""
     found = reader_named(reader) if reader else recognised_in(source)
+    sheets = sheets_with_problems(source, found, options)
+    if problems := list(dict.fromkeys(problem for sheet in sheets for problem in sheet.problems)):
+        whole = dict.fromkeys(toml_string(sheet.part) for sheet in sheets if not sheet.problems)
+        if whole:
+            todo = f"to read one of them alone, set sheet = {' or '.join(list(whole)[:_LISTED])}"
+            problems.append(Problem(source.label, f"has {counted(len(whole), 'part')} that can be read", todo))
+        raise DataError(problems)
+    return sheets if reader else tuple(replace(s, notes=(f"read as {found.says}", *s.notes)) for s in sheets)
+
+
+def sheets_with_problems(source: SourceFile, reader: Reader, options: ReadOptions | None = None) -> tuple[Sheet, ...]:
+    """Like `sheets_from_bytes`, with parts that cannot be read among them: `Sheet.problems` say why."""
     try:
-        sheets = found.read(source, options or ReadOptions())
+        return reader.read(source, options or ReadOptions())
     except MemoryError:
         raise source.fault("does not fit into memory", "cut the file") from None
-    return sheets if reader else tuple(replace(s, notes=(f"read as {found.says}", *s.notes)) for s in sheets)
 
 
 def read_sheet(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -29,6 +29,7 @@ __all__ = [
     "needed",
     "split_unit",
     "third_party",
+    "whole_or_faulty",
 ]
 
 _HEAD = 2**18
@@ -112,6 +113,13 @@ class Sheet:
         Decimal mark of the cells.
     comments : tuple of (int, str)
         Comment lines with their line numbers.
+    form : ReadOptions
+        How the table is written, as declared or inferred: what `notes` say, for programs. Names only where no header
+        line gives them.
+    part : str
+        What ``sheet = "…"`` calls it in a file of several.
+    problems : tuple of Problem
+        Why this part of the file cannot be read; it has no columns then.
 
     Examples
     --------
@@ -132,6 +140,9 @@ class Sheet:
     notes: tuple[str, ...] = ()
     decimal: Decimal = "."
     comments: tuple[tuple[int, str], ...] = ()
+    form: ReadOptions = field(default_factory=ReadOptions)
+    part: str = ""
+    problems: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
         if any(len(column.cells) != len(self.lines) for column in self.columns):
@@ -196,6 +207,14 @@ class Sheet:
         """The same sheet with only these rows, in this order."""
         columns = tuple(column.at(rows) for column in self.columns)
         return replace(self, columns=columns, lines=tuple(self.lines[i] for i in rows))
+
+
+def whole_or_faulty(label: str, format: str, part: str, read: Callable[[], Iterable[Sheet]]) -> tuple[Sheet, ...]:
+    """The sheets of one part of a file; one with the problems in it where the part cannot be read."""
+    try:
+        return tuple(replace(sheet, part=part) for sheet in read())
+    except DataError as error:
+        return (Sheet(label, format, (), (), part=part, problems=tuple(error.problems)),)
 
 
 _IN_BRACKETS = re.compile(r"([^()\[\]]*[^()\[\]\s])\s*(?:\(([^()\[\]]*)\)|\[([^()\[\]]*)\])")

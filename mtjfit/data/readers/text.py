@@ -44,6 +44,8 @@ class TextGrid:
     rows: list[Row]
     comments: list[tuple[int, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    comment: str | None = None
+    encoding: str = ""
 
 
 def is_number(cell: str) -> bool:
@@ -106,7 +108,8 @@ def grid_of(
     rows = _fields(source, kept, separator, options)
     n = n_header_lines(options, rows)
     decimal = _decimal(options, rows[n:], notes)
-    return TextGrid(separator, decimal, rows[:n], rows[n:], comments, notes)
+    encoding = options.encoding or encoding_of(source.data)
+    return TextGrid(separator, decimal, rows[:n], rows[n:], comments, notes, mark, encoding)
 
 
 def ends_of(source: SourceFile) -> SourceFile:
@@ -244,8 +247,21 @@ def as_sheet(
         # beside a unit of its own, brackets belong to the name
         both = (written, unit) if texts["unit"][k] else split_unit(written)
         columns.append(Column(*both, tuple(cells[k] for _, cells in grid.rows), texts["comment"][k]))
+    form = replace(
+        options,
+        separator=grid.separator,
+        decimal=grid.decimal,
+        comment=grid.comment,
+        encoding=grid.encoding,
+        header=roles,
+        names=() if grid.header else tuple(map(_whole_name, columns)),
+    )
     return Sheet(log.label, name, tuple(columns), tuple(number for number, _ in grid.rows), header_line, metadata or {},
-                 tuple(notes), grid.decimal, tuple(grid.comments))  # fmt: skip
+                 tuple(notes), grid.decimal, tuple(grid.comments), form)  # fmt: skip
+
+
+def _whole_name(column: Column) -> str:
+    return f"{column.name} ({column.unit})" if column.unit else column.name
 
 
 def refuse_names(source: SourceFile, names: Sequence[str], width: int, line: int) -> None:
