@@ -21,6 +21,10 @@ from mtjfit.study.study import Sampling, Study
 from mtjfit.toml import PLACEHOLDER, CollectedProblems, placeholders, read_toml
 
 _MOST_FILES = 10_000
+_FOR_BATCH = (
+    "is for mtjfit batch, which reduces the devices of a table one by one",
+    "call mtjfit batch, or remove [wafer] to fit all devices as one study",
+)
 
 
 def data_sources(
@@ -107,7 +111,9 @@ def load_study(path: str | Path) -> Study:
     text, raw = read_toml(path)
     found = CollectedProblems()
     found.config += placeholders(raw)
-    found.keep(validated_table(StudyDocument, raw, ""))
+    if "wafer" in raw:
+        found.config.append(Problem("wafer", *_FOR_BATCH))
+    found.keep(validated_table(StudyDocument, {key: raw[key] for key in raw if key != "wafer"}, ""))
     name = declared_name(raw.get("study"), found)
     sampling = found.keep(validated_table(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
     found.keep(plan_request_from(raw.get("plan", {})))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtjfit.errors import DataError, MtjfitError, Problem
-from mtjfit.terminal import INTERRUPTED, progress
+from mtjfit.terminal import INTERRUPTED, command_line, progress
 from mtjfit.text import counted, visible
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def batch_command(
     if study is None:
         raise click.UsageError(
             f"--study is missing: nothing is guessed about the columns of {table}. "
-            f"To get one: mtjfit init {shlex.quote(str(table))} --output wafer.toml. "
+            f"To get one: {command_line('init', table, '--output', 'wafer.toml')}. "
             "Fill in the marked places, check or add the table [wafer] with the columns of x, y, wafer and split, if "
             "there are any, and try it with mtjfit check wafer.toml. Then give --study wafer.toml."
         )
@@ -79,10 +78,10 @@ def batch_command(
 
 
 def _again(table: Path, study: Path, output: Path, workers: int, scheduler: str, export: Path | None) -> str:
-    words = ["mtjfit", "batch", str(table), "--study", str(study), "--output", str(output)]
+    words = ["batch", str(table), "--study", str(study), "--output", str(output)]
     for option, given in (("--workers", workers), ("--scheduler", scheduler), ("--export", export)):
         words += [option, str(given)] if given else []
-    return shlex.join(words)
+    return command_line(*words)
 
 
 def declaration_text(study: WaferStudy) -> str:
