@@ -122,7 +122,7 @@ def _data_table(shown: str, inspection: FileInspection) -> Iterator[str]:
     yield _MEANING
     if "device" not in columns:
         yield '# name = "{device}_T{thickness:nm}.txt"    # what the file name says; its fields count as columns below'
-        yield _device(inspection)
+        yield f"device = {toml_string(inspection.path.stem.strip())}  # GUESS: one device, named after the file"
     if "thickness" not in columns:
         yield 'thickness = "<nominal thickness of the free layer, a number?>"'
     if not {"sigma_par", "sigma_perp"} <= set(columns):
@@ -143,12 +143,6 @@ def _data_table(shown: str, inspection: FileInspection) -> Iterator[str]:
     yield from _units(inspection)
     yield from _format(inspection)
     yield from _wide(inspection)
-
-
-def _device(inspection: FileInspection) -> str:
-    if inspection.reader == "excel" and inspection.part:
-        return f"device = {toml_string(inspection.part)}  # GUESS: one device, named after the sheet"
-    return f"device = {toml_string(inspection.path.stem.strip())}  # GUESS: one device, named after the file"
 
 
 def _units(inspection: FileInspection) -> Iterator[str]:
