@@ -112,6 +112,8 @@ class Sheet:
         Decimal mark of the cells.
     comments : tuple of (int, str)
         Comment lines with their line numbers.
+    unread : tuple of str
+        Other parts of the file that could not be read, each with the reason.
 
     Examples
     --------
@@ -132,6 +134,7 @@ class Sheet:
     notes: tuple[str, ...] = ()
     decimal: Decimal = "."
     comments: tuple[tuple[int, str], ...] = ()
+    unread: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if any(len(column.cells) != len(self.lines) for column in self.columns):
