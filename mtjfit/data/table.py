@@ -143,6 +143,11 @@ def curves_from_sheets(
     picked = [
         (sheet, [_picked(sheet, role, name, declaration, log) for role, name in roles.items()]) for sheet in sheets
     ]
+    seen: dict[tuple[_Picked, ...], str] = {}
+    for sheet, cells in picked:
+        if seen.setdefault(tuple(cells), sheet.label) != sheet.label:
+            what = f"holds the same rows as {seen[tuple(cells)]}, for the same device"
+            log.take([Problem(sheet.label, what, "a copy counts twice: leave one out")])
     marks = {sheet.decimal: sheet for sheet in sheets}
     if len(marks) > 1:
         what = f"has decimal commas, {marks['.'].label} has points"
@@ -152,6 +157,7 @@ def curves_from_sheets(
     declared = replace(declaration, format=form)
     devices = collect(_rows(picked), header, declared, log)
     comments = [comment for sheet in sheets for comment in comments_of(sheet)]
+    log.notices += dict.fromkeys(f"{sheet.label}: {text}" for sheet in sheets for text in sheet.unread)
     return curves_of_devices(devices, comments, declared, log, opened)
 
 

@@ -24,6 +24,7 @@ from mtjfit.text import counted
 from mtjfit.toml import toml_string
 
 _LISTED = 10
+_OF_ANYTHING = ("qcodes",)  # files whose parts need not belong together: those that cannot be read are named
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,18 @@ def recognised_in(source: SourceFile) -> Reader:
 def sheets_from_bytes(source: SourceFile, reader: str = "", options: ReadOptions | None = None) -> tuple[Sheet, ...]:
     """The sheets in the bytes of a file; otherwise like `read_sheet`."""
     found = reader_named(reader) if reader else recognised_in(source)
-    sheets = sheets_with_problems(source, found, options)
-    if problems := list(dict.fromkeys(problem for sheet in sheets for problem in sheet.problems)):
-        whole = dict.fromkeys(toml_string(sheet.part) for sheet in sheets if not sheet.problems)
-        if whole:
-            todo = f"to read one of them alone, set sheet = {' or '.join(list(whole)[:_LISTED])}"
+    parts = sheets_with_problems(source, found, options)
+    sheets, faulty = [part for part in parts if not part.problems], [part for part in parts if part.problems]
+    problems = list(dict.fromkeys(problem for part in faulty for problem in part.problems))
+    if problems and not (sheets and found.name in _OF_ANYTHING):
+        if whole := list(dict.fromkeys(toml_string(sheet.part) for sheet in sheets)):
+            todo = f"to read one of them alone, set sheet = {' or '.join(whole[:_LISTED])}"
             problems.append(Problem(source.label, f"has {counted(len(whole), 'part')} that can be read", todo))
         raise DataError(problems)
-    return sheets if reader else tuple(replace(s, notes=(f"read as {found.says}", *s.notes)) for s in sheets)
+    unread = tuple(f"{part.label.rpartition('[')[2].rstrip(']')} is not read: {each.what}; {each.todo}"
+                   for part in faulty for each in part.problems)  # fmt: skip
+    noted = () if reader else (f"read as {found.says}",)
+    return tuple(replace(sheet, unread=unread, notes=(*noted, *sheet.notes)) for sheet in sheets)
 
 
 def sheets_with_problems(source: SourceFile, reader: Reader, options: ReadOptions | None = None) -> tuple[Sheet, ...]:

@@ -120,6 +120,8 @@ class Sheet:
         What ``sheet = "…"`` calls it in a file of several.
     problems : tuple of Problem
         Why this part of the file cannot be read; it has no columns then.
+    unread : tuple of str
+        Other parts of the file that could not be read, each with the reason.
 
     Examples
     --------
@@ -143,6 +145,7 @@ class Sheet:
     form: ReadOptions = field(default_factory=ReadOptions)
     part: str = ""
     problems: tuple[Problem, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if any(len(column.cells) != len(self.lines) for column in self.columns):
