@@ -14,6 +14,7 @@ import numpy as np
 from mtjfit.data.format import SEPARATORS, ReadOptions
 from mtjfit.data.implausible import suspicious_units
 from mtjfit.data.readers import Column, Sheet, SourceFile, read_source, recognised_in, sheets_from_bytes
+from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.readers.sheet import split_unit
 from mtjfit.data.readers.text import comment_mark, encoding_of, uses_commas
 from mtjfit.data.tidy import numbered_lines, parse_number, try_split, without_mark
@@ -100,7 +101,7 @@ def inspect_file(path: Path) -> FileInspection:
     label = str(path)
     if not label.isprintable():
         raise DataError([Problem(repr(label), "has characters in its name that cannot be written", "rename the file")])
-    source = read_source(path, label)
+    source = unpacked(read_source(path, label), ReadOptions().max_bytes)
     reader = recognised_in(source)
     if reader.name == "tidy":
         return _plain(path, source)

@@ -192,7 +192,7 @@ def _format(inspection: FileInspection) -> Iterator[str]:
         elif note.startswith("no header line"):
             names = ", ".join(toml_string(name) for name in inspection.names)
             yield f"# names = [{names}]  # the file has no header line: name its columns, units in brackets"
-    if len(inspection.sheets) > 1 and inspection.reader in ("excel", "qcodes", "lvm"):
+    if len(inspection.sheets) > 1 and inspection.reader in _SEVERAL:
         labels = [sheet.label.rpartition("[")[2].rstrip("]") for sheet in inspection.sheets]
         first = labels[0].removeprefix("run ").removeprefix("segment ").partition(".")[0]
         yield f"sheet = {toml_string(first)}  # GUESS: the file has {_printable(', '.join(labels))}"
@@ -229,6 +229,9 @@ def _shown(path: Path, folder: str | Path | None) -> str:
         return Path(os.path.relpath(os.path.realpath(path), os.path.realpath(folder))).as_posix()
     except ValueError:  # another drive on Windows
         return Path(os.path.realpath(path)).as_posix()
+
+
+_SEVERAL = ("excel", "qcodes", "lvm", "hdf5", "matlab", "tdms")
 
 
 def _printable(text: str) -> str:

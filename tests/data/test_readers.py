@@ -204,7 +204,7 @@ def test_results_still_in_the_journal_are_not_overlooked(tmp_path: Path) -> None
         ("tidy", b"", "f: is empty"),
         ("wide", b"\xff\xfeV", "f: is UTF-16"),
         ("wide", b"a,b\x00\n", "f:1: holds a NUL byte"),
-        ("origin", b"a b c\n1 2 3\n", "f:2: is not separated by"),
+        ("origin", b"a\n1\n", "f:2: is not separated by"),
         ("pymeasure", b"#Procedure: <x>\n1,2\n", "f: has no line with the names of the columns"),
         ("lvm", b"LabVIEW Measurement\nSeparator\tTab\n", "f:2: has no line ***End_of_Header***"),
         ("lvm", b"LabVIEW Measurement\n***End_of_Header***\n", "f:2: has a header and no segment"),

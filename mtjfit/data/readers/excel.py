@@ -7,8 +7,9 @@ import re
 import warnings
 import zipfile
 
+from mtjfit.data.readers.header import Row, n_header_lines
 from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile, Unpacked, cell_text, needed, third_party
-from mtjfit.data.readers.text import Row, TextGrid, as_sheet, n_header_lines
+from mtjfit.data.readers.text import TextGrid, as_sheet
 from mtjfit.errors import did_you_mean
 
 _TODO = "save it anew as an Excel workbook (.xlsx), or as CSV"
