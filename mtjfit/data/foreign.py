@@ -41,6 +41,7 @@ _KINDS = (
     _Kind(b"SQLite format 3", b"", "is an SQLite database", _READER.format("qcodes")),
     _Kind(b"7z\xbc\xaf\x27\x1c", b"", "is a 7z archive", "unpack it, and name a file in it"),
     _Kind(b"Rar!\x1a", b"", "is a RAR archive", "unpack it, and name a file in it"),
+    _Kind(b"\x1f\x8b", b"", "is packed with gzip", "unpack it"),
     _Kind(b"BZh", b"", "is packed with bzip2", "unpack it, or pack it with gzip"),
     _Kind(b"\xfd7zXZ", b"", "is packed with xz", "unpack it, or pack it with gzip"),
     _Kind(b"\x28\xb5\x2f\xfd", b"", "is packed with zstd", "unpack it, or pack it with gzip"),

@@ -40,7 +40,7 @@ def _metadata(lines: Iterable[str]) -> dict[str, str]:
         if word in _SHOWN and values:
             found[word] = ", ".join(filter(None, values))
         elif word == "INFO" and len(values) > 1:
-            last = _KEY.fullmatch(values[-1]) is not None and _KEY.fullmatch(values[0]) is None
+            last = _KEY.fullmatch(values[-1]) is not None
             key, value = (values[-1], values[:-1]) if last else (values[0], values[1:])
             found[key] = ", ".join(filter(None, value))
     return found
