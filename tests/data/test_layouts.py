@@ -185,8 +185,10 @@ def test_what_gzip_packed_is_read_alike(text: str) -> None:
     ("data", "what"),
     [
         (gzip.compress(bytes(10_000_000)), "unpacks to more than 1000000 bytes"),
-        (gzip.compress(TABLE.encode())[:-9], "was cut off"),
+        (gzip.compress(TABLE.encode())[:-9], "it was cut off"),
         (gzip.compress(TABLE.encode())[:-8] + bytes(8), "damaged"),
+        (gzip.compress(TABLE.encode()) + b"rest", "damaged"),
+        (gzip.compress(b"") * 30_000, "it has more than 20000 parts"),
         (gzip.compress(gzip.compress(TABLE.encode())), "packed with gzip twice"),
         (gzip.compress(b"%PDF-1.7"), "is a PDF document"),
     ],

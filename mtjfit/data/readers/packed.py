@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 
 from mtjfit.data.readers.sheet import SourceFile
 
 _MAGIC = b"\x1f\x8b"
 _GZIP = 31  # the window of zlib that expects a gzip header and checks the sum at the end
-_STEP = 2**20
+_STEP, _FED, _HEAD = 2**20, 2**16, 2**18
+_MOST_MEMBERS = 20_000  # each costs a copy of what is fed
 _TODO = "pack it anew, or name the file unpacked"
 
 
@@ -20,19 +22,13 @@ def unpacked(source: SourceFile, max_bytes: int) -> SourceFile:
     """
     if not source.data.startswith(_MAGIC):
         return source
-    pieces, size, rest = list[bytes](), 0, source.data
+    pieces, size = list[bytes](), 0
     try:
-        while rest:
-            member = zlib.decompressobj(_GZIP)
-            while not member.eof:
-                piece = member.decompress(rest, _STEP)
-                rest = member.unconsumed_tail if not member.eof else member.unused_data.lstrip(b"\0")
-                size += len(piece)
-                if size > max_bytes:
-                    raise source.fault(f"unpacks to more than {max_bytes} bytes", "cut the file or raise max_bytes")
-                if not piece and not rest and not member.eof:
-                    raise source.fault("is packed with gzip and was cut off", _TODO)
-                pieces.append(piece)
+        for piece in _pieces(source.data):
+            size += len(piece)
+            if size > max_bytes:
+                raise source.fault(f"unpacks to more than {max_bytes} bytes", "cut the file or raise max_bytes")
+            pieces.append(piece)
     except zlib.error as error:
         raise source.fault(f"is packed with gzip and damaged ({error})", _TODO) from None
     data = b"".join(pieces)
@@ -42,14 +38,38 @@ def unpacked(source: SourceFile, max_bytes: int) -> SourceFile:
 
 
 def unpacked_head(source: SourceFile) -> SourceFile:
-    """The first bytes of the file that was packed, whatever stands behind them."""
+    """The first bytes of a file, of the packed one where it is packed; what is damaged ends them."""
     if not source.data.startswith(_MAGIC):
         return source.head
+    data = b""
     try:
-        data = zlib.decompressobj(_GZIP).decompress(source.head.data, 2**18)
+        for piece in _pieces(source.data):
+            data += piece
+            if len(data) > _HEAD:
+                break
     except zlib.error:
-        data = b""
+        pass
     return replace(source, data=data, name=_plain_name(source.name)).head
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """What each member unpacks to, piece by piece; zlib.error where one is damaged or cut off."""
+    place = 0
+    for _ in range(_MOST_MEMBERS):
+        member = zlib.decompressobj(_GZIP)
+        while not member.eof:
+            some = data[place : place + _FED]
+            piece = member.decompress(some, _STEP)
+            used = len(some) - len(member.unconsumed_tail) - len(member.unused_data)
+            if not (used or piece or member.eof):
+                raise zlib.error("it was cut off")
+            place += used
+            yield piece
+        if data[place : place + 1] in (b"", b"\0"):  # zeros may fill a block of a tape at the end
+            if data[place:].strip(b"\0"):
+                raise zlib.error("other bytes follow")
+            return
+    raise zlib.error(f"it has more than {_MOST_MEMBERS} parts")
 
 
 def _plain_name(name: str) -> str:
