@@ -283,8 +283,10 @@ def is_number(cell: str) -> bool:
     >>> is_number("62.5E+0"), is_number("1,5"), is_number("nan"), is_number("2.1nm")
     (True, True, True, False)
     """
-    missing = cell.strip().lower().lstrip("+-") in ("nan", "inf", "--")
-    return missing or parse_number(cell, ".")[1] is None or parse_number(cell, ",")[1] is None
+    plain = cell if "," not in cell else cell.replace(",", ".") if "." not in cell else ""
+    if _NUMBER.fullmatch(plain):
+        return math.isfinite(value := float(plain)) and not vanishes(plain, value)
+    return cell.strip().lower().lstrip("+-") in ("nan", "inf", "--")
 
 
 _PLAIN_CELLS = re.compile(r"[0-9+\-.eE]*")
