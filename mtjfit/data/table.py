@@ -16,13 +16,14 @@ from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import metadata_comments
 from mtjfit.data.readers import Sheet, SourceFile, blocks, read_source, sheets_from_bytes
+from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.rows import Cell, collect, curves_of_devices
 from mtjfit.data.tidy import LETTERS, Header, body, find_header, numbered_lines
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Line, Place, Problem, ProblemLog, did_you_mean
 from mtjfit.input import read_bytes
 
-_WITHOUT_COMMENTS = ("parquet", "netcdf")
+_WITHOUT_COMMENTS = ("parquet", "netcdf", "hdf5", "matlab", "tdms")
 _UNIT_OF = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque",
             "sigma_par": "torque", "sigma_perp": "torque"}  # fmt: skip
 
@@ -83,6 +84,7 @@ def curves_from_bytes(
     mtjfit.errors.DataError: a1.csv:3: column 'T2': 'x' is not a number; write a plain number such as -1.25e-3
     """
     log = ProblemLog(label)
+    data = unpacked(SourceFile(label, data), declaration.format.max_bytes).data
     lines = numbered_lines(data, declaration.format.encoding, label, declaration.format)
     header = find_header(lines, declaration, log)
     if header is None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from mtjfit.data.format import ReadOptions
 from mtjfit.data.implausible import suspicious_units
 from mtjfit.data.readers import Column, Sheet, read_source, recognised_in, sheets_with_problems
+from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
@@ -90,7 +92,7 @@ def inspect_file(path: Path) -> FileInspection:
     label = str(path)
     if not label.isprintable():
         raise DataError([Problem(repr(label), "has characters in its name that cannot be written", "rename the file")])
-    source = read_source(path, label)
+    source = unpacked(read_source(path, label), ReadOptions().max_bytes)
     reader = recognised_in(source)
     is_large = reader.name == "tidy" and len(source.data) > _LARGEST_LOOKED_AT  # a table of whole wafers
     if is_large:

@@ -183,7 +183,7 @@ def _format(inspection: FileInspection) -> Iterator[str]:
         yield f"comment = {toml_string(form.comment)}  # GUESS"
     if form.encoding not in ("", "utf-8"):
         yield f"encoding = {toml_string(form.encoding)}  # GUESS: the file is not UTF-8"
-    if len(form.header) > 1:
+    if form.header not in ((), ("name",)):
         yield f"header = [{', '.join(map(toml_string, form.header))}]  # GUESS"
     if form.names:
         names = ", ".join(map(toml_string, form.names))

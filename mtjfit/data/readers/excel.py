@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from mtjfit.data.readers.header import Row, n_header_lines
 from mtjfit.data.readers.sheet import (
     ReadOptions,
     Sheet,
@@ -20,7 +21,7 @@ from mtjfit.data.readers.sheet import (
     third_party,
     whole_or_faulty,
 )
-from mtjfit.data.readers.text import Row, TextGrid, as_sheet, n_header_lines
+from mtjfit.data.readers.text import TextGrid, as_sheet
 from mtjfit.errors import did_you_mean
 
 _TODO = "save it anew as an Excel workbook (.xlsx), or as CSV"

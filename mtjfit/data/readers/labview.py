@@ -8,9 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
+from mtjfit.data.readers.header import Row
 from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit, whole_or_faulty
-from mtjfit.data.readers.text import Row, TextGrid, as_sheet, grid_of, is_number, lines_of, refuse_names
-from mtjfit.data.tidy import parse_number, try_split
+from mtjfit.data.readers.text import TextGrid, as_sheet, grid_of, lines_of, refuse_names
+from mtjfit.data.tidy import is_number, parse_number, try_split
 
 _Line: TypeAlias = tuple[int, str]
 _TITLE = "LabVIEW Measurement"

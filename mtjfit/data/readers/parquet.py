@@ -49,8 +49,8 @@ def read_parquet(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
 
 
 def recognises_parquet(source: SourceFile) -> bool:
-    """True for the mark at the beginning."""
-    return source.data.startswith(_MAGIC)
+    """True for the mark at the beginning, unless it begins a text."""
+    return source.data.startswith(_MAGIC) and b"\0" in source.data
 
 
 def _text(data: bytes) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import BoolArray, FloatArray
-from mtjfit.data.format import TableFormat
+from mtjfit.data.format import SPACE, TableFormat
 from mtjfit.data.tidy import Header, find_header, numbered_lines, parse_number, split_fields
 from mtjfit.errors import DataError, Line, Problem, ProblemLog
 from mtjfit.input import opened
@@ -109,7 +109,9 @@ def _header(study: WaferStudy, file: BinaryIO, largest: int) -> tuple[Header, in
         raise log.error()
     form = study.declaration.format
     header = find_header(numbered_lines(whole, form.encoding, label, form), study.reading, log)
-    if header is None:
+    if header is not None and header.separator == SPACE:
+        log.add("is separated by spaces, which is not read for whole wafers", "save it with tabs", header.line)
+    if header is None or log.count:
         raise log.error()
     offset = 0
     for _ in range(header.line):
