@@ -16,7 +16,8 @@ from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.curve_checks import SIZE, odd_sizes, written_angle_fault
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
 from mtjfit.data.origin import declared_origin
-from mtjfit.data.tidy import Header, parse_number
+from mtjfit.data.plain_table import Header
+from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
 from mtjfit.errors import Line, ProblemLog, did_you_mean
 from mtjfit.text import counted

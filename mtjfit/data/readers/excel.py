@@ -7,7 +7,16 @@ import re
 import warnings
 import zipfile
 
-from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile, Unpacked, cell_text, needed, third_party
+from mtjfit.data.readers.sheet import (
+    ReadOptions,
+    Sheet,
+    SourceFile,
+    Unpacked,
+    cell_text,
+    declared_decimal,
+    needed,
+    third_party,
+)
 from mtjfit.data.readers.text import Row, TextGrid, as_sheet, n_header_lines
 from mtjfit.errors import did_you_mean
 
@@ -44,7 +53,7 @@ def read_excel(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         width = max(len(cells) for _, cells in rows)
         padded = [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
         label = source.label if len(names) == 1 else f"{source.label}[{name}]"
-        grid = TextGrid("", ".", padded[:n], padded[n:], [], list(notes))
+        grid = TextGrid("", declared_decimal(options), padded[:n], padded[n:], [], list(notes))
         sheets.append(as_sheet(source, options, grid, "excel", label=label))
     return tuple(sheets)
 
@@ -102,7 +111,7 @@ def _rows(source: SourceFile, sheet: object, options: ReadOptions) -> list[Row]:
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):  # type: ignore[attr-defined]
         # before they are copied; each row counts as a cell
         unpacked.count((None, *values), number)
-        texts = [cell_text(value) for value in values]
+        texts = [cell_text(value, declared_decimal(options)) for value in values]
         while texts and not texts[-1]:
             texts.pop()
         if texts:

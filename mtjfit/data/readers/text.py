@@ -13,6 +13,7 @@ from mtjfit.data.format import ENCODINGS, SEPARATORS, HeaderLine
 from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
 from mtjfit.data.tidy import (
     COMMENT_AMONG_DATA,
+    REPEATED,
     numbered_lines,
     parse_number,
     split_fields,
@@ -223,7 +224,7 @@ def as_sheet(
     if len(roles) != len(grid.header) and grid.header:
         what = f"has {counted(len(grid.header), 'header line')}, {len(roles)} are expected ({', '.join(roles)})"
         raise source.fault(what, "say what they hold with header in [data.format]", grid.header[0][0])
-    width = _width(grid, log)
+    width = _width([row for role, row in zip(roles, grid.header, strict=False) if role != "skip"], grid, log)
     log.refuse()
     texts: dict[str, list[str]] = {"name": [""] * width, "unit": [""] * width, "comment": [""] * width}
     header_line = 0
@@ -255,14 +256,17 @@ def refuse_names(source: SourceFile, names: Sequence[str], width: int, line: int
         raise source.fault(what, "name every column in [data.format]", line)
 
 
-def _width(grid: TextGrid, log: ProblemLog) -> int:
-    """Number of columns: that of the last header line, else of the first row; other rows are problems."""
+def _width(header: Sequence[Row], grid: TextGrid, log: ProblemLog) -> int:
+    """Number of columns: that of the widest header line with names, units or comments, or of the first row.
+
+    Other rows are problems.
+    """
     if not grid.rows:
         log.add("has no rows of data", "give one row per point", grid.header[-1][0] if grid.header else None)
         return 0
-    width = max(len(cells) for _, cells in [*grid.header, grid.rows[0]])
+    width = max(len(cells) for _, cells in [*header, grid.rows[0]])
     # A separator at the end of every line makes no column.
-    while width > 1 and not any(len(cells) >= width and cells[width - 1] for _, cells in [*grid.header, *grid.rows]):
+    while width > 1 and not any(len(cells) >= width and cells[width - 1] for _, cells in [*header, *grid.rows]):
         width -= 1
     for number, cells in grid.rows:
         if len(cells) < width or any(cells[width:]):
@@ -291,10 +295,9 @@ def read_tidy(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         if number > first:
             log.add("is a comment among the data", COMMENT_AMONG_DATA, number)
     sheet = as_sheet(source, options, grid, "tidy")
-    for name, count in Counter(sheet.names).items():
+    for name, count in Counter(sheet.named.full).items():
         if count > 1:
-            todo = 'rename the columns, or set reader = "wide" in [data.format]'
-            log.add(f"stands {count} times in the header", todo, sheet.header_line or None, name)
+            log.add(f"stands {count} times in the header", REPEATED, sheet.header_line or None, name)
     log.refuse()
     return (sheet,)
 
