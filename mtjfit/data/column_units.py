@@ -23,6 +23,7 @@ _ONLY: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """Units that are not declared: the only one there is, and how that is said."""
+_SHOWN = 80  # letters of a unit, which is in a file and may be of any length
 _RATIO = WrittenUnit("ratio", 1.0)
 
 
@@ -50,6 +51,7 @@ def checked_unit(role: str, name: str, unit: str | None, declaration: TableDecla
     kind = _KINDS.get(role)
     if kind is None or unit is None:
         return ""
+    unit = unit if len(unit) <= _SHOWN else unit[: _SHOWN - 1] + "…"
     declared = _ONLY[kind][0] if kind in _ONLY else str(getattr(declaration.units, kind))
     wanted = _RATIO if kind == "correlation" else unit_meaning(declared, kind)
     found = unit_meaning(unit, kind)

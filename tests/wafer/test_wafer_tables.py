@@ -387,21 +387,21 @@ def test_parquet_that_cannot_be_read(
     ("column", "unit", "what"),
     [("V", "mV", "is in 'mV' in the file, which is 0.001 V, but units.bias = 'V' is declared"),
      ("T_par", "mT/V", "is in 'mT/V' in the file, but units.torque = '1e-19 N m'"), ("s_perp", "%", "is in '%'"),
-     ("T_perp", "aN m", "which is 10 1e-19 N m"), ("d_nm", "pm", "which is 0.001 nm"), ("x", "um", "but positions are in mm"),
+     ("T_perp", "aN m", "which is 10 1e-19 N m"), ("d_nm", "pm", "which is 0.001 nm"),
+     ("x", "um", "but positions are in mm"),
      ("V", "volts", ""), ("T_par", "10^-19 N m", ""), ("d_nm", "lab units", "")],
 )  # fmt: skip
 def test_units_in_the_names_of_columns_are_held_against_the_declared_ones(
     container: str, column: str, unit: str, what: str, tmp_path: Path
 ) -> None:
     """In a table of a wafer as in a table of curves."""
-    old = "x (mm)" if column == "x" else column
-    names = {"x (mm)": "x"} | {old: f"{column} ({unit})"}
-    wafer = 'x = "x"\ny = "y"\nwafer = "wafer"\nsplit = "split"\n'
+    old, new = "x (mm)" if column == "x" else column, f"{column} ({unit})"
     if container == "parquet":
-        study = parquet(tmp_path, lambda rows: rows.rename(columns=names), wafer=wafer)
+        study = parquet(tmp_path, lambda rows: rows.rename(columns={old: new}), unit="1e-19 N m")
     else:
-        header = ",".join(names.get(name, name) for name in HEADER.split(","))
-        study = small(tmp_path, "\n".join([header, *GOOD]) + "\n", wafer=wafer)
+        header = ",".join(new if name == old else name for name in HEADER.split(","))
+        study = small(tmp_path, "\n".join([header, *GOOD]) + "\n", unit="1e-19 N m")
+    study = replace(study, wafer=replace(study.wafer, x="x"))
     if what:
         with pytest.raises(DataError) as caught:
             list(chunks(study))
