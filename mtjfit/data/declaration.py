@@ -248,8 +248,6 @@ class TableDeclaration:
             if getattr(form, name) not in allowed:
                 listed = ", ".join(repr(choice) for choice in allowed if choice)
                 yield Problem(f"format.{name}", f"is {getattr(form, name)!r}", f"use one of {listed}")
-        if form.separator == form.decimal:
-            yield Problem("format.decimal", f"{form.decimal!r} is also the separator", "correct one of the two")
         bad = len(comment) > 1 or comment.isalnum() or comment.isspace() or comment in ('"', "'", *"+-.", *SEPARATORS)
         if comment and bad:
             todo = "use one character such as '#' or '%', or \"\" for none"

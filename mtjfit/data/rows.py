@@ -17,7 +17,8 @@ from mtjfit.data.curve_checks import SIZE, odd_sizes, written_angle_fault
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
 from mtjfit.data.gaps import Gap, date_notices, gap_notices, gone_notices, masked_because
 from mtjfit.data.origin import declared_origin
-from mtjfit.data.tidy import Header, is_missing, parse_number
+from mtjfit.data.plain_table import Header
+from mtjfit.data.tidy import is_missing, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
 from mtjfit.errors import Line, ProblemLog, did_you_mean
 from mtjfit.text import counted

@@ -1,4 +1,4 @@
-"""Text files as numbered lines, fields and numbers, and the strict header and rows of a tidy table.
+"""Text files as numbered lines, fields and numbers.
 
 Nothing is skipped and nothing is guessed. Every fault goes into a `ProblemLog` with its line and column.
 """
@@ -9,40 +9,22 @@ import csv
 import math
 import re
 from codecs import getincrementaldecoder
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mtjfit.arrays import FloatArray
-from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.foreign import foreign
 from mtjfit.data.format import SEPARATORS, SPACE, ReadOptions
-from mtjfit.errors import Line, ProblemLog, did_you_mean
-from mtjfit.text import counted, vanishes
+from mtjfit.errors import ProblemLog
+from mtjfit.text import vanishes
 
 _MARK = b"\xef\xbb\xbf"  # that Windows writes above UTF-8
 _BLOCK = 2**20
 _BLANKS = re.compile(" {2,}")
 _EXCEL = re.compile(r'\s*"?sep=(.)\1*"?\s*', re.IGNORECASE)
-_COMMENTS = 200  # above the header, that may be the header
 LETTERS = 16
 """Letters shown of each word of a name in a file that is not the declared one."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """The header as understood: its line counted from 1, all column names, the column of each declared role in `place`.
-
-    `comments` are the lines above it, without the comment character.
-    """
-
-    line: int
-    names: tuple[str, ...]
-    separator: str
-    place: dict[str, int]
-    comments: tuple[tuple[Line, str], ...] = ()
 
 
 def numbered_lines(data: bytes, encoding: str, label: str, limits: ReadOptions) -> Iterator[tuple[int, str]]:
@@ -146,120 +128,13 @@ def without_mark(line: str, mark: str) -> str | None:
     return line.lstrip()[len(mark) :].strip() if mark and line.lstrip().startswith(mark) else None
 
 
-def find_header(lines: Iterator[tuple[int, str]], declaration: TableDeclaration, log: ProblemLog) -> Header | None:
-    """Take comments and header off `lines`; None, with problems in `log`, where the header does not fit."""
-    comments: list[tuple[int, str]] = []
-    separator = declaration.format.separator
-    for number, line in lines:
-        comment = without_mark(line, declaration.format.comment)
-        if comment is not None:
-            comments.append((number, comment))
-        elif number == 1 and (named := excel_separator(line, separator, log, number)):
-            separator = named
-        elif line.strip():
-            return None if log.count else _header(number, line, separator, tuple(comments), declaration, log)
-    log.add("holds only comments" if comments else "is empty", "give a header line and rows of data")
-    return None
-
-
-def _header(
-    number: int,
-    line: str,
-    separator: str,
-    comments: tuple[tuple[int, str], ...],
-    declaration: TableDeclaration,
-    log: ProblemLog,
-) -> Header | None:
-    roles = declaration.columns.roles()
-    candidates = [separator] if separator else [each for each in SEPARATORS if each != declaration.format.decimal]
-    found = {separator: try_split(line, separator) for separator in candidates}
-    fitting = [separator for separator, names in found.items() if set(roles.values()) <= set(names)]
-    if len(fitting) > 1:
-        what = f"the header can be read with any of the separators {', '.join(map(repr, fitting))}"
-        log.add(what, "set separator in [data.format]", number)
-        return None
-    if not fitting and set(roles.values()) <= set(try_split(line, SPACE)):
-        log.add("is separated by spaces", SET_SPACE, number)
-        return None
-    if not fitting:
-        _explain_header(number, found, roles, comments, log)
-        return None
-    names = found[fitting[0]]
-    if _repeated(number, names, log):
-        return None
-    place = {role: names.index(column) for role, column in roles.items()}
-    return Header(number, tuple(names), fitting[0], place, comments)
-
-
-def _repeated(number: int, names: list[str], log: ProblemLog) -> bool:
-    repeated = {name: count for name, count in Counter(filter(None, names)).items() if count > 1}
-    for name, count in repeated.items():
-        log.add(f"stands {count} times in the header", "rename the columns", number, name)
-    return bool(repeated)
-
-
-def _explain_header(
-    number: int,
-    found: dict[str, list[str]],
-    roles: dict[str, str],
-    comments: tuple[tuple[int, str], ...],
-    log: ProblemLog,
-) -> None:
-    wanted = set(roles.values())
-    for line, comment in comments[-_COMMENTS:]:
-        if any(wanted <= set(try_split(comment, separator)) for separator in found):
-            log.add("the header is a comment", "remove the comment character from this line", line)
-            return
-    separator, names = max(found.items(), key=lambda item: (len(wanted & set(item[1])), len(item[1])))
-    if not names:
-        log.add("the header has an open or misplaced quote", "mend the quotes", number)
-        return
-    _repeated(number, names, log)
-    for role, column in roles.items():
-        if column not in names:
-            what = f"no such column ({role}); the header read with {separator!r} has {counted(len(names), 'column')}"
-            log.add(what, did_you_mean(column, filter(None, names), LETTERS), number, column)
-    if len(names) == 1 and len(names[0].split()) >= len(wanted):
-        log.add("is separated by spaces", SET_SPACE, number)
-
-
-def body(
-    lines: Iterator[tuple[int, str]], header: Header, declaration: TableDeclaration, log: ProblemLog
-) -> Iterator[tuple[int, list[str] | None]]:
-    """Rows with their line numbers; None for a line that is no row, after its problem was noted."""
-    width = len(header.names)
-    blank: int | None = None
-    for number, line in lines:
-        try:
-            cells = split_fields(line, header.separator)
-        except csv.Error as error:
-            log.add(f"cannot be split into fields ({error})", "mend the quotes", number)
-            yield number, None
-            continue
-        if not any(cells):
-            blank = blank or number
-            continue
-        if blank is not None:
-            log.add("is blank, and data follow", "remove the blank line, or split the file", blank)
-            blank = None
-        if without_mark(line, declaration.format.comment) is not None:
-            log.add("is a comment among the data", COMMENT_AMONG_DATA, number)
-            yield number, None
-        elif len(cells) != width:
-            commas = header.separator == "," and len(cells) > width
-            hint = " (decimal commas need another separator or quotes)" if commas else ""
-            what = f"has {counted(len(cells), 'field')}, the header has {width}"
-            log.add(what, "give every column one field" + hint, number)
-            yield number, None
-        else:
-            yield number, cells
-
-
 SET_SPACE = 'set separator = "space" in [data.format]'
 """Remedy for a table whose columns are separated by blanks."""
 
 COMMENT_AMONG_DATA = "move it above the header; leave points out with mask, which keeps the reason"
 """Remedy for a comment line below the header."""
+REPEATED = 'rename the columns, or set reader = "wide" in [data.format] and say how they repeat in [data.wide]'
+"""Remedy for names that stand several times in a header."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = {"nan", "inf", "infinity", "na", "n/a", "null", "none", "#n/a", "--"}

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from scipy.constants import elementary_charge, hbar
 
+from mtjfit.data.written_units import WrittenUnit, same_unit, written_unit
 from mtjfit.errors import Problem, did_you_mean
 
 Quantity: TypeAlias = Literal["torque", "torkance"]
@@ -235,26 +237,46 @@ def thickness_factor(unit: str) -> float:
     return THICKNESS_UNITS[name]
 
 
-_VOLTAGES = {"v": "V", "volt": "V", "volts": "V", "mv": "mV", "uv": "uV", "µv": "uV"}
-_LENGTHS = {"nm": "nm", "angstrom": "angstrom", "å": "angstrom", "a": "angstrom", "m": "m", "um": "um", "µm": "um"}
-_OTHER_UNITS = {"GHz", "MHz", "Hz", "Oe", "T", "mT", "A/m", "kA/m", "A", "mA", "uA", "ohm", "rad", "dBm", "K", "s"}
+_ARBITRARY = {"arb", "arbu", "arbunit", "arbunits", "arbitrary", "arbitraryunit", "arbitraryunits", "au"}
+_MEANT_IN_WORDS: Mapping[str, WrittenUnit] = MappingProxyType({
+    **dict.fromkeys(_ARBITRARY, WrittenUnit("arbitrary", 1.0)),
+    **dict.fromkeys(("%", "percent"), WrittenUnit("ratio", 0.01)), "ppm": WrittenUnit("ratio", 1e-6),
+    **dict.fromkeys(("ml", "mls", "monolayer", "monolayers"), WrittenUnit("atomic layers", 1.0)),
+})  # fmt: skip
+"""Units of tables of torques that are no units of physics."""
+
+
+def unit_meaning(unit: str, kind: str) -> WrittenUnit | None:
+    """What a unit means beside a column of bias, thickness, torque or anything else; None where it is not understood.
+
+    Examples
+    --------
+    >>> unit_meaning("milli-volts", "bias") == unit_meaning("mV", "bias"), unit_meaning("lab units", "bias")
+    (True, None)
+    >>> unit_meaning("A", "thickness").quantity, unit_meaning("A", "bias").quantity
+    ('length', 'current')
+    """
+    key = re.sub(r"[\s._]", "", unit).casefold()
+    if key in _MEANT_IN_WORDS:
+        return _MEANT_IN_WORDS[key]
+    if kind == "thickness" and unit.strip() == "A":
+        return written_unit("angstrom")
+    if kind == "torque":
+        with suppress(ValueError):
+            unit = find_unit(unit).name
+    return written_unit(unit)
 
 
 def canonical_unit(unit: str, kind: str) -> str:
-    """One spelling of a unit of bias, thickness or torque as a file writes it; empty if unknown.
+    """The unit of bias, thickness or torque, as it is declared, that means what a file writes; empty if none does.
 
-    A unit of another kind counts as itself.
-
-    >>> canonical_unit("volts", "bias"), canonical_unit("Oe", "bias"), canonical_unit("furlong", "thickness")
-    ('V', 'Oe', '')
+    >>> canonical_unit("volts", "bias"), canonical_unit("fJ/V", "torque"), canonical_unit("aJ V^-1", "torque")
+    ('V', '', 'aN m/V')
     """
-    table = {"bias": _VOLTAGES, "thickness": _LENGTHS}.get(kind, {})
-    if unit.casefold() in table and unit not in _OTHER_UNITS:
-        return table[unit.casefold()]
-    try:
-        return find_unit(unit).name
-    except ValueError:
-        return unit if unit in _OTHER_UNITS else ""
+    found = unit_meaning(unit, kind)
+    named = {"bias": BIAS_UNITS, "thickness": THICKNESS_UNITS}.get(kind, UNITS)
+    meant = ((name, unit_meaning(name, kind)) for name in named)
+    return next((name for name, each in meant if found is not None and each is not None and same_unit(found, each)), "")
 
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -31,7 +31,7 @@ ANSWERS = {
 }  # fmt: skip
 FILES = Path(__file__).parent.parent / "data" / "files"
 FORMATS = sorted(each.name.replace(".sql", ".db") for each in FILES.iterdir())
-EXTRAS = {".xlsx": "openpyxl", ".parquet": "pyarrow", ".nc": "h5netcdf"}
+EXTRAS = {".xlsx": "openpyxl", ".parquet": "pyarrow", ".nc": "h5netcdf", ".h5": "h5py", ".tdms": "nptdms"}
 
 
 def propose(folder: Path, content: str = GOOD, name: str = "series.csv") -> str:

@@ -17,6 +17,7 @@ from mtjfit.data.readers.sheet import (
     SourceFile,
     Unpacked,
     cell_text,
+    declared_decimal,
     needed,
     third_party,
     whole_or_faulty,
@@ -62,7 +63,8 @@ def _tables(source: SourceFile, rows: Sequence[Row], options: ReadOptions, notes
     n = n_header_lines(options, rows)
     width = max(len(cells) for _, cells in rows)
     padded = [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
-    yield as_sheet(source, options, TextGrid("", ".", padded[:n], padded[n:], [], list(notes)), "excel")
+    grid = TextGrid("", declared_decimal(options), padded[:n], padded[n:], [], list(notes))
+    yield as_sheet(source, options, grid, "excel")
 
 
 def recognises_excel(source: SourceFile) -> bool:
@@ -118,7 +120,7 @@ def _rows(source: SourceFile, sheet: object, options: ReadOptions) -> list[Row]:
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):  # type: ignore[attr-defined]
         # before they are copied; each row counts as a cell
         unpacked.count((None, *values), number)
-        texts = [cell_text(value) for value in values]
+        texts = [cell_text(value, declared_decimal(options)) for value in values]
         while texts and not texts[-1]:
             texts.pop()
         if texts:

@@ -8,11 +8,13 @@ from typing import Any
 
 from mtjfit.data.readers.sheet import (
     Column,
+    Decimal,
     ReadOptions,
     Sheet,
     SourceFile,
     Unpacked,
     cell_text,
+    declared_decimal,
     needed,
     split_unit,
     third_party,
@@ -37,15 +39,16 @@ def read_parquet(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         nested = [each.name for each in schema if pyarrow.types.is_nested(each.type)]
         if nested:
             raise source.fault(f"field {nested[0]!r} holds tables in its cells", "write one number to each cell")
-        cells = _cells(file, len(schema), unpacked, batch)
-        names = [_named(each) for each in schema]
+        cells = _cells(file, len(schema), unpacked, batch, declared_decimal(options))
+        names = [name_and_unit(each) for each in schema]
         metadata = {
             _text(k): _text(v) for k, v in (schema.metadata or {}).items() if k not in (b"pandas", b"ARROW:schema")
         }
     if not n:
         raise source.fault("has no rows of data", "give one record per point")
     columns = tuple(Column(name, unit, tuple(texts)) for (name, unit), texts in zip(names, cells, strict=True))
-    return (Sheet(source.label, "parquet", columns, tuple(range(1, n + 1)), metadata=metadata),)
+    lines, decimal = tuple(range(1, n + 1)), declared_decimal(options)
+    return (Sheet(source.label, "parquet", columns, lines, metadata=metadata, decimal=decimal),)
 
 
 def recognises_parquet(source: SourceFile) -> bool:
@@ -57,7 +60,8 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _named(field: Any) -> tuple[str, str | None]:
+def name_and_unit(field: Any) -> tuple[str, str | None]:
+    """Name of a field, and its unit: that of its metadata, else the one in brackets at the end of its name."""
     written = {key.lower(): _text(value) for key, value in (field.metadata or {}).items()}
     unit = written.get(b"unit") or written.get(b"units")
     return (field.name, unit) if unit else split_unit(field.name)
@@ -88,13 +92,13 @@ def shared_beginnings(described: Any) -> dict[str, int]:
     return found
 
 
-def _cells(file: Any, width: int, unpacked: Unpacked, batch_size: int) -> list[list[str]]:
+def _cells(file: Any, width: int, unpacked: Unpacked, batch_size: int, decimal: Decimal) -> list[list[str]]:
     columns: list[list[str]] = [[] for _ in range(width)]
     unpacked = replace(unpacked, characters=0)
     for batch in file.iter_batches(batch_size=batch_size):
         for column, values in zip(columns, batch.columns, strict=True):
             unpacked.add(0, expanded_size(values))
-            column += [cell_text(value) for value in values.to_pylist()]
+            column += [cell_text(value, decimal) for value in values.to_pylist()]
     return columns
 
 

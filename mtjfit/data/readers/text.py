@@ -13,6 +13,7 @@ from mtjfit.data.readers.header import Row, mostly_numbers, n_header_lines, role
 from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
 from mtjfit.data.tidy import (
     COMMENT_AMONG_DATA,
+    REPEATED,
     excel_separator,
     is_number,
     numbered_lines,
@@ -302,10 +303,9 @@ def read_tidy(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         if number > first:
             log.add("is a comment among the data", COMMENT_AMONG_DATA, number)
     sheet = as_sheet(source, options, grid, "tidy")
-    for name, count in Counter(sheet.names).items():
+    for name, count in Counter(sheet.named.full).items():
         if count > 1:
-            todo = 'rename the columns, or set reader = "wide" in [data.format]'
-            log.add(f"stands {count} times in the header", todo, sheet.header_line or None, name)
+            log.add(f"stands {count} times in the header", REPEATED, sheet.header_line or None, name)
     log.refuse()
     return (sheet,)
 

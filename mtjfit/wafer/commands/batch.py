@@ -55,6 +55,7 @@ def batch_command(
         )
     from mtjfit.wafer import load_wafer
     from mtjfit.wafer.catalogue import open_catalogue, refuse_export
+    from mtjfit.wafer.read.table import table_notes
     from mtjfit.wafer.reduce.batch import run_batch
 
     again = _again(table, study, output, workers, scheduler, export)
@@ -65,6 +66,8 @@ def batch_command(
         refuse_export(export)
     if not quiet:
         click.echo(f"{declaration_text(loaded)}\n{'catalogue':<11}{output}")
+    else:
+        click.echo("".join(f"note: {visible(each)}\n" for each in table_notes(loaded)), nl=False)
     with open_catalogue(output, write=True) as catalogue:
         progress(f"reading {table}", quiet)
         with _saying_how_to_go_on(catalogue, again):
@@ -88,7 +91,7 @@ def declaration_text(study: WaferStudy) -> str:
     """The declarations of a wafer study in a few lines."""
     from mtjfit.data import pretty
     from mtjfit.text import number
-    from mtjfit.wafer.read.table import table_origins
+    from mtjfit.wafer.read.table import table_notes, table_origins
 
     declared, wafer = study.declaration, study.wafer
     flipped = ", flipped to M x P" if declared.perp_axis == "PxM" else ""
@@ -105,7 +108,8 @@ def declaration_text(study: WaferStudy) -> str:
         "columns": places or "no positions, wafers or splits declared",
         "chunks": f"{wafer.chunk} devices, at most {number(wafer.memory_bytes / 2**20)} MiB",
     }
-    return "\n".join(f"{name:<11}{visible(words)}" for name, words in lines.items())
+    notes = [("note", each) for each in table_notes(study)]
+    return "\n".join(f"{name:<11}{visible(words)}" for name, words in [*lines.items(), *notes])
 
 
 @contextmanager
