@@ -11,6 +11,7 @@ from mtjfit.data.format import ReadOptions
 from mtjfit.data.implausible import suspicious_units
 from mtjfit.data.readers import Column, Sheet, read_source, recognised_in, sheets_with_problems
 from mtjfit.data.readers.packed import unpacked
+from mtjfit.data.readers.text import uses_commas
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
@@ -98,6 +99,8 @@ def inspect_file(path: Path) -> FileInspection:
     if is_large:
         source = replace(source, data=source.data[: source.data.rfind(b"\n", 0, _LARGEST_LOOKED_AT) + 1])
     sheets = sheets_with_problems(source, reader)
+    if reader.name in _TEXT_IN_CELLS and uses_commas(cell for s in sheets for c in s.columns for cell in c.cells):
+        sheets = sheets_with_problems(source, reader, ReadOptions(decimal=","))
     good = tuple(sheet for sheet in sheets if not sheet.problems)
     if not good:
         raise DataError(problem for sheet in sheets for problem in sheet.problems)
@@ -108,6 +111,7 @@ def inspect_file(path: Path) -> FileInspection:
 
 
 _LEAST_COLUMNS, _TABLES = 3, ("tidy", "origin")
+_TEXT_IN_CELLS = ("excel", "parquet")  # formats whose numbers may be texts with decimal commas
 
 
 def period_of(names: tuple[str, ...]) -> int:
@@ -185,18 +189,21 @@ def _described(column: Column, sheet: Sheet, taken: dict[str, str]) -> list[str]
 
 def doubts(sheet: Sheet, taken: dict[str, str]) -> Iterator[str]:
     """Cells that a range does not show because they are no numbers, and numbers that are unlikely in their unit."""
-    for column in sheet.columns[:_MOST_COLUMNS]:
+    is_padded = len(set(sheet.names)) < len(sheet.names)  # series side by side differ in length
+    for k, column in enumerate(sheet.columns[:_MOST_COLUMNS]):
         role = taken.get(column.name, "")
         if role not in ("device", "group", "wafer", "split"):
-            yield from _no_numbers(column, sheet, role)
+            yield from _no_numbers(column, sheet, role, is_padded)
+        if column.name in sheet.names[:k]:
+            continue
         kind = KINDS.get(role, "")
         unit = canonical_unit(column.unit, kind) if kind and column.unit else ""
         if kind != "torque" and unit:
             yield from suspicious_units(kind, numbers_of(column.cells, sheet), unit)
 
 
-def _no_numbers(column: Column, sheet: Sheet, role: str) -> Iterator[str]:
-    parsed = (parse_number(cell, sheet.decimal)[1] for cell in column.cells)
+def _no_numbers(column: Column, sheet: Sheet, role: str, is_padded: bool) -> Iterator[str]:
+    parsed = (parse_number(cell, sheet.decimal)[1] if cell or not is_padded else None for cell in column.cells)
     faults = [(line, fault[0]) for line, fault in zip(sheet.lines, parsed, strict=True) if fault is not None]
     if faults and (role in NAMES or len(faults) < len(column.cells)):
         line, what = faults[0]

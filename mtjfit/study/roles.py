@@ -45,6 +45,7 @@ KINDS = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par": 
 _MEASURES = {"bias": "voltage", "thickness": "length"}
 _NAMED = ("device", "group")
 _AT_EACH_POINT = ("bias", "par", "perp")
+_NO_BIAS = ("ac", "mix", "rect", "lock")  # in names of voltages that a lock-in measures
 _ANYTHING = ("name", "id")  # also of a measurement, or of a row
 _OF_WAFERS = ("tidy", "parquet")  # formats that batch reads
 _SIMILAR = 0.8
@@ -123,6 +124,7 @@ def _likeness(candidate: _Candidate, role: str) -> tuple[float, int]:
         return 1.0, likely.index(key)
     # "torkance_perp" is similar to "torkance_par", "Samples" to "sample": never propose one for the other.
     wrong = (role.endswith("par") and "perp" in key) or (role.endswith("perp") and "par" in key)
+    wrong |= role == "bias" and any(word in key for word in _NO_BIAS)
     if wrong or role in _NAMED or not candidate.is_column or len(key) <= _SHORT:
         return 0.0, len(likely)
     return max((SequenceMatcher(None, key, each).ratio() if len(each) > _SHORT else 0.0, -k)

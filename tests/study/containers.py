@@ -56,7 +56,12 @@ def two_lines(table: Written, file: Path) -> None:
 
 def pymeasure(table: Written, file: Path) -> None:
     """Results of a procedure."""
-    above = ["#Procedure: <lab.Sweep>", "#Parameters:", *(f"#\t{k}: {v}" for k, v in table.parameters.items()), "#Data:"]
+    above = [
+        "#Procedure: <lab.Sweep>",
+        "#Parameters:",
+        *(f"#\t{k}: {v}" for k, v in table.parameters.items()),
+        "#Data:",
+    ]
     lines = [*above, ",".join(table.header), *(",".join(_text(cell, ".") for cell in row) for row in table.rows)]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -126,7 +131,7 @@ def qcodes(table: Written, file: Path) -> None:
                 db.execute("INSERT INTO dependencies VALUES (?, 0, 0)", (k,))
         db.execute('CREATE TABLE "results-1" (id INTEGER PRIMARY KEY, "' + '", "'.join(names) + '")')
         for row in table.rows:
-            db.execute('INSERT INTO "results-1" VALUES (NULL' + ", ?" * len(row) + ")", row)
+            db.execute('INSERT INTO "results-1" VALUES (NULL' + ", ?" * len(row) + ")", row)  # noqa: S608 - counts only
         db.execute('INSERT INTO "results-2" VALUES (1, ?)', (stream.getvalue(),))
         db.commit()
 

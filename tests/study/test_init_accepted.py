@@ -80,7 +80,8 @@ def answered(text: str, given: Case) -> str:
     truth = {
         "study.name": '"a"', "quantity": '"torkance"', "per": '"device"', "perp_axis": '"MxP"',
         "thickness": f"{2.1 / NANOMETRES[given.units['thickness']]!r}", "sigma": "{ par = 0.1, perp = 0.1 }",
-        "parameters.a1": "1.0", "parameters.b2": "1.0", **{f"units.{k}": f'"{u}"' for k, u in given.units.items()}, **columns,
+        "parameters.a1": "1.0", "parameters.b2": "1.0",
+        **{f"units.{kind}": f'"{unit}"' for kind, unit in given.units.items()}, **columns,
     }  # fmt: skip
     return "\n".join(_answered(text, truth))
 

@@ -29,7 +29,7 @@ OF_DEVICES = ("2", "2", "2", "3", "3", "3")
 TIMES = ("1800", "1801", "1802", "1803", "1804", "1805")
 GUESSED = {
     "thickness of devices": ([DEVICE, ("t", "nm", OF_DEVICES)], {"device": "device", "thickness": "t"}),
-    "thickness in angstrom as many write it": ([DEVICE, ("d", "A", OF_DEVICES)], {"device": "device", "thickness": "d"}),
+    "thickness in angstrom": ([DEVICE, ("d", "A", OF_DEVICES)], {"device": "device", "thickness": "d"}),
     "time": ([DEVICE, ("t", "s", OF_DEVICES)], {"device": "device"}),
     "temperature": ([DEVICE, ("T", "K", OF_DEVICES)], {"device": "device"}),
     "time without unit": ([DEVICE, ("t", None, TIMES)], {"device": "device"}),
