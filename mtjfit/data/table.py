@@ -17,7 +17,7 @@ from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import metadata_comments
 from mtjfit.data.readers import Sheet, SourceFile, blocks, read_source, sheets_from_bytes
 from mtjfit.data.rows import Cell, collect, curves_of_devices
-from mtjfit.data.tidy import LETTERS, Header, body, find_header, numbered_lines
+from mtjfit.data.tidy import LETTERS, Header, body, find_header, named_alike, numbered_lines
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Line, Place, Problem, ProblemLog, did_you_mean
 from mtjfit.input import read_bytes
@@ -187,7 +187,7 @@ def column_or_parameter(sheet: Sheet, role: str, name: str, *, as_text: bool = F
 
     A parameter is a number, or `as_text` its text. DataError where there is neither, or several columns.
     """
-    if name in sheet.names:
+    if named_alike(name, sheet.names):
         column = sheet.column(name)
         return column.cells, column.unit
     if name not in sheet.metadata:
