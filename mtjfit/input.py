@@ -16,6 +16,8 @@ from mtjfit.errors import DataError, Problem, did_you_mean
 from mtjfit.text import counted, some
 
 _MAGIC = ("*", "?", "[")
+BACKSLASH = "a \\ in \"…\" quotes begins a special character: write / in place of it, or put the text in '…' quotes"
+"""Advice for paths of Windows in TOML."""
 _LONGEST_PATTERN = 1000
 _LONGEST_LABEL = 200
 _ENTRIES_PER_FILE = 10  # of folders, to be looked at for each file that may be found
@@ -39,7 +41,7 @@ def opened(path: Path, label: str = "") -> Iterator[BufferedReader]:
         flags = (getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
         file = open(os.open(path, os.O_RDONLY | sum(flags)), "rb")  # noqa: PTH123, SIM115 - of a descriptor, closed below
     except FileNotFoundError:
-        raise _fault(label, "no such file", _neighbours(path)) from None
+        raise _fault(label, "no such file", backslash_advice(str(path)) or _neighbours(path)) from None
     except (OSError, ValueError) as error:
         raise _unreadable(label, error) from None
     with file:
@@ -81,6 +83,11 @@ def sha256_of(path: Path) -> str:
     """sha256, in hex, of a regular file of any size; DataError for anything else."""
     with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def backslash_advice(name: str) -> str:
+    """What to do about a path with a control character, as ``"raw\\new.csv"`` has in TOML; empty for others."""
+    return "" if name.isprintable() else BACKSLASH
 
 
 def refuse_names_not_utf8(names: Iterable[str]) -> None:

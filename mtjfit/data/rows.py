@@ -18,7 +18,7 @@ from mtjfit.data.declaration import ConstantSigma, TableDeclaration
 from mtjfit.data.gaps import Gap, date_notices, gap_notices, gone_notices, masked_because
 from mtjfit.data.origin import declared_origin
 from mtjfit.data.plain_table import Header
-from mtjfit.data.tidy import is_missing, parse_number
+from mtjfit.data.tidy import FORMULA, is_missing, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
 from mtjfit.errors import Line, ProblemLog, did_you_mean
 from mtjfit.text import counted
@@ -115,9 +115,10 @@ class _Row:
         if role not in self.header.place:
             return str(getattr(self.declaration, role))
         text = str(self.cells[self.header.place[role]])
-        if text and text.isprintable():
+        if text and text.isprintable() and text != FORMULA:
             return text
         what = f"{text!r} holds characters that cannot be printed" if text else "is empty"
+        what = "holds a formula without a stored value" if text == FORMULA else what
         self.fault(role, what, f"name the {role}")
         return ""
 

@@ -14,7 +14,7 @@ from mtjfit.data.origin import declared_origin
 from mtjfit.data.readers import Sheet, SourceFile, Wide, blocks, read_source, sheets_from_bytes
 from mtjfit.data.table import comments_of
 from mtjfit.errors import ConfigError, DataError, Line, Problem, ProblemLog
-from mtjfit.input import files_fitting, files_nearly_fitting
+from mtjfit.input import backslash_advice, files_fitting, files_nearly_fitting
 from mtjfit.spectra.declaration import FilesTable, fits_name
 from mtjfit.spectra.from_rows import TOO_FEW, cut_to, spectra_of
 from mtjfit.spectra.rows import spectra_rows, unmasked
@@ -60,9 +60,8 @@ def files_of(tables: Sequence[FilesTable], folder: Path, notices: list[str]) -> 
                 continue
             if not matching:
                 shown = Path(table.folder, name).as_posix()
-                problems.append(
-                    Problem(f"files[{i}]", f"no file fits {shown!r}", "correct folder or file; * matches any text")
-                )
+                todo = backslash_advice(shown) or "correct folder or file; * matches any text"
+                problems.append(Problem(f"files[{i}]", f"no file fits {shown!r}", todo))
             found |= dict.fromkeys(matching)
         kept = [each for each in found if not any(fits_name(each.name, out) for out in table.leave_out)]
         missed = [out for out in table.leave_out if not any(fits_name(each.name, out) for each in found)]

@@ -14,7 +14,7 @@ from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.readers import SourceFile, read_source
 from mtjfit.data.table import curves_from_sources
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
-from mtjfit.input import files_fitting, files_nearly_fitting
+from mtjfit.input import backslash_advice, files_fitting, files_nearly_fitting
 from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
 from mtjfit.study.parameter import DOF, Parameter
 from mtjfit.study.plan_request import plan_request_from
@@ -76,7 +76,8 @@ def _fitting(folder: Path, pattern: str) -> list[str]:
     found = sorted(path.relative_to(folder).as_posix() for path in files_fitting(folder, pattern, _MOST_FILES))
     if not found:
         neighbours = [each.name for each in islice(folder.iterdir(), 500)] if folder.is_dir() else []
-        raise DataError([Problem(pattern, "fits no file", did_you_mean(pattern, neighbours))])
+        todo = backslash_advice(pattern) or did_you_mean(pattern, neighbours)
+        raise DataError([Problem(pattern, "fits no file", todo)])
     return found
 
 

@@ -17,7 +17,9 @@ from reader_files import database, needs, source
 from mtjfit.cli.main import cli
 from mtjfit.data.readers import ReadOptions, read_sheet, read_source, sheets_from_bytes
 from mtjfit.errors import ConfigError, DataError
+from mtjfit.input import read_bytes
 from mtjfit.study import load_study
+from mtjfit.toml import toml_from, toml_string
 
 PACKAGE = Path(__file__).parents[2] / "mtjfit"
 OPENS = {
@@ -341,3 +343,19 @@ def test_parquet_of_repeated_text_is_not_unpacked() -> None:
     assert pyarrow.default_memory_pool().max_memory() - before < 10**8
     (found,) = sheets_from_bytes(source("p.parquet", packed(["b1", "b2", None], **delta)), "parquet")
     assert found.columns[0].cells == ("b1", "b2", "")
+
+
+@pytest.mark.parametrize("text", ['file = "raw\\data.csv"', 'file = "C:\\Users\\x.csv"'])
+def test_a_backslash_in_toml_is_explained(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"write / in place of it, or put the text in '…' quotes"):
+        toml_from(text, "study.toml")
+
+
+def test_a_path_that_a_backslash_changed_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"raw\\new.csv: no such file; .* write / in place of it"):
+        read_bytes(tmp_path / "raw\new.csv", "raw\new.csv", 10)
+
+
+def test_halves_of_surrogate_pairs_are_no_toml() -> None:
+    with pytest.raises(DataError, match="not UTF-8; rename it"):
+        toml_string("a\udcffb")

@@ -97,8 +97,8 @@ REFUSED = [
     ("pymeasure.csv", {}, lambda sheet: sheet.parameter("Powr"), "'Powr': is missing; did you mean 'Power'"),
     ("labview.lvm", {"decimal": "."}, None, "labview.lvm:1: says Decimal_Separator ',', but decimal = '.' is declared"),
     ("labview.lvm", {"sheet": "3"}, None, "has no segment '3'"),
-    # openpyxl saved no value of the formula: nothing is computed, the cell is empty and a problem where it is used.
-    ("excel.xlsx", {"sheet": "sums"}, lambda sheet: sheet.numbers("mean"), "xlsx[sums]:2: column 'mean': is empty"),
+    # openpyxl saved no value of the formula: nothing is computed, the cell is a problem where it is used.
+    ("excel.xlsx", {"sheet": "sums"}, lambda sheet: sheet.numbers("mean"), "2: column 'mean': holds a formula"),
     ("excel.xlsx", {"sheet": "sum"}, None, "has no sheet 'sum'; did you mean 'sums'"),
     ("qcodes.db", {"sheet": "7"}, None, "has no run '7'; there are 1, 2"),
 ]  # fmt: skip
