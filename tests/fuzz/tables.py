@@ -81,11 +81,19 @@ def _text(rng: Random, container: str) -> Made:
     above = [each.replace(",", separator) for each in rng.choices(_ABOVE, k=rng.choice((0, 0, 0, 1, 2, 12)))]
     if separator.isspace() and separator != "\t":
         above = [each for each in above if " " not in each.strip("# ") or each.startswith("#")]
-    names = [separator.join(_NAMES[: len(rows[0])])] if rng.random() < 0.95 else []
+    device = rng.choice((None, None, None, "A1", "D{}"))
+    ragged = rng.choice((0, 0, 0, 0, 0, 1, 2)) if len(rows[0]) > 3 and not separator.isspace() else 0
+    first = [] if device is None else ["device"]
+    names = [separator.join([*first, *_NAMES[: len(rows[0])]])] if rng.random() < 0.95 else []
     units = [separator.join(_UNITS[: len(rows[0])])] if names and rng.random() < 0.15 else []
     excel = [f"sep={separator}"] if len(separator) == 1 and separator != " " and rng.random() < 0.05 else []
     head = [*excel, *above, *names, *units]
-    lines = head + [separator.join(_written(each, decimal) for each in row) for row in rows]
+    lines = list(head)
+    for k, row in enumerate(rows):
+        cells = [_written(each, decimal) for each in row]
+        if ragged and k >= len(rows) // 3:
+            cells[-ragged:] = [""] * ragged if rng.random() < 0.5 or ragged == 1 else cells[-ragged:]
+        lines.append(separator.join(cells if device is None else [device.format(k), *cells]))
     intact = dict(enumerate(rows, start=len(head)))
     kind = "space" if separator.isspace() and separator != "\t" else separator
     sound = rng.random() < 0.25
@@ -102,7 +110,8 @@ def _text(rng: Random, container: str) -> Made:
         data, name = gzip.compress(data, 1), "t.csv.gz"
         data = data if sound or rng.random() < 0.5 else _bytes(rng, data, container)
     found = {number + 1: row for number, row in intact.items()}
-    return Made(SourceFile(name, data, name), container, found, sound and bool(names) and not above, kind, decimal)
+    plain = bool(names) and not (above or device or ragged)
+    return Made(SourceFile(name, data, name), container, found, sound and plain, kind, decimal)
 
 
 def _written(value: float, decimal: str) -> str:
