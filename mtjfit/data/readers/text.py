@@ -121,7 +121,7 @@ def comment_mark(lines: Iterable[tuple[int, str]]) -> str:
 
 
 def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list[str]) -> str:
-    """The separator that cuts the last lines, which are surely data, into equal rows with most numbers in them."""
+    """The separator that cuts the last lines, which are surely data, into rows alike with most numbers in them."""
     size = accumulate(len(line) for _, line in reversed(lines[-_LOOKED_AT:]))
     n = sum(each <= _LOOKED_AT_CHARACTERS for each in size)
     looked_at = [line for _, line in lines[-max(n, 1) :]]
@@ -149,11 +149,16 @@ def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list
 
 
 def _share_of_numbers(rows: Sequence[list[str]]) -> float:
-    """Share of numbers among all filled fields; 0 where rows differ in length, or have one field."""
-    if len({len(row) for row in rows}) != 1 or len(rows[0]) < 2:
+    """Share of numbers in the rows of one width, that of the last rows, times the share of such rows.
+
+    0 where that width is one field, or no more than half of the rows have it: a row or two may be broken.
+    """
+    width = Counter(map(len, rows[-3:])).most_common(1)[0][0]
+    count = sum(len(row) == width for row in rows)
+    if width < 2 or 2 * count <= len(rows):
         return 0.0
-    filled = [cell for row in rows for cell in row if cell]
-    return (1 + sum(map(is_number, filled))) / (1 + len(filled))
+    filled = [cell for row in rows if len(row) == width for cell in row if cell]
+    return (1 + sum(map(is_number, filled))) / (1 + len(filled)) * count / len(rows)
 
 
 def _fields(source: SourceFile, lines: Iterable[tuple[int, str]], separator: str, options: ReadOptions) -> list[Row]:
