@@ -149,16 +149,15 @@ def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list
 
 
 def _share_of_numbers(rows: Sequence[list[str]]) -> float:
-    """Share of numbers in the rows of one width, that of the last rows, times the share of such rows.
+    """Share of numbers in the rows that are as wide as the last ones; 0 where these have one field.
 
-    0 where that width is one field, or no more than half of the rows have it: a row or two may be broken.
+    Rows of another width may be broken, a preamble, or a table of their own: they say nothing against a separator.
     """
     width = Counter(map(len, rows[-3:])).most_common(1)[0][0]
-    count = sum(len(row) == width for row in rows)
-    if width < 2 or 2 * count <= len(rows):
+    if width < 2:
         return 0.0
     filled = [cell for row in rows if len(row) == width for cell in row if cell]
-    return (1 + sum(map(is_number, filled))) / (1 + len(filled)) * count / len(rows)
+    return (1 + sum(map(is_number, filled))) / (1 + len(filled))
 
 
 def _fields(source: SourceFile, lines: Iterable[tuple[int, str]], separator: str, options: ReadOptions) -> list[Row]:
