@@ -124,6 +124,7 @@ def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list
     """The separator that cuts the last lines, which are surely data, into rows alike with most numbers in them."""
     size = accumulate(len(line) for _, line in reversed(lines[-_LOOKED_AT:]))
     n = sum(each <= _LOOKED_AT_CHARACTERS for each in size)
+    n = min(n, max(3, len(lines) // 2))  # without header lines, of which a short table has as many as rows
     looked_at = [line for _, line in lines[-max(n, 1) :]]
     best, most = "", 0.0
     # In this order where two fit equally well: commas also occur within numbers.
