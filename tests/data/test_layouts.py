@@ -93,7 +93,7 @@ def test_what_savetxt_writes_is_a_covariance(tmp_path: Path) -> None:
 
 PREAMBLES = {
     "settings": "".join(f"Setting {k},value {k}\n" for k in range(5)),
-    "numbers": "Power,18\nField,100\nBYAPP,1\n",
+    "numbers": "Power,18\nField,100\nBYAPP,1,,\n",
     "long": "".join(f"Setting {k},value {k}\n" for k in range(40)),
     "title": "Torkance of lot 7\n\n",
     "a title in a table of Excel": "Torkance of lot 7,,\n,,\n",

@@ -75,34 +75,50 @@ def _table(rng: Random) -> list[tuple[float, ...]]:
 
 
 def _text(rng: Random, container: str) -> Made:
-    rows = _table(rng)
     separator = rng.choice((",", ",", ";", "\t", "|", " ", "  "))
     decimal = "," if separator not in (",",) and rng.random() < 0.2 else "."
-    above = [each.replace(",", separator) for each in rng.choices(_ABOVE, k=rng.choice((0, 0, 0, 1, 2, 12)))]
-    if separator.isspace() and separator != "\t":
-        above = [each for each in above if " " not in each.strip("# ") or each.startswith("#")]
-    names = [separator.join(_NAMES[: len(rows[0])])] if rng.random() < 0.95 else []
-    units = [separator.join(_UNITS[: len(rows[0])])] if names and rng.random() < 0.15 else []
-    excel = [f"sep={separator}"] if len(separator) == 1 and separator != " " and rng.random() < 0.05 else []
-    head = [*excel, *above, *names, *units]
-    lines = head + [separator.join(_written(each, decimal) for each in row) for row in rows]
-    intact = dict(enumerate(rows, start=len(head)))
-    kind = "space" if separator.isspace() and separator != "\t" else separator
+    lines, intact, plain = _laid_out(rng, separator, decimal)
+    if rng.random() < 0.08:  # a second table, whose rows may not hide those of the first
+        more, rows, plain = *_laid_out(rng, separator, decimal)[:2], False
+        intact |= {len(lines) + k: row for k, row in rows.items()}
+        lines += more
     sound = rng.random() < 0.25
     for _ in range(0 if sound else rng.choice((1, 1, 1, 2, 3))):
         intact = _change(rng, lines, intact, separator)
     end = rng.choice(("\n", "\n", "\r\n"))
-    data = (end.join(lines) + end).encode("utf-8", "replace")
+    data, name = (end.join(lines) + end).encode("utf-8", "replace"), "t.csv"
     if not sound and rng.random() < 0.2:
         data, intact = _bytes(rng, data, container), {}
     if any(each in "\r\x85\u2028\x0b\x0c\x1c\x1d\x1e" for line in lines for each in line if not each.isprintable()):
         intact = {}
-    name = "t.csv"
     if container == "gzip":
         data, name = gzip.compress(data, 1), "t.csv.gz"
         data = data if sound or rng.random() < 0.5 else _bytes(rng, data, container)
+    kind = "space" if separator.isspace() and separator != "\t" else separator
     found = {number + 1: row for number, row in intact.items()}
-    return Made(SourceFile(name, data, name), container, found, sound and bool(names) and not above, kind, decimal)
+    return Made(SourceFile(name, data, name), container, found, sound and plain, kind, decimal)
+
+
+def _laid_out(rng: Random, separator: str, decimal: str) -> tuple[list[str], dict[int, tuple[float, ...]], bool]:
+    """Lines of a table, its rows among them, and whether there is nothing odd about it."""
+    rows = _table(rng)
+    above = [each.replace(",", separator) for each in rng.choices(_ABOVE, k=rng.choice((0, 0, 0, 1, 2, 12)))]
+    if separator.isspace() and separator != "\t":
+        above = [each for each in above if " " not in each.strip("# ") or each.startswith("#")]
+    device = rng.choice((None, None, None, "A1", "D{}"))
+    ragged = rng.choice((0, 0, 0, 0, 0, 1, 2)) if len(rows[0]) > 3 and not separator.isspace() else 0
+    first = [] if device is None else ["device"]
+    names = [separator.join([*first, *_NAMES[: len(rows[0])]])] if rng.random() < 0.95 else []
+    units = [separator.join(_UNITS[: len(rows[0])])] if names and rng.random() < 0.15 else []
+    excel = [f"sep={separator}"] if len(separator) == 1 and separator != " " and rng.random() < 0.05 else []
+    head = [*excel, *above, *names, *units]
+    lines = list(head)
+    for k, row in enumerate(rows):
+        cells = [_written(each, decimal) for each in row]
+        if ragged and k >= len(rows) // 3:
+            cells[-ragged:] = [""] * ragged if rng.random() < 0.5 or ragged == 1 else cells[-ragged:]
+        lines.append(separator.join(cells if device is None else [device.format(k), *cells]))
+    return lines, dict(enumerate(rows, start=len(head))), bool(names) and not (above or device or ragged)
 
 
 def _written(value: float, decimal: str) -> str:

@@ -62,12 +62,10 @@ def faults_of(file: Made) -> list[str]:
         return ["no sheet"]
     faults = [f"line {each} is gone" for each in file.rows if not any(each in sheet.lines for sheet in sheets)]
     numbers = [_numbers(sheet) for sheet in sheets]
-    if file.sound and file.rows and any(each is None for each in numbers):
-        faults.append("numbers are refused")
     if file.sound and file.rows:
-        read = np.hstack([each for each in numbers if each is not None])
-        if not np.array_equal(read, np.array(list(file.rows.values()))):
-            faults.append("other numbers")
+        rows = np.array(list(file.rows.values()))
+        if any(each is None for each in numbers) or not np.array_equal(np.hstack(numbers), rows):
+            faults.append("other numbers, or none")
     return faults
 
 

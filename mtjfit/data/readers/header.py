@@ -21,8 +21,8 @@ Row = tuple[int, list[str]]
 def n_header_lines(options: ReadOptions, rows: Sequence[Row]) -> int:
     """Number of lines above the rows: as declared, else all before the first row of the table.
 
-    A row is at least half of numbers. Settings such as ``Power,18`` are none where they are shorter than the last
-    line, begin with texts that do not repeat, and stand above a line that names all columns.
+    A row is at least half of numbers. Settings such as ``Power,18``, a text and a number, are none where they are
+    shorter than the last line, begin with texts that do not repeat, and stand above a line that names all columns.
     """
     if options.header or options.names:
         return len(options.header)
@@ -32,7 +32,7 @@ def n_header_lines(options: ReadOptions, rows: Sequence[Row]) -> int:
             continue
         first = n if first is None else first
         key = cells[0]
-        if _extent(cells) < width and not is_number(key) and key and key not in settings:
+        if len(list(filter(None, cells))) == 2 < width and key not in ("", *settings) and not is_number(key):
             settings.add(key)
         elif any(_names_all(cells, width) for _, cells in rows[first:n] if not mostly_numbers(cells)):
             return n

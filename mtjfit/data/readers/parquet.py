@@ -40,6 +40,8 @@ def read_parquet(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         if nested:
             raise source.fault(f"field {nested[0]!r} holds tables in its cells", "write one number to each cell")
         cells = _cells(file, len(schema), unpacked, batch, declared_decimal(options))
+        if any(len(each) != n for each in cells):
+            raise source.fault(f"says that it has {n} records, and holds more or fewer", "write it anew")
         names = [name_and_unit(each) for each in schema]
         metadata = {
             _text(k): _text(v) for k, v in (schema.metadata or {}).items() if k not in (b"pandas", b"ARROW:schema")

@@ -125,9 +125,10 @@ def comment_mark(lines: Iterable[tuple[int, str]]) -> str:
 
 
 def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list[str]) -> str:
-    """The separator that cuts the last lines, which are surely data, into equal rows with most numbers in them."""
+    """The separator that cuts the last lines, which are surely data, into rows alike with most numbers in them."""
     size = accumulate(len(line) for _, line in reversed(lines[-_LOOKED_AT:]))
     n = sum(each <= _LOOKED_AT_CHARACTERS for each in size)
+    n = min(n, max(3, len(lines) // 2))  # without header lines, of which a short table has as many as rows
     looked_at = [line for _, line in lines[-max(n, 1) :]]
     best, most = "", 0.0
     # In this order where two fit equally well: commas also occur within numbers.
@@ -153,10 +154,14 @@ def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list
 
 
 def _share_of_numbers(rows: Sequence[list[str]]) -> float:
-    """Share of numbers among all filled fields; 0 where rows differ in length, or have one field."""
-    if len({len(row) for row in rows}) != 1 or len(rows[0]) < 2:
+    """Share of numbers in the rows that are as wide as the last ones; 0 where these have one field.
+
+    Rows of another width may be broken, a preamble, or a table of their own: they say nothing against a separator.
+    """
+    width = Counter(map(len, rows[-3:])).most_common(1)[0][0]
+    if width < 2:
         return 0.0
-    filled = [cell for row in rows for cell in row if cell]
+    filled = [cell for row in rows if len(row) == width for cell in row if cell]
     return (1 + sum(map(is_number, filled))) / (1 + len(filled))
 
 
