@@ -15,7 +15,7 @@ from mtjfit.data.readers.text import uses_commas
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
-from mtjfit.study.roles import KINDS, NAMES, numbers_of, roles_of
+from mtjfit.study.roles import KINDS, NAMES, numbers_among, guessed_roles
 from mtjfit.text import counted, number, table, visible
 
 _LARGEST_LOOKED_AT = 2**24
@@ -35,7 +35,7 @@ class FileInspection:
     @cached_property
     def sheet(self) -> Sheet:
         """The sheet with most roles, the first of several; of a wide table with names that repeat, its first series."""
-        return max(map(first_series, self.sheets), key=lambda each: len(roles_of(each)[0]))
+        return max(map(first_series, self.sheets), key=lambda each: len(guessed_roles(each)[0]))
 
     @cached_property
     def others(self) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ class FileInspection:
     @cached_property
     def part(self) -> str:
         """The part to read; empty for all, where that is the only one or all hold different devices alike."""
-        alike = not self.faulty and all(roles_of(each)[0] == self.columns for each in self.sheets)
+        alike = not self.faulty and all(guessed_roles(each)[0] == self.columns for each in self.sheets)
         if not self.others or (alike and "device" in self.columns and self._devices_differ()):
             return ""
         return self.sheet.part
@@ -78,7 +78,7 @@ class FileInspection:
 
     @cached_property
     def _roles(self) -> tuple[dict[str, str], dict[str, str]]:
-        return roles_of(self.sheet)
+        return guessed_roles(self.sheet)
 
     def as_text(self) -> str:
         """Every column with its unit, range and likely meaning; guesses are marked, doubts begin with ``LOOK``."""
@@ -181,7 +181,7 @@ def column_table(sheet: Sheet, taken: dict[str, str]) -> str:
 
 
 def _described(column: Column, sheet: Sheet, taken: dict[str, str]) -> list[str]:
-    values = numbers_of(column.cells, sheet)
+    values = numbers_among(column.cells, sheet)
     ends = [number(min(values)), number(max(values))] if values else ["text", ""]
     role = f"{taken[column.name]} (GUESS)" if column.name in taken else "-"
     return [_short(column.name), _short(column.unit or "not said"), *ends, role]
@@ -199,7 +199,7 @@ def doubts(sheet: Sheet, taken: dict[str, str]) -> Iterator[str]:
         kind = KINDS.get(role, "")
         unit = canonical_unit(column.unit, kind) if kind and column.unit else ""
         if kind != "torque" and unit:
-            yield from suspicious_units(kind, numbers_of(column.cells, sheet), unit)
+            yield from suspicious_units(kind, numbers_among(column.cells, sheet), unit)
 
 
 def _no_numbers(column: Column, sheet: Sheet, role: str, is_padded: bool) -> Iterator[str]:

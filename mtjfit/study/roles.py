@@ -68,7 +68,7 @@ class _Candidate:
         return _key(self.name)
 
 
-def roles_of(sheet: Sheet) -> tuple[dict[str, str], dict[str, str]]:
+def guessed_roles(sheet: Sheet) -> tuple[dict[str, str], dict[str, str]]:
     """Columns and header parameters by role, and columns of ``[wafer]``; none of these unless dies have places."""
     candidates = tuple(_candidates(sheet))
     device = _assigned(candidates, ("device",), sheet, "")
@@ -147,7 +147,7 @@ def _is_contradicted(candidate: _Candidate, role: str, sheet: Sheet, device: str
         return True
     if role == "thickness":
         return not _is_constant(candidate.cells, sheet, device)
-    numbers = numbers_of(candidate.cells, sheet)
+    numbers = numbers_among(candidate.cells, sheet)
     if role.startswith("sigma"):
         return any(each < 0 for each in numbers)
     return role == "rho" and any(abs(each) > 1 for each in numbers)
@@ -190,7 +190,7 @@ def _of_one_unit(columns: Mapping[str, str], candidates: Iterable[_Candidate]) -
     return found
 
 
-def numbers_of(cells: Iterable[str], sheet: Sheet) -> list[float]:
+def numbers_among(cells: Iterable[str], sheet: Sheet) -> list[float]:
     """The cells that are numbers."""
     parsed = (parse_number(cell, sheet.decimal) for cell in cells)
     return [value for value, fault in parsed if fault is None]
@@ -222,4 +222,4 @@ def _places(candidates: Sequence[_Candidate], sheet: Sheet, device: str) -> dict
 
 def _is_place(candidate: _Candidate, sheet: Sheet) -> bool:
     in_mm = candidate.unit in (None, "mm")
-    return in_mm and len(numbers_of(candidate.cells, sheet)) == len(candidate.cells)
+    return in_mm and len(numbers_among(candidate.cells, sheet)) == len(candidate.cells)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mtjfit.data.readers import Column, Sheet
-from mtjfit.study.roles import roles_of
+from mtjfit.study.roles import guessed_roles
 
 BIAS = ("-0.1", "0", "0.1") * 2
 DEVICES = ("A",) * 3 + ("B",) * 3
@@ -20,7 +20,7 @@ def sheet(*columns: tuple[object, ...], format: str = "tidy", **metadata: str) -
 
 def guessed(*columns: tuple[object, ...], format: str = "tidy", **metadata: str) -> dict[str, str]:
     """Roles beside bias and torques."""
-    roles, places = roles_of(sheet(*columns, format=format, **metadata))
+    roles, places = guessed_roles(sheet(*columns, format=format, **metadata))
     return {role: name for role, name in (roles | places).items() if role not in ("bias", "par", "perp")}
 
 
@@ -85,12 +85,12 @@ def test_header_parameters(case: str) -> None:
 @pytest.mark.parametrize("unit", ["s", "K", "mT/V", "nm"])
 def test_bias_is_a_voltage(unit: str) -> None:
     columns = tuple(Column(name, unit if name == "bias" else None, BIAS) for name in ("bias", "par", "perp"))
-    roles, _ = roles_of(Sheet("a.csv", "tidy", columns, tuple(range(2, 8)), 1))
+    roles, _ = guessed_roles(Sheet("a.csv", "tidy", columns, tuple(range(2, 8)), 1))
     assert set(roles) == {"par", "perp"}
 
 
 @pytest.mark.parametrize("unit", ["V", "s", "ohm"])
 def test_torques_have_no_other_unit(unit: str) -> None:
     columns = tuple(Column(name, unit if name == "par" else None, BIAS) for name in ("bias", "par", "perp"))
-    roles, _ = roles_of(Sheet("a.csv", "tidy", columns, tuple(range(2, 8)), 1))
+    roles, _ = guessed_roles(Sheet("a.csv", "tidy", columns, tuple(range(2, 8)), 1))
     assert set(roles) == {"bias", "perp"}
