@@ -89,7 +89,8 @@ def test_an_address_opens_one_browser_once_and_its_cookie_goes_nowhere_else(runn
 def test_an_address_names_where_it_listens_and_no_name_that_may_lead_to_another_account(running: Served) -> None:
     (listening,) = {"{}:{}".format(*each.getsockname()) for each in running.server._http._sockets.values()}
     assert running.gate.url.startswith(f"http://{listening}/?token=")
-    assert running.ask(running.gate.home, Host=f"localhost:{running.server.port}", **own(running)).code == 200
+    script = f"{running.gate.home}static/js/bokeh.min.js"
+    assert running.ask(script, Host=f"localhost:{running.server.port}", **own(running)).code == 200
 
 
 def test_a_link_from_elsewhere_goes_on_by_itself_so_that_its_browser_sends_the_cookie(running: Served) -> None:
