@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import os
@@ -9,6 +10,7 @@ import platform
 import shlex
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -51,7 +53,7 @@ class Commands(click.Group):
             with contextlib.suppress(Exception):
                 return super().main(*args, **kwargs | {"complete_var": _COMPLETE})
             sys.exit(_FAILED)
-        with visible_streams() as (out, err):
+        with visible_streams() as (out, err), _dropped_exceptions():
             try:
                 code = super().main(*args, **kwargs | {"standalone_mode": False})
             except click.ClickException as error:
@@ -87,6 +89,27 @@ class Commands(click.Group):
         except Exception as error:
             click.echo(f"Error: {_told(error, ctx.meta[_ARGUMENTS])}", err=True)
             ctx.exit(error.exit_code if isinstance(error, MtjfitError) else _FAILED)
+
+
+@contextlib.contextmanager
+def _dropped_exceptions() -> Iterator[None]:
+    """Interrupt again where a library dropped Ctrl-C, and tell of anything else that it dropped in one line."""
+
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            again = threading.Timer(0.5, _thread.interrupt_main)  # here it would be dropped once more
+            again.daemon = True
+            again.start()
+        else:
+            said = f"{what.exc_type.__name__}: {what.exc_value}"
+            click.echo(visible(f"note: a library went on after {said[:300]}"), err=True)
+
+    before = sys.unraisablehook, sys.excepthook
+    sys.unraisablehook, sys.excepthook = dropped, lambda *_: None  # Cython also prints what it drops, with a traceback
+    try:
+        yield
+    finally:
+        sys.unraisablehook, sys.excepthook = before
 
 
 def _with_streams(code: int, out: VisibleStream, err: VisibleStream) -> int:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import lmfit
 import numpy as np
-from scipy.stats import qmc
 
 from mtjfit.arrays import FloatArray
 from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.jacobian import jacobian
+from mtjfit.model.layout import even_points
 from mtjfit.model.likelihood import FullPosterior, whitened
 
 _SCREENED = 2048
@@ -141,7 +141,7 @@ def optimum(model: FullPosterior, starts: int = STARTS) -> Optimum:
     The best of 2048 prior draws that differ, up to so many, are refined.
     """
     size = model.layout.size
-    u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(_SCREENED)[:, :size]
+    u = even_points(size, _SCREENED)
     held = [k for k, entry in enumerate(model.layout.entries) if entry.name.is_noise or entry.name.is_thickness]
     u[:, held] = 0.5
     theta = _with_noise(model, model.prior_transform(u))

@@ -22,7 +22,7 @@ _HOMES = {
     ".equivalent_noise": ("as_normal", "declares_noise", "least_squares_model", "noise_of_points", "student_scales"),
     ".identifiability": ("Direction", "LINEAR_RISE", "directions"),
     ".jacobian": ("relative_errors",),
-    ".layout": ("Scattered", "amplitude_layout", "once_per_study", "with_own_amplitudes"),
+    ".layout": ("Scattered", "amplitude_layout", "even_points", "once_per_study", "with_own_amplitudes"),
     ".likelihood": ("amplitude_design", "full_posterior", "row_scale", "transfer", "transfer_gradient", "whitened"),
     ".noise": ("noise_words",),
     ".noise_models": ("JitterPosterior", "StudentPosterior", "make_posterior"),

@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from mtjfit.arrays import BoolArray, ComplexArray, FloatArray, IntArray
+from mtjfit.errors import MtjfitError
 from mtjfit.study import (
     LENGTHS,
     NOISE,
@@ -34,8 +35,16 @@ _ATTRIBUTE = "_derived"  # no field: neither copied by `replace` nor pickled
 
 
 def even_points(size: int, n: int) -> FloatArray:
-    """Points that fill the unit cube evenly, shape (n, size), always the same; n is a power of two."""
-    return np.asarray(qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(n)[:, :size])
+    """Points that fill the unit cube evenly, shape (n, size), always the same; n is a power of two.
+
+    MtjfitError where scipy cannot read its table of directions.
+    """
+    # scipy reads the table in C, where an exception, also that of Ctrl-C, is dropped; all points are then the same
+    for _ in range(3):
+        u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(n)
+        if np.array_equal(np.sort((u * n).astype(int), axis=0), np.tile(np.arange(n)[:, None], u.shape[1])):
+            return np.asarray(u[:, :size])
+    raise MtjfitError("scipy cannot read its table of Sobol directions; allow more open files or memory")
 
 
 def once_per_study(build: Callable[[Study], Built]) -> Callable[[Study], Built]:

@@ -8,10 +8,10 @@ from typing import Any
 import lmfit
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import qmc
 
 from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.data import Per, Quantity, amplitude_unit
+from mtjfit.model.layout import even_points
 from mtjfit.physics import Interface, kappa, torkance, torque
 
 _AMPLITUDES = ("a1", "a2", "b0", "b1", "b2")
@@ -167,5 +167,5 @@ class SpinTorqueModel(_SeparateParts, lmfit.Model):  # type: ignore[misc]
 
 def _trial_lengths() -> FloatArray:
     """Lengths typical of metals, log-spaced from 0.3 to 30 nm, shape (n, 4)."""
-    u = qmc.Sobol(4, rng=np.random.default_rng(0)).random(_GUESSES)
+    u = even_points(4, _GUESSES)
     return np.asarray(0.3 * 100**u)

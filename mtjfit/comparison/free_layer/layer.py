@@ -18,13 +18,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
-from scipy.stats import qmc, rankdata
+from scipy.stats import rankdata
 
 from mtjfit.arrays import ComplexArray, FloatArray, IntArray
 from mtjfit.data import TorqueCurve
 from mtjfit.errors import NotDetermined
 from mtjfit.infer import Posterior
-from mtjfit.model.layout import amplitude_layout
+from mtjfit.model.layout import amplitude_layout, even_points
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics import kappa, lambda_sf_effective, lambda_sf_effective_exact, spin_current
 from mtjfit.results.predict import parameter_draws
@@ -38,7 +38,7 @@ def prior_draws(posterior: Posterior, names: tuple[str, ...]) -> pd.DataFrame:
     """Quasi-random draws of some parameters from their priors, the same every time."""
     if not names:
         return pd.DataFrame(index=range(_PRIOR_DRAWS))
-    u = qmc.Sobol(len(names), rng=np.random.default_rng(0)).random(_PRIOR_DRAWS)
+    u = even_points(len(names), _PRIOR_DRAWS)
     return pd.DataFrame({name: posterior.priors[name].quantile(u[:, k]) for k, name in enumerate(names)})
 
 

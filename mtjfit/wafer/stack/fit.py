@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
-from scipy.stats import chi2, qmc
+from scipy.stats import chi2
 
 from mtjfit.arrays import FloatArray
 from mtjfit.model.identifiability import as_error, as_linear
 from mtjfit.model.jacobian import relative_errors
+from mtjfit.model.layout import even_points
 from mtjfit.study import Parameter, parameter_unit
 from mtjfit.text import p_text, table, value_with_error
 from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices, checked
@@ -157,7 +158,7 @@ class _Search:
         """Prior draws with the smallest χ² on some of the devices at nominal thickness, no two close to each other."""
         names, small = self.problem.lengths, self._on(_FEW, 0.0)
         low, high = self.bounds
-        u = qmc.Sobol(len(names), rng=np.random.default_rng(0)).random(self.effort.screened)
+        u = even_points(len(names), self.effort.screened)
         drawn = [self.problem.parameters[name].prior.quantile(u[:, k]) for k, name in enumerate(names)]
         natural = np.stack(drawn, axis=-1)
         x = np.clip(np.where(self._log, np.log(np.maximum(natural, 1e-300)), natural), low, high)
