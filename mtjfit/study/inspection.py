@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mtjfit.data.format import SEPARATORS, ReadOptions
+from mtjfit.data.format import SEPARATORS, SPACE, ReadOptions
 from mtjfit.data.implausible import suspicious_units
 from mtjfit.data.readers import Column, Sheet, SourceFile, read_source, recognised_in, sheets_from_bytes
 from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.readers.sheet import split_unit
 from mtjfit.data.readers.text import comment_mark, encoding_of, uses_commas
-from mtjfit.data.tidy import numbered_lines, parse_number, try_split, without_mark
+from mtjfit.data.tidy import excel_separator, numbered_lines, parse_number, try_split, without_mark
 from mtjfit.data.units import canonical_unit
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import DataError, Problem, ProblemLog
 from mtjfit.text import counted, number, table, visible
 
 NAMES = {
@@ -114,12 +114,15 @@ def _plain(path: Path, source: SourceFile) -> FileInspection:
     lines = numbered_lines(source.head.data, encoding, source.label, ReadOptions())
     numbered = [each for each in lines if each[1].strip()]
     comment = comment_mark(numbered)
+    numbered = [each for each in numbered if each[0] > 1 or not excel_separator(each[1], "", ProblemLog(""), 1)]
     header, *rows = [line for _, line in numbered if without_mark(line, comment) is None] or [""]
     fields = {separator: try_split(header, separator) for separator in SEPARATORS}
     separator = max(fields, key=lambda each: len(fields[each]))
-    names = tuple(fields[separator])
+    if len(fields[separator]) < 3:
+        separator = SPACE
+    names = tuple(fields.get(separator) or try_split(header, separator))
     if len(names) < 3:
-        what = "has no header with three columns separated by comma, semicolon, tab or |"
+        what = "has no header with three columns separated by comma, semicolon, tab, | or spaces"
         todo = "give it a header line; spectra, V_mix against frequency or field, go to mtjfit spectra"
         raise source.fault(what, todo)
     if len(names) > (most := ReadOptions().max_columns):
