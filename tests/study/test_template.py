@@ -31,7 +31,7 @@ ANSWERS = {
 }  # fmt: skip
 FILES = Path(__file__).parent.parent / "data" / "files"
 FORMATS = sorted(each.name.replace(".sql", ".db") for each in FILES.iterdir())
-EXTRAS = {".xlsx": "openpyxl", ".parquet": "pyarrow", ".nc": "h5netcdf"}
+EXTRAS = {".xlsx": "openpyxl", ".parquet": "pyarrow", ".nc": "h5netcdf", ".h5": "h5py", ".tdms": "nptdms"}
 
 
 def propose(folder: Path, content: str = GOOD, name: str = "series.csv") -> str:
@@ -130,6 +130,15 @@ def test_a_file_with_little_in_it(tmp_path: Path) -> None:
     assert [problem.split(": ")[1] for problem in problems_of(load_study, study) if "placeholder" in problem] == [
         "data[0].columns.perp"
     ]
+
+
+@pytest.mark.parametrize(("above", "separator"), [("", "space"), ("sep=;\n", ";")])
+def test_what_separates_columns_is_proposed(tmp_path: Path, above: str, separator: str) -> None:
+    table = GOOD.replace(",", "  " if separator == "space" else separator)
+    study = tmp_path / "study.toml"
+    study.write_text(fill(propose(tmp_path, above + table)), encoding="utf-8")
+    assert tomllib.loads(study.read_text(encoding="utf-8"))["data"][0]["format"]["separator"] == separator
+    assert [each.par.tolist() for each in load_study(study).curves]
 
 
 def test_par_is_never_proposed_for_perp(tmp_path: Path) -> None:
