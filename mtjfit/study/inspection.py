@@ -15,7 +15,7 @@ from mtjfit.data.readers.text import uses_commas
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
-from mtjfit.study.roles import KINDS, NAMES, numbers_among, guessed_roles
+from mtjfit.study.roles import KINDS, NAMES, guessed_roles, numbers_among
 from mtjfit.text import counted, number, table, visible
 
 _LARGEST_LOOKED_AT = 2**24

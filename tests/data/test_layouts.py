@@ -239,6 +239,12 @@ def test_files_that_are_no_tables_are_named(what: str, reader: str) -> None:
     assert "; " in problem
 
 
+@pytest.mark.parametrize("what", ["an old Excel workbook", "an Excel workbook with a password", "a PDF document"])
+def test_a_declared_reader_names_them_too(what: str) -> None:
+    needs("excel")
+    assert problems_of(read, FOREIGN[what], "excel", kind=DataError)[0].startswith(f"t.csv: is {what}")
+
+
 @pytest.mark.parametrize("first", ["PAR1", "CPYA", "GIF8", "PKA", "{V}", "<V>", "TDSm", "MATLAB 5.0"])
 def test_texts_that_begin_like_them_are_texts(first: str) -> None:
     assert read(TABLE.replace("V", first, 1)).names[0] == first
@@ -254,6 +260,18 @@ def test_databases_and_hdf5_without_a_table_are_named() -> None:
         file["grid"] = np.eye(3)
     (problem,) = problems_of(read, stream.getvalue(), kind=DataError)
     assert problem.startswith("t.csv: holds no table, only /grid (3, 3); export")
+
+
+def test_texts_that_share_their_storage_are_not_read_with_a_compound() -> None:
+    needs("hdf5")
+    import h5py
+
+    kind = np.dtype([("V", "f8"), ("said", h5py.string_dtype()), ("n", "i4"), ("pair", "f8", (2,))])
+    with h5py.File(stream := io.BytesIO(), "w") as file:
+        file["points"] = np.array([(k, "x" * 900, k, (1.0, 2.0)) for k in range(3)], dtype=kind)
+    sheet = read(stream.getvalue(), name="t.h5")
+    assert (sheet.names, sheet.numbers("n").tolist()) == (("V", "n"), [0.0, 1.0, 2.0])
+    assert "left out: /points/said, /points/pair" in sheet.notes
 
 
 def element(kind: int, body: bytes) -> bytes:

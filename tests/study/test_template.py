@@ -133,6 +133,15 @@ def test_a_file_with_little_in_it(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("above", "separator"), [("", "space"), ("sep=;\n", ";")])
+def test_what_separates_columns_is_proposed(tmp_path: Path, above: str, separator: str) -> None:
+    table = GOOD.replace(",", "  " if separator == "space" else separator)
+    study = tmp_path / "study.toml"
+    study.write_text(fill(propose(tmp_path, above + table)), encoding="utf-8")
+    assert tomllib.loads(study.read_text(encoding="utf-8"))["data"][0]["format"]["separator"] == separator
+    assert [each.par.tolist() for each in load_study(study).curves]
+
+
 def test_par_is_never_proposed_for_perp(tmp_path: Path) -> None:
     (table,) = tomllib.loads(propose(tmp_path, "V,torkance_perp,x\n1,2,3\n"))["data"]
     assert table["columns"] == {"bias": "V", "par": "<column of par?>", "perp": "torkance_perp"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -278,6 +279,7 @@ def test_a_separator_inside_quotes_and_spaces(tmp_path: Path) -> None:
     assert chunk.faults == ()
 
 
+SPACED = table().replace("x (mm),y (mm)", '"x (mm)" "y (mm)"').replace(",", " ")
 ERRORS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "no column": (table(put(1, HEADER.replace("s_par", "sigma"))), {}, "no such column"),
     "twice": (table(put(1, HEADER.replace("split", "V"))), {}, "stands 2 times|no such column"),
@@ -290,6 +292,8 @@ ERRORS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "nul": (table() + "W1,\0\n", {}, "NUL byte"),
     "return": (table().replace("\n", "\r"), {}, "carriage return alone"),
     "utf-16": (table().encode("utf-16"), {}, "UTF-16"),
+    "spaces": (SPACED, {"data": 'format = { separator = "space" }'}, "separated by spaces, which is"),
+    "gzip": (gzip.compress(table().encode()), {}, "packed with gzip; unpack it"),
     "mask": (table(), {"data": 'mask = [{ bias = [0, 1], reason = "r", device = "Z" }]'},
              "has no device 'Z'"),
 }  # fmt: skip

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import repeat
 from typing import Any
 
+from mtjfit.data.foreign import foreign
 from mtjfit.data.readers.header import Row, n_header_lines
 from mtjfit.data.readers.sheet import (
     ReadOptions,
@@ -80,6 +81,8 @@ def recognises_excel(source: SourceFile) -> bool:
 def _checked(source: SourceFile, options: ReadOptions) -> bool:
     """Refuse workbooks that take gigabytes or hours to be parsed; True where a sheet holds formulas."""
     formulas = False
+    if not source.data.startswith(b"PK") and (named := foreign(source.data)) is not None:
+        raise source.fault(*named)
     with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
         members = archive.infolist()
         # zipfile never unpacks more of a member than the directory says.

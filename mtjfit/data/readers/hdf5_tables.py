@@ -80,13 +80,13 @@ def _compound(each: Any, where: str, unpacked: Unpacked, left_out: list[str]) ->
     if each.ndim != 1:
         left_out.append(f"{where} {each.shape}")
         return group
-    for name in each.dtype.names:
-        kind = each.dtype[name]
-        if kind.shape or kind.kind not in _CELLS:
-            left_out.append(f"{where}/{name}")
-            continue
-        unpacked.add(each.size)
-        group.columns.append(Column(name, None, tuple(_text(value) for value in each[name].tolist())))
+    kinds = {name: each.dtype[name] for name in each.dtype.names}
+    names = [name for name, kind in kinds.items() if not kind.shape and kind.kind in _CELLS]
+    left_out += [f"{where}/{name}" for name in kinds if name not in names]
+    unpacked.add(each.size * len(names))
+    if names:
+        read = each.fields(names)[()]  # once, and only these: texts of any length may share their storage
+        group.columns += [Column(name, None, tuple(map(_text, read[name].tolist()))) for name in names]
     return group
 
 

@@ -108,11 +108,12 @@ def _header(study: WaferStudy, file: BinaryIO, largest: int) -> tuple[Header, in
     head = file.read(most)
     whole = head if len(head) < most else head[: head.rfind(b"\n") + 1]
     log = ProblemLog(label)
+    form = study.declaration.format
+    lines = numbered_lines(whole, form.encoding, label, form)
     if whole.count(b"\r") != whole.count(b"\r\n"):
         log.add("has lines that end with a carriage return alone", "save it with line feeds")
         raise log.error()
-    form = study.declaration.format
-    header = find_header(numbered_lines(whole, form.encoding, label, form), study.reading, log)
+    header = find_header(lines, study.reading, log)
     if header is not None and header.separator == SPACE:
         log.add("is separated by spaces, which is not read for whole wafers", "save it with tabs", header.line)
     if header is None or log.count:
