@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 
 from mtjfit.data.readers.hdf5 import refuse_hdf5
-from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, Unpacked, cell_text, needed, third_party
+from mtjfit.data.readers.sheet import (
+    Column,
+    Decimal,
+    ReadOptions,
+    Sheet,
+    SourceFile,
+    Unpacked,
+    cell_text,
+    declared_decimal,
+    needed,
+    third_party,
+)
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CLASSIC = (b"CDF\x01", b"CDF\x02")
@@ -36,7 +47,8 @@ def read_netcdf(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
                 if not variable.dims:
                     metadata[str(name)] = f"{cell_text(variable.values.tolist())} {_unit(variable) or ''}".strip()
             shapes = dict.fromkeys(v.dims for v in data.data_vars.values() if v.dims)
-            sheets = [_sheet(source, data, dims, metadata, len(shapes)) for dims in shapes]
+            decimal = declared_decimal(options)
+            sheets = [_sheet(source, data, dims, metadata, len(shapes), decimal) for dims in shapes]
     if not sheets:
         raise source.fault("holds no variable with a dimension", "export the measured values, too")
     return tuple(sheets)
@@ -64,27 +76,29 @@ def _checked(source: SourceFile, data: Any, options: ReadOptions) -> None:
             raise source.fault(f"variable {str(name)!r} is complex", "export real and imaginary part apart")
 
 
-def _sheet(source: SourceFile, data: Any, dims: tuple[Any, ...], metadata: dict[str, str], several: int) -> Sheet:
+def _sheet(
+    source: SourceFile, data: Any, dims: tuple[Any, ...], metadata: dict[str, str], several: int, decimal: Decimal
+) -> Sheet:
     shape = tuple(data.sizes[dim] for dim in dims)
-    columns = [_column(str(dim), data[dim], dims, shape) for dim in dims if dim in data.variables]
+    columns = [_column(str(dim), data[dim], dims, shape, decimal) for dim in dims if dim in data.variables]
     extra = [
         name for name, each in data.coords.items() if each.dims and set(each.dims) <= set(dims) and name not in dims
     ]
     measured = [name for name, each in data.data_vars.items() if each.dims == dims]
-    columns += [_column(str(name), data[name], dims, shape) for name in [*extra, *measured]]
+    columns += [_column(str(name), data[name], dims, shape, decimal) for name in [*extra, *measured]]
     n = math.prod(shape)
     if n == 0:
         raise source.fault(f"has no values along {', '.join(map(str, dims))}", "give one record per point")
     label = f"{source.label}[{', '.join(map(str, dims))}]" if several > 1 else source.label
-    return Sheet(label, "netcdf", tuple(columns), tuple(range(1, n + 1)), metadata=metadata)
+    return Sheet(label, "netcdf", tuple(columns), tuple(range(1, n + 1)), metadata=metadata, decimal=decimal)
 
 
-def _column(name: str, variable: Any, dims: tuple[Any, ...], shape: tuple[int, ...]) -> Column:
+def _column(name: str, variable: Any, dims: tuple[Any, ...], shape: tuple[int, ...], decimal: Decimal) -> Column:
     order = [dim for dim in dims if dim in variable.dims]
     values = np.asarray(variable.transpose(*order).values)
     texts = np.empty(values.shape, dtype=object)
     # before values are repeated: their texts are not copied
-    texts.ravel()[:] = [cell_text(value) for value in values.ravel().tolist()]
+    texts.ravel()[:] = [cell_text(value, decimal) for value in values.ravel().tolist()]
     places = tuple(slice(None) if dim in variable.dims else None for dim in dims)
     cells = np.broadcast_to(texts[places], shape).ravel().tolist()
     comment = next((cell_text(variable.attrs[key]) for key in ("long_name", "label") if variable.attrs.get(key)), "")
