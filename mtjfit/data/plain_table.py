@@ -29,6 +29,7 @@ from mtjfit.data.tidy import (
 from mtjfit.errors import Problem, ProblemLog
 from mtjfit.text import counted
 
+_LOOKED_AT = 200  # names of a header
 _COMMENTS = 200  # above the header, that may be the header
 
 
@@ -90,7 +91,7 @@ def _header(
         log.add("is separated by spaces", SET_SPACE, number)
         return None
     if not fitting:
-        _explain_header(number, found, wanted, comments, log)
+        _explain_header(number, found, named, wanted, comments, log)
         return None
     names = found[fitting[0]]
     if any(map(is_number, wanted.values())):
@@ -113,8 +114,8 @@ def _header(
 
 
 def holds_numbers(cells: Sequence[str]) -> bool:
-    """True where at least half of the cells with anything in them are numbers."""
-    filled = [cell for cell in cells if cell]
+    """True where at least half of the first cells with anything in them are numbers."""
+    filled = [cell for cell in cells[:_LOOKED_AT] if cell]
     return bool(filled) and 2 * sum(map(is_number, filled)) >= len(filled)
 
 
@@ -136,6 +137,7 @@ def _repeated(number: int, names: Sequence[str], log: ProblemLog) -> bool:
 def _explain_header(
     number: int,
     found: dict[str, list[str]],
+    named: dict[str, ColumnNames],
     roles: dict[str, str],
     comments: tuple[tuple[int, str], ...],
     log: ProblemLog,
@@ -148,7 +150,6 @@ def _explain_header(
     if holds_numbers(names := max(found.values(), key=len)):
         log.add(*_numbers_for_names(names), number)
         return
-    named = {separator: ColumnNames.of_header(names) for separator, names in found.items()}
     separator = max(found, key=lambda each: (sum(map(bool, map(named[each].places, wanted))), len(found[each])))
     names = found[separator]
     if not names:

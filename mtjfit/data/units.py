@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -118,6 +117,11 @@ _FOLDED = {key.casefold(): unit for key, unit in _EXACT.items() if unit.any_case
 _THICKNESS_KEYS = {"nm": "nm", "m": "m", **dict.fromkeys(("angstrom", "Angstrom", "A", "Å"), "angstrom")}
 
 
+def _known(text: str) -> Unit | None:
+    key = _key(text)
+    return _EXACT.get(key) or _FOLDED.get(key.casefold())
+
+
 def find_unit(text: str) -> Unit:
     """The unit of torque or torkance that a text names; ValueError with the nearest one if it is none of the table.
 
@@ -129,8 +133,7 @@ def find_unit(text: str) -> Unit:
     >>> find_unit("(ħ/2e) kΩ⁻¹").name
     'hbar/2e/kohm'
     """
-    key = _key(text)
-    unit = _EXACT.get(key) or _FOLDED.get(key.casefold())
+    unit = _known(text)
     if unit is None:
         raise ValueError(f"unknown unit {text!r}; {did_you_mean(text, UNITS)}")
     return unit
@@ -261,10 +264,8 @@ def unit_meaning(unit: str, kind: str) -> WrittenUnit | None:
         return _MEANT_IN_WORDS[key]
     if kind == "thickness" and unit.strip() == "A":
         return written_unit("angstrom")
-    if kind == "torque":
-        with suppress(ValueError):
-            unit = find_unit(unit).name
-    return written_unit(unit)
+    known = _known(unit) if kind == "torque" else None
+    return written_unit(known.name if known else unit)
 
 
 def canonical_unit(unit: str, kind: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -106,8 +107,9 @@ def written_unit(text: str) -> WrittenUnit | None:
     si, powers = found
     if powers in (_FIELD_H, _quotient(_FIELD_H, _VOLT)):  # A/m as μ0 H
         si, powers = si * _MU0[0], _product(powers, _MU0[1])
+    si = float(f"{si * 10.0**power:.15g}")
     quantity = _QUANTITIES.get(powers) or " ".join(map(str, powers))
-    return WrittenUnit(quantity, float(f"{si * 10.0**power:.15g}"))
+    return WrittenUnit(quantity, si) if 0 < si < math.inf else None
 
 
 def agrees(said: str, wanted: WrittenUnit) -> bool | None:

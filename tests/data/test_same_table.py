@@ -280,7 +280,7 @@ def advice(data: bytes, declaration: TableDeclaration) -> Problem:
 COMMAS = [[str(cell).replace(".", ",") for cell in row] for row in ROWS]
 
 
-@pytest.mark.parametrize("container", ["csv", "tidy", "excel", "parquet"])
+@pytest.mark.parametrize("container", ["csv", "tidy", "excel", "parquet", "netcdf"])
 def test_who_declares_the_decimal_comma_as_advised_reads_the_numbers(container: str) -> None:
     write, form = ALL[container]
     data = write(NAMES, UNITS, COMMAS)

@@ -14,11 +14,13 @@ import numpy as np
 from mtjfit.data.readers.hdf5 import refuse_hdf5
 from mtjfit.data.readers.sheet import (
     Column,
+    Decimal,
     ReadOptions,
     Sheet,
     SourceFile,
     Unpacked,
     cell_text,
+    declared_decimal,
     needed,
     third_party,
     whole_or_faulty,
@@ -56,9 +58,11 @@ def read_netcdf(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
             if options.sheet and options.sheet not in parts:
                 raise source.fault(f"has no variables along {options.sheet!r}", did_you_mean(options.sheet, parts))
             sheets: list[Sheet] = []
+            decimal = declared_decimal(options)
             for part in [options.sheet] if options.sheet else parts:
                 one = replace(source, label=f"{source.label}[{part}]") if len(parts) > 1 else source
-                sheets += whole_or_faulty(one.label, "netcdf", part, partial(_tables, one, data, parts[part], metadata))
+                read = partial(_tables, one, data, parts[part], metadata, decimal)
+                sheets += whole_or_faulty(one.label, "netcdf", part, read)
     return tuple(sheets)
 
 
@@ -84,7 +88,9 @@ def _checked(source: SourceFile, data: Any, options: ReadOptions) -> None:
         raise source.fault(what, "cut the data or raise max_bytes")
 
 
-def _tables(source: SourceFile, data: Any, dims: tuple[Any, ...], metadata: dict[str, str]) -> Iterator[Sheet]:
+def _tables(
+    source: SourceFile, data: Any, dims: tuple[Any, ...], metadata: dict[str, str], decimal: Decimal
+) -> Iterator[Sheet]:
     shape = tuple(data.sizes[dim] for dim in dims)
     n = math.prod(shape)
     names = [dim for dim in dims if dim in data.variables]
@@ -95,18 +101,18 @@ def _tables(source: SourceFile, data: Any, dims: tuple[Any, ...], metadata: dict
     for name in names:
         if data[name].dtype.kind == "c":
             raise source.fault(f"variable {str(name)!r} is complex", "export real and imaginary part apart")
-    columns = [_column(str(name), data[name], dims, shape) for name in names]
+    columns = [_column(str(name), data[name], dims, shape, decimal) for name in names]
     if n == 0:
         raise source.fault(f"has no values along {', '.join(map(str, dims))}", "give one record per point")
-    yield Sheet(source.label, "netcdf", tuple(columns), tuple(range(1, n + 1)), metadata=metadata)
+    yield Sheet(source.label, "netcdf", tuple(columns), tuple(range(1, n + 1)), metadata=metadata, decimal=decimal)
 
 
-def _column(name: str, variable: Any, dims: tuple[Any, ...], shape: tuple[int, ...]) -> Column:
+def _column(name: str, variable: Any, dims: tuple[Any, ...], shape: tuple[int, ...], decimal: Decimal) -> Column:
     order = [dim for dim in dims if dim in variable.dims]
     values = np.asarray(variable.transpose(*order).values)
     texts = np.empty(values.shape, dtype=object)
     # before values are repeated: their texts are not copied
-    texts.ravel()[:] = [cell_text(value) for value in values.ravel().tolist()]
+    texts.ravel()[:] = [cell_text(value, decimal) for value in values.ravel().tolist()]
     places = tuple(slice(None) if dim in variable.dims else None for dim in dims)
     cells = np.broadcast_to(texts[places], shape).ravel().tolist()
     comment = next((cell_text(variable.attrs[key]) for key in ("long_name", "label") if variable.attrs.get(key)), "")
