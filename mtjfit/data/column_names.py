@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from unicodedata import normalize
 
 from mtjfit.errors import did_you_mean
 
@@ -59,11 +60,19 @@ class ColumnNames:
     def _by_name(self) -> dict[str, list[int]]:
         return _indexed([name for name, _ in self.columns])
 
+    @cached_property
+    def _alike(self) -> dict[str, list[int]]:
+        full = _indexed([normalize("NFKC", name) for name in self.full])
+        return _indexed([normalize("NFKC", name) for name, _ in self.columns]) | full
+
     def places(self, declared: str) -> list[int]:
-        """Columns that a declared name means: with exactly this name and unit, else with this name and any unit."""
+        """Columns that a declared name means: with exactly this name and unit, else with this name and any unit.
+
+        Else those whose names look the same, such as µ and μ.
+        """
         name, unit = split_unit(declared)
         exact = self._by_full.get(declared) or self._by_full.get(f"{name} ({unit})")
-        return exact or self._by_name.get(declared, [])
+        return exact or self._by_name.get(declared) or self._alike.get(normalize("NFKC", declared), [])
 
     def fault(
         self, declared: str, role: str, others: Iterable[str] = (), letters: int | None = None

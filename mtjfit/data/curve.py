@@ -103,8 +103,8 @@ class TorqueCurve:
         need not be given.
     sigma_bias : ndarray, shape (n,), or None
         Standard error of each bias in V; one number serves all points. None: the bias is known exactly.
-    notes : tuple of str
-        What of its file was not understood and taken as declared, for people.
+    notices : tuple of str
+        What a person should know of the files: rows and files that were left out, names that look wrong.
 
     Raises
     ------
@@ -143,7 +143,7 @@ class TorqueCurve:
     rho: FloatArray | None = None
     covariance: FloatArray | None = None
     sigma_bias: FloatArray | None = None
-    notes: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._freeze()

@@ -109,6 +109,8 @@ REPEATED = 'rename the columns, or set reader = "wide" in [data.format] and say 
 """Remedy for names that stand several times in a header."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+FORMULA = "=formula"
+"""Text of a cell with a formula that no program has computed."""
 _NOT_FINITE = {"nan", "inf", "infinity", "na", "n/a", "null", "none", "#n/a", "--"}
 
 
@@ -153,6 +155,8 @@ def _why_not(text: str, plain: str, decimal: str) -> tuple[str, str]:
     shown = repr(text if len(text) <= 40 else text[:39] + "…")
     if not text:
         return "is empty", "give a number; a point without data has no row"
+    if text == FORMULA:
+        return "holds a formula without a stored value", "open the workbook in a spreadsheet program and save it"
     if _NUMBER.fullmatch(plain):
         return f"{shown} is too {'small' if float(plain) == 0 else 'large'}", "correct the number or its unit"
     if text.lower().lstrip("+-") in _NOT_FINITE:

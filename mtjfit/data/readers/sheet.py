@@ -116,6 +116,8 @@ class Sheet:
         Comment lines with their line numbers.
     faults : tuple of (int, Problem)
         Lines that are no rows of the table, with what is wrong; the rows alone must not be used then.
+    unread : tuple of str
+        Other parts of the file that could not be read, each with the reason.
 
     Examples
     --------
@@ -137,6 +139,7 @@ class Sheet:
     decimal: Decimal = "."
     comments: tuple[tuple[int, str], ...] = ()
     faults: tuple[tuple[int, Problem], ...] = ()
+    unread: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if any(len(column.cells) != len(self.lines) for column in self.columns):
