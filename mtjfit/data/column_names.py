@@ -68,8 +68,9 @@ class ColumnNames:
         return _indexed([normalize("NFKC", name) for name, _ in self.columns]) | full
 
     def places(self, declared: str) -> list[int]:
-        """Columns that a declared name means: with exactly this name and unit, else with this name and any unit, else
-        with one that looks the same, such as µ and μ.
+        """Columns that a declared name means: with exactly this name and unit, else with this name and any unit.
+
+        Else those whose names look the same, such as µ and μ.
         """
         name, unit = split_unit(declared)
         exact = self._by_full.get(declared) or self._by_full.get(f"{name} ({unit})")

@@ -105,8 +105,6 @@ class TorqueCurve:
         Standard error of each bias in V; one number serves all points. None: the bias is known exactly.
     notices : tuple of str
         What a person should know of the files: rows and files that were left out, names that look wrong.
-    notes : tuple of str
-        What of its file was not understood and taken as declared, for people.
 
     Raises
     ------
@@ -146,7 +144,6 @@ class TorqueCurve:
     covariance: FloatArray | None = None
     sigma_bias: FloatArray | None = None
     notices: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._freeze()

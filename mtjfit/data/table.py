@@ -159,19 +159,17 @@ def curves_from_sheets(
     log = ProblemLog(label or sheets[0].label)
     line = sheets[0].header_line if len(sheets) == 1 else 0
     header = Header(line, tuple(roles.values()), "", {role: k for k, role in enumerate(roles)})
-    notes: list[str] = []
     picked = [
-        (sheet, [_picked(sheet, role, name, declaration, log, notes) for role, name in roles.items()])
-        for sheet in sheets
+        (sheet, [_picked(sheet, role, name, declaration, log) for role, name in roles.items()]) for sheet in sheets
     ]
+    for sheet in sheets:
+        for name, fault in sheet.named.twice(roles):
+            log.take([Problem(f"{sheet.where}: column {name!r}", *fault)])
     seen: dict[tuple[_Picked, ...], str] = {}
     for sheet, cells in picked:
         if seen.setdefault(tuple(cells), sheet.label) != sheet.label:
             what = f"holds the same rows as {seen[tuple(cells)]}, for the same device"
             log.take([Problem(sheet.label, what, "a copy counts twice: leave one out")])
-    for sheet in sheets:
-        for name, fault in sheet.named.twice(roles):
-            log.take([Problem(f"{sheet.where}: column {name!r}", *fault)])
     marks = {sheet.decimal: sheet for sheet in sheets}
     if len(marks) > 1:
         what = f"has decimal commas, {marks['.'].label} has points"
@@ -182,8 +180,7 @@ def curves_from_sheets(
     devices = collect(_rows(picked, log), header, declared, log)
     comments = [comment for sheet in sheets for comment in comments_of(sheet)]
     log.notices += dict.fromkeys(f"{sheet.label}: {text}" for sheet in sheets for text in sheet.unread)
-    found = curves_of_devices(devices, comments, declared, log, opened)
-    return tuple(replace(curve, notes=tuple(dict.fromkeys(notes))) for curve in found) if notes else found
+    return curves_of_devices(devices, comments, declared, log, opened)
 
 
 def comments_of(sheet: Sheet) -> list[tuple[Line, str]]:
@@ -196,14 +193,12 @@ _Picked: TypeAlias = "tuple[str, ...] | str | float"
 """The cells of a column, or the value of a header parameter, which holds for all rows."""
 
 
-def _picked(
-    sheet: Sheet, role: str, name: str, declaration: TableDeclaration, log: ProblemLog, notes: list[str]
-) -> _Picked:
+def _picked(sheet: Sheet, role: str, name: str, declaration: TableDeclaration, log: ProblemLog) -> _Picked:
     found: _Picked = ""
     with log.catching():
         found, unit = column_or_parameter(sheet, role, name, as_text=role in ("device", "group"))
         if note := checked_unit(role, name, unit, declaration, sheet.where, log):
-            notes.append(note)
+            log.notices.append(note)
     return found
 
 

@@ -196,8 +196,6 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
     doubtful = [doubt for curve in fit.study.curves for doubt in suspicious_curve(curve)]
     if doubtful:
         found.append(Notice(True, "NUMBERS THAT ARE UNUSUAL IN THEIR UNIT; nothing was rescaled", tuple(doubtful)))
-    if unclear := tuple(dict.fromkeys(note for curve in fit.study.curves for note in curve.notes)):
-        found.append(Notice(False, "units in the files that are not understood, taken as declared", unclear))
     violating = [each for each in fit.devices if each.p_value < P_BAD]
     if violating:
         listed = tuple(f"{each.device}: {p_text(each.p_value)}" for each in violating)

@@ -149,7 +149,7 @@ def said(work: Callable[[], object]) -> list[tuple[str, str, str]]:
 def test_the_same_table_gives_the_same_curves(container: str, full: bool) -> None:
     columns = Columns("V (mV)", "par (mT/V)", "perp [mT/V]", thickness="d(nm)") if full else PLAIN
     (one,), (other,) = read("csv"), read(container, columns)
-    for name in ("bias", "par", "perp", "thickness", "notes"):
+    for name in ("bias", "par", "perp", "thickness", "notices"):
         assert np.array_equal(getattr(one, name), getattr(other, name)), name
     assert one.bias.tolist() == [-0.1, 0.0, 0.1]
     assert one.perp.tolist() == [row[3] for row in ROWS]
@@ -185,14 +185,14 @@ def test_units_that_mean_another_are_refused_alike(container: str, column: str, 
 )  # fmt: skip
 def test_units_that_mean_the_same_are_accepted_without_a_word(container: str, units: Sequence[str]) -> None:
     (curve,) = read(container, units=units)
-    assert curve.notes == ()
+    assert curve.notices == ()
     assert curve.bias.tolist() == [-0.1, 0.0, 0.1]
 
 
 @pytest.mark.parametrize("container", ALL)
 def test_units_that_are_not_understood_are_noted(container: str) -> None:
     (curve,) = read(container, units=("nm", "applied", "mT/V", "lab units"))
-    assert [note.partition(": ")[2] for note in curve.notes] == [
+    assert [note.partition(": ")[2] for note in curve.notices] == [
         "unit 'applied' of column 'V' is not understood; taken as mV, as declared",
         "unit 'lab units' of column 'perp' is not understood; taken as mT/V, as declared",
     ]

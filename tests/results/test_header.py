@@ -136,7 +136,7 @@ def test_what_may_be_wrong_beside_the_p_value_of_the_whole_is_said(good: mtjfit.
     first, *rest = good.devices
     devices = (replace(first, scatter_chi2=160.0, scatter_dof=78), *rest)
     noted = replace(
-        good.study.curves[0], notes=("a.csv:1: unit 'applied' of column 'V' is not understood; taken as V",)
+        good.study.curves[0], notices=("a.csv:1: unit 'applied' of column 'V' is not understood; taken as V",)
     )
     thick = replace(good.study.curves[0], thickness=20.0)
     cases = {

@@ -90,7 +90,7 @@ def table_notes(study: WaferStudy) -> tuple[str, ...]:
     if not _is_folder(study.table):
         return _said(study, LARGEST_BLOCK).notes
     found = _device(study, folder_files(study.table)[0])
-    return () if isinstance(found, Fault) else found.curve.notes
+    return () if isinstance(found, Fault) else found.curve.notices
 
 
 def _said(study: WaferStudy, block: int) -> TableSaid:
