@@ -264,7 +264,7 @@ def _said(kind: SpectraFiles) -> Iterator[str]:
     for key, value in list(first.metadata.items())[:20]:
         role = f"  {taken[key]} (GUESS)" if key in taken else ""
         yield f"    header: {_comment(key)} = {_comment(value)}{role}"
-    yield from (f"  LOOK: {doubt}" for doubt in doubts(first, taken))
+    yield from (f"  found out: {doubt}" for doubt in doubts(first, taken))
     yield from (f"  found out: {note}" for note in first.notes)
 
 
