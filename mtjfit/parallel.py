@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from mtjfit.errors import MtjfitError
 from mtjfit.progress import bar
+from mtjfit.streams import VisibleStream
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -74,6 +75,7 @@ def in_parallel(
 
 
 def _begin() -> None:
+    sys.stdout, sys.stderr = VisibleStream(sys.stdout), VisibleStream(sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent answers it
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -18,7 +18,7 @@ from mtjfit.data.origin import metadata_comments
 from mtjfit.data.readers import Sheet, SourceFile, blocks, read_source, sheets_from_bytes
 from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.rows import Cell, collect, curves_of_devices
-from mtjfit.data.tidy import LETTERS, Header, body, find_header, numbered_lines
+from mtjfit.data.tidy import LETTERS, Header, body, find_header, named_alike, numbered_lines
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Line, Place, Problem, ProblemLog, did_you_mean
 from mtjfit.input import read_bytes
@@ -145,6 +145,11 @@ def curves_from_sheets(
     picked = [
         (sheet, [_picked(sheet, role, name, declaration, log) for role, name in roles.items()]) for sheet in sheets
     ]
+    seen: dict[tuple[_Picked, ...], str] = {}
+    for sheet, cells in picked:
+        if seen.setdefault(tuple(cells), sheet.label) != sheet.label:
+            what = f"holds the same rows as {seen[tuple(cells)]}, for the same device"
+            log.take([Problem(sheet.label, what, "a copy counts twice: leave one out")])
     marks = {sheet.decimal: sheet for sheet in sheets}
     if len(marks) > 1:
         what = f"has decimal commas, {marks['.'].label} has points"
@@ -154,6 +159,7 @@ def curves_from_sheets(
     declared = replace(declaration, format=form)
     devices = collect(_rows(picked), header, declared, log)
     comments = [comment for sheet in sheets for comment in comments_of(sheet)]
+    log.notices += dict.fromkeys(f"{sheet.label}: {text}" for sheet in sheets for text in sheet.unread)
     return curves_of_devices(devices, comments, declared, log, opened)
 
 
@@ -183,7 +189,7 @@ def column_or_parameter(sheet: Sheet, role: str, name: str, *, as_text: bool = F
 
     A parameter is a number, or `as_text` its text. DataError where there is neither, or several columns.
     """
-    if name in sheet.names:
+    if named_alike(name, sheet.names):
         column = sheet.column(name)
         return column.cells, column.unit
     if name not in sheet.metadata:

@@ -10,8 +10,9 @@ import math
 import re
 from codecs import getincrementaldecoder
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import numpy as np
 
@@ -141,6 +142,19 @@ def excel_separator(line: str, declared: str, log: ProblemLog, number: int) -> s
     return match[1]
 
 
+def named_alike(name: str, names: Collection[str]) -> str:
+    """The name itself if it is among the names, else the only one that looks the same, such as µ and μ; else empty.
+
+    >>> named_alike("par_\u00b5", ["V", "par_\u03bc"]) == "par_\u03bc"
+    True
+    """
+    if name in names:
+        return name
+    plain = normalize("NFKC", name)
+    alike = [each for each in names if normalize("NFKC", each) == plain]
+    return alike[0] if len(alike) == 1 else ""
+
+
 def without_mark(line: str, mark: str) -> str | None:
     """Text of a comment line behind its mark; None for other lines, and for all where the mark is empty."""
     return line.lstrip()[len(mark) :].strip() if mark and line.lstrip().startswith(mark) else None
@@ -173,12 +187,13 @@ def _header(
     roles = declaration.columns.roles()
     candidates = [separator] if separator else [each for each in SEPARATORS if each != declaration.format.decimal]
     found = {separator: try_split(line, separator) for separator in candidates}
-    fitting = [separator for separator, names in found.items() if set(roles.values()) <= set(names)]
+    fitting = [separator for separator, names in found.items() if all(named_alike(x, names) for x in roles.values())]
     if len(fitting) > 1:
         what = f"the header can be read with any of the separators {', '.join(map(repr, fitting))}"
         log.add(what, "set separator in [data.format]", number)
         return None
-    if not fitting and set(roles.values()) <= set(try_split(line, SPACE)):
+    spaced = try_split(line, SPACE)
+    if not fitting and all(named_alike(each, spaced) for each in roles.values()):
         log.add("is separated by spaces", SET_SPACE, number)
         return None
     if not fitting:
@@ -187,7 +202,7 @@ def _header(
     names = found[fitting[0]]
     if _repeated(number, names, log):
         return None
-    place = {role: names.index(column) for role, column in roles.items()}
+    place = {role: names.index(named_alike(column, names)) for role, column in roles.items()}
     return Header(number, tuple(names), fitting[0], place, comments)
 
 
@@ -262,6 +277,8 @@ COMMENT_AMONG_DATA = "move it above the header; leave points out with mask, whic
 """Remedy for a comment line below the header."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+FORMULA = "=formula"
+"""Text of a cell with a formula that no program has computed."""
 _NOT_FINITE = {"nan", "inf", "infinity", "na", "n/a", "null", "none", "#n/a", "--"}
 
 
@@ -318,6 +335,8 @@ def _why_not(text: str, plain: str, decimal: str) -> tuple[str, str]:
     shown = repr(text if len(text) <= 40 else text[:39] + "…")
     if not text:
         return "is empty", "give a number; a point without data has no row"
+    if text == FORMULA:
+        return "holds a formula without a stored value", "open the workbook in a spreadsheet program and save it"
     if _NUMBER.fullmatch(plain):
         return f"{shown} is too {'small' if float(plain) == 0 else 'large'}", "correct the number or its unit"
     if text.lower().lstrip("+-") in _NOT_FINITE:

@@ -69,7 +69,8 @@ class FileInspection:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """Everything that the reader inferred; what a plain table shows, the template says itself."""
-        return tuple(dict.fromkeys(note for sheet in self.sheets for note in sheet.notes)) if self.reader else ()
+        said = (note for sheet in self.sheets for note in (*sheet.unread, *sheet.notes))
+        return tuple(dict.fromkeys(said)) if self.reader else ()
 
     @cached_property
     def places(self) -> dict[str, str]:

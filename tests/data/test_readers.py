@@ -97,8 +97,8 @@ REFUSED = [
     ("pymeasure.csv", {}, lambda sheet: sheet.parameter("Powr"), "'Powr': is missing; did you mean 'Power'"),
     ("labview.lvm", {"decimal": "."}, None, "labview.lvm:1: says Decimal_Separator ',', but decimal = '.' is declared"),
     ("labview.lvm", {"sheet": "3"}, None, "has no segment '3'"),
-    # openpyxl saved no value of the formula: nothing is computed, the cell is empty and a problem where it is used.
-    ("excel.xlsx", {"sheet": "sums"}, lambda sheet: sheet.numbers("mean"), "xlsx[sums]:2: column 'mean': is empty"),
+    # openpyxl saved no value of the formula: nothing is computed, the cell is a problem where it is used.
+    ("excel.xlsx", {"sheet": "sums"}, lambda sheet: sheet.numbers("mean"), "2: column 'mean': holds a formula"),
     ("excel.xlsx", {"sheet": "sum"}, None, "has no sheet 'sum'; did you mean 'sums'"),
     ("qcodes.db", {"sheet": "7"}, None, "has no run '7'; there are 1, 2"),
 ]  # fmt: skip
@@ -152,6 +152,32 @@ def test_qcodes_keeps_apart_what_has_other_set_points() -> None:
     sheets = read("qcodes.db", "qcodes", database(script))
     assert [sheet.label for sheet in sheets] == ["qcodes.db[run 1.1]", "qcodes.db[run 1.2]"]
     assert sheets[1].numbers("dac").tolist() == [-0.1, 0.0, 0.2]
+
+
+def test_a_run_of_qcodes_that_cannot_be_read_is_named_beside_the_others() -> None:
+    bad = database(array=npy([1.0]).replace(b"'<f8'", b"'<c8'"))
+    (sheet,) = read("q.db", "qcodes", bad)
+    assert sheet.label == "q.db[run 1]"
+    assert ["run 2 is not read" in each and "no array of real numbers" in each for each in sheet.unread] == [True]
+    script = (FILES / "qcodes.sql").read_text(encoding="utf-8").replace("'In-plane torkance', 'mT/V'", "'', NULL")
+    (sheet,) = read("q.db", "qcodes", database(script))
+    assert sheet.unread == ("run 2 holds no results",)
+
+
+@pytest.mark.parametrize("chain", [False, True])
+def test_what_qcodes_inferred_stands_beside_what_it_was_inferred_from(chain: bool) -> None:
+    """The bias is inferred from a current that was set, here through a third number as well."""
+    script = (FILES / "qcodes.sql").read_text(encoding="utf-8")
+    script = script.replace("dac, par, perp)", "dac, par, perp, V, raw)").replace("NULL)", "NULL, 1, 2)")
+    script = re.sub(r"(NULL, [-0-9.]+)\)", r"\1, 1, 2)", script)
+    script += "INSERT INTO layouts VALUES (6, 1, 'V', '', 'V', 'SOURCE'), (7, 1, 'raw', '', 'V', 'dac');"
+    script = script.replace("SOURCE", "raw" if chain else "dac")
+    (sheet, *_) = read("q.db", "qcodes", database(script), sheet="1")
+    assert sorted(sheet.names) == ["V", "dac", "par", "perp", "raw"]
+    assert sheet.numbers("V").tolist() == [1.0] * 3
+    (apart, *more) = read("q.db", "qcodes", database(script.replace("0.25, 1, 2)", "0.25, 3, 2)")), sheet="1")
+    assert more  # what differs between the rows of two components is not taken for the same
+    assert apart.numbers("V").tolist() == [1.0] * 3
 
 
 VALID = npy([1.0, 2.0, 3.0])

@@ -130,5 +130,12 @@ def test_hdf5_files_of_very_many_variables_are_refused():
     with h5py.File(stream := io.BytesIO(), "w") as file:
         for k in range(2001):
             file[f"v{k}"] = [1.0, 2.0]
-    with pytest.raises(DataError, match="holds more than 2000 variables and groups"):
+    with pytest.raises(DataError, match=r"holds more than 2000 variables and groups; .* raise max_bytes"):
         sheets_from_bytes(source("z.nc", stream.getvalue()), "netcdf", ReadOptions())
+
+
+def test_classic_files_of_very_many_variables_are_refused() -> None:
+    xarray, _ = pytest.importorskip("xarray"), pytest.importorskip("scipy.io")
+    data = bytes(xarray.Dataset({f"v{k}": ("x", [1.0]) for k in range(1001)}).to_netcdf(engine="scipy"))
+    with pytest.raises(DataError, match=r"holds 1001 variables, more than the limit of 1000; .* max_bytes"):
+        sheets_from_bytes(source("c.nc", data), "netcdf", ReadOptions(max_bytes=SMALL))

@@ -125,7 +125,8 @@ def test_each_fault_stands_at_its_own_place() -> None:
     bad = SourceFile("B.csv", b"perp,V,par\n1,-100,x\n2,0,\n3,100,1\n", "B.csv")
     assert faults([text(name="A.csv"), bad], declaration) == [
         "B.csv:2: column 'par': 'x' is not a number; write a plain number such as -1.25e-3",
-        "B.csv:3: column 'par': is empty; give a number; a point without data has no row",
+        "B.csv:3: column 'par': is empty; give a number, remove the row, or cover its bias with a mask, which "
+        "keeps the reason",
     ]
     assert faults([text(name="A.csv"), text("V,par,prep", name="C.csv"), text(name="D.txt")], declaration) == [
         "D.txt: does not fit '{device}.csv'; correct the pattern or rename it; units stand behind numbers"

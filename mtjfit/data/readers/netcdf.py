@@ -54,6 +54,9 @@ def _unit(variable: Any) -> str | None:
 def _checked(source: SourceFile, data: Any, options: ReadOptions) -> None:
     """Refuse what unpacks to too much: compressed zeros cost nothing in a file."""
     unpacked = Unpacked(source, options.max_cells, options.max_bytes)
+    if len(data.variables) > options.max_columns:
+        what = f"holds {len(data.variables)} variables, more than the limit of {options.max_columns}"
+        raise source.fault(what, "cut the data or raise max_bytes")
     unpacked.add(0, sum(v.nbytes for v in data.variables.values()))
     cells = sum(math.prod(v.shape) * (1 + len(v.dims)) for v in data.variables.values())
     if cells > options.max_cells:

@@ -14,7 +14,7 @@ import numpy as np
 
 from mtjfit.arrays import FloatArray
 from mtjfit.data.format import ReadOptions
-from mtjfit.data.tidy import parse_number, plain_numbers
+from mtjfit.data.tidy import named_alike, parse_number, plain_numbers
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
 
 __all__ = [
@@ -112,6 +112,8 @@ class Sheet:
         Decimal mark of the cells.
     comments : tuple of (int, str)
         Comment lines with their line numbers.
+    unread : tuple of str
+        Other parts of the file that could not be read, each with the reason.
 
     Examples
     --------
@@ -132,6 +134,7 @@ class Sheet:
     notes: tuple[str, ...] = ()
     decimal: Decimal = "."
     comments: tuple[tuple[int, str], ...] = ()
+    unread: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if any(len(column.cells) != len(self.lines) for column in self.columns):
@@ -149,8 +152,9 @@ class Sheet:
         return f"{self.label}:{self.header_line}" if self.header_line else self.label
 
     def column(self, name: str) -> Column:
-        """The only column of this name; DataError where there is none, or several."""
-        found = [column for column in self.columns if column.name == name]
+        """The only column of this name, or that looks like it; DataError where there is none, or several."""
+        wanted = named_alike(name, self.names)
+        found = [column for column in self.columns if wanted and column.name == wanted]
         if len(found) == 1:
             return found[0]
         what, todo = "no such column", did_you_mean(name, self.names)

@@ -137,9 +137,7 @@ class _One:
 def folder_files(table: Path) -> list[Path]:
     """Files of a folder, or of a pattern such as ``sweeps/*.csv``, by name, without hidden ones; DataError if none."""
     folder, pattern = (table, "*") if table.is_dir() else (table.parent, table.name)
-    found = [
-        path for path in files_fitting(folder, pattern, _MOST_FILES) if path.is_file() and not path.name.startswith(".")
-    ]
+    found = [path for path in files_fitting(folder, pattern, _MOST_FILES) if path.is_file()]
     if not found:
         raise DataError([Problem(str(table), "fits no file", "give a folder, or a pattern such as 'sweeps/*.csv'")])
     return found
@@ -175,6 +173,10 @@ def _device(study: WaferStudy, path: Path) -> _One | Fault:
         if len(curves) != 1:
             todo = "give every device its own file, or put all rows into one table"
             raise DataError([Problem(str(path), f"holds {len(curves)} devices", todo)])
+        left_out = [text for sheet in sheets for text in sheet.unread]
+        left_out += curves[0].notices if curves[0].bias.size < sum(len(sheet.lines) for sheet in sheets) else ()
+        if left_out:
+            raise DataError([Problem(str(path), left_out[0], "remove what cannot be read")])
         roles = study.wafer.roles()
         x, y = (_position(sheets, roles[role]) if role in roles else math.nan for role in ("x", "y"))
         wafer, split = (_text(sheets, roles[role])[0] if role in roles else "" for role in ("wafer", "split"))
