@@ -160,7 +160,7 @@ def test_several_files_and_encodings(tmp_path: Path) -> None:
 
 
 def test_unreadable_files_are_all_named(tmp_path: Path) -> None:
-    (tmp_path / "flat.csv").write_text("a b c\n1 2 3\n", encoding="utf-8")
+    (tmp_path / "flat.csv").write_text("a b\n1 2\n", encoding="utf-8")
     (tmp_path / "nul.csv").write_bytes(b"a,b\0,c\n")
     files = [tmp_path / "none.csv", tmp_path / "flat.csv", tmp_path / "nul.csv", tmp_path]
     problems = [re.split(r"(?<=csv)(?::1)?: |: ", each)[1] for each in problems_of(study_template, files)]
