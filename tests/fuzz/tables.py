@@ -161,9 +161,12 @@ def _change(rng: Random, lines: list[str], intact: dict[int, tuple[float, ...]],
 
 
 def _bytes(rng: Random, data: bytes, container: str) -> bytes:
-    """Bytes changed, put in, taken out or cut off; those of HDF5 are only cut off: the rest is its library's, in C."""
+    """Bytes changed, put in, taken out or cut off; those of HDF5 and Parquet are only cut off.
+
+    The rest is up to their libraries, in C: pyarrow ends the process where statistics of a column are damaged.
+    """
     k, n = rng.randrange(len(data) + 1), rng.choice((1, 1, 4, 30))
-    what = "cut" if container in ("hdf5", "netcdf") else rng.choice(_IN_BYTES)
+    what = "cut" if container in ("hdf5", "netcdf", "parquet") else rng.choice(_IN_BYTES)
     return {
         "flip": data[:k] + bytes(b ^ rng.randrange(1, 256) for b in data[k : k + n]) + data[k + n :],
         "in": data[:k] + rng.randbytes(n) + data[k:], "out": data[:k] + data[k + n :], "cut": data[:k],

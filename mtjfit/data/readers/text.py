@@ -161,7 +161,9 @@ def _share_of_numbers(rows: Sequence[list[str]]) -> float:
     width = Counter(map(len, rows[-3:])).most_common(1)[0][0]
     if width < 2:
         return 0.0
-    filled = [cell for row in rows if len(row) == width for cell in row if cell]
+    alike = [row for row in rows if len(row) == width]
+    # lines without any number are header lines
+    filled = [cell for row in [row for row in alike if any(map(is_number, row))] or alike for cell in row if cell]
     return (1 + sum(map(is_number, filled))) / (1 + len(filled))
 
 
