@@ -83,8 +83,7 @@ def curves_from_bytes(
     Traceback (most recent call last):
     mtjfit.errors.DataError: a1.csv:3: column 'T2': 'x' is not a number; write a plain number such as -1.25e-3
     """
-    source = unpacked(SourceFile(label, data, Path(label).name), declaration.format.max_bytes)
-    return curves_from_sources([source], declaration, label, opened)
+    return curves_from_sources([SourceFile(label, data, Path(label).name)], declaration, label, opened)
 
 
 def curves_from_sources(
@@ -124,7 +123,7 @@ def declared_sheets(source: SourceFile, declaration: TableDeclaration) -> tuple[
     fields = NamePattern(declaration.name).fields(source.name, source.label) if declaration.name else {}
     sheets: tuple[Sheet, ...]
     if form.is_plain and wide is None:
-        sheets = (plain_sheet(source, declaration, fields),)
+        sheets = (plain_sheet(unpacked(source, form.max_bytes), declaration, fields),)
     else:
         sheets = sheets_from_bytes(source, form.reader or "tidy", form)
     named = tuple(sheet.with_metadata(fields) for sheet in sheets)

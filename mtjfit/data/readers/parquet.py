@@ -28,9 +28,8 @@ def read_parquet(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """One sheet; places in messages are record numbers. A field's unit is its metadata ``unit`` or ``units``."""
     pyarrow = needed(source, "parquet", "pyarrow", "pyarrow.parquet")
     with third_party(source, "Parquet file", "write it anew, or save the table as CSV"):
-        described = pyarrow.parquet.read_metadata(pyarrow.BufferReader(source.data))
         unpacked = Unpacked(source, options.max_cells, options.max_bytes)
-        texts, batch = refuse_parquet(described, unpacked)
+        texts, batch = refuse_parquet(pyarrow.parquet.ParquetFile(pyarrow.BufferReader(source.data)), unpacked)
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(source.data), read_dictionary=texts)
         schema, n = file.schema_arrow, file.metadata.num_rows
         if n * len(schema) > options.max_cells:
@@ -69,25 +68,29 @@ def name_and_unit(field: Any) -> tuple[str, str | None]:
     return (field.name, unit) if unit else split_unit(field.name)
 
 
-def refuse_parquet(described: Any, unpacked: Unpacked) -> tuple[list[str], int]:
+def refuse_parquet(file: Any, unpacked: Unpacked) -> tuple[list[str], int]:
     """Columns of text, to be read as dictionaries, and how many rows to read at once, from the metadata of a file.
 
     DataError where columns are said to unpack to too much; text that repeats is stored once, whole or its beginning.
     """
+    described = file.metadata
     columns = [described.schema.column(k) for k in range(len(described.schema))]
     unpacked.add(0, sum(described.num_rows * max(each.length, 0) for each in columns
                         if each.physical_type == "FIXED_LEN_BYTE_ARRAY"))  # fmt: skip
     for group in map(described.row_group, range(described.num_row_groups)):
-        unpacked.add(0, sum(group.column(k).total_uncompressed_size for k in range(group.num_columns)))
-    beginnings = shared_beginnings(described)
+        unpacked.add(0, max(group.total_byte_size, 0))
+    beginnings = shared_beginnings(file)
     texts = [each.path for each in columns if each.physical_type == "BYTE_ARRAY" and each.path not in beginnings]
     return texts, min(_BATCH, max(1, unpacked.most_characters // max(beginnings.values(), default=1)))
 
 
-def shared_beginnings(described: Any) -> dict[str, int]:
+def shared_beginnings(file: Any) -> dict[str, int]:
     """Bytes of each column of text whose cells hold only what differs from the cell before: each may be as long."""
     found: dict[str, int] = {}
-    for group in map(described.row_group, range(described.num_row_groups)):
+    for k in range(file.metadata.num_row_groups):
+        # Where statistics of a column are damaged, this raises; asking for the column's metadata would end Python.
+        next(file.iter_batches(1, row_groups=[k], use_threads=False), None)
+    for group in map(file.metadata.row_group, range(file.metadata.num_row_groups)):
         for each in map(group.column, range(group.num_columns)):
             if "DELTA_BYTE_ARRAY" in each.encodings:
                 found[each.path_in_schema] = max(1, each.total_uncompressed_size, found.get(each.path_in_schema, 0))

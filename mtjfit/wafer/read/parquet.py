@@ -46,7 +46,7 @@ def parquet_blocks(study: WaferStudy) -> Iterator[RowBlock]:
         fields, _ = _fields(study, schema, source)
         names = {role: name for role, name in fields.items() if role in NAMES}
         numbers = {role: name for role, name in fields.items() if role not in NAMES}
-        beginnings = shared_beginnings(parquet.read_metadata(stream))
+        beginnings = shared_beginnings(parquet.ParquetFile(stream))
         longest = max((beginnings.get(name, 1) for name in names.values()), default=1)
         at_once = min(_BATCH, max(1, study.wafer.memory_bytes // longest))
         text = [name for name in names.values()
