@@ -189,9 +189,13 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
         found.append(Notice(False, title, ("the errors may be overestimated, and with them the error bars below",)))
     if fit.conflicts:
         found.append(_contradicted(fit))
-    if fit.study.notices:
-        more = [f"and {len(fit.study.notices) - _MOST_NOTICES} more"] if len(fit.study.notices) > _MOST_NOTICES else []
-        lines = (*fit.study.notices[:_MOST_NOTICES], *more)
+    if fit.study.data_notices:
+        more = (
+            [f"and {len(fit.study.data_notices) - _MOST_NOTICES} more"]
+            if len(fit.study.data_notices) > _MOST_NOTICES
+            else []
+        )
+        lines = (*fit.study.data_notices[:_MOST_NOTICES], *more)
         found.append(Notice(False, "noticed while the data files were read", lines))
     doubtful = [doubt for curve in fit.study.curves for doubt in suspicious_curve(curve)]
     if doubtful:

@@ -71,11 +71,11 @@ class _Candidate:
 def guessed_roles(sheet: Sheet) -> tuple[dict[str, str], dict[str, str]]:
     """Columns and header parameters by role, and columns of ``[wafer]``; none of these unless dies have places."""
     candidates = tuple(_candidates(sheet))
-    device = _assigned(candidates, ("device",), sheet, "")
+    device = _assigned(candidates, ("device",), sheet)
     places = _places(candidates, sheet, device.get("device", ""))
     rest = tuple(each for each in candidates if each.name not in (*places.values(), *device.values()))
     others = [role for role in NAMES if role != "device"]
-    return device | _assigned(rest, others, sheet, device.get("device", "")), places
+    return device | _assigned(rest, others, sheet, device.get("device", ""), places.get("wafer", "")), places
 
 
 def _key(name: str) -> str:
@@ -99,8 +99,11 @@ def _is_proper(name: str) -> bool:
     return bool(name) and name == name.strip() and PLACEHOLDER.fullmatch(name) is None
 
 
-def _assigned(candidates: Sequence[_Candidate], roles: Collection[str], sheet: Sheet, device: str) -> dict[str, str]:
-    """Most similar column of each role, every column once; names without similarity stay out."""
+def _assigned(candidates: Sequence[_Candidate], roles: Collection[str], sheet: Sheet, *telling: str) -> dict[str, str]:
+    """Most similar column of each role, every column once; names without similarity stay out.
+
+    The columns `telling` tell devices apart.
+    """
     scores, known = [], {each for likely in NAMES.values() for each in likely}
     for candidate in candidates:
         key = candidate.key
@@ -108,7 +111,7 @@ def _assigned(candidates: Sequence[_Candidate], roles: Collection[str], sheet: S
             continue
         for role in roles:
             likeness, place = _likeness(candidate, role)
-            if likeness >= _SIMILAR and not _is_contradicted(candidate, role, sheet, device):
+            if likeness >= _SIMILAR and not _is_contradicted(candidate, role, sheet, *telling):
                 scores.append((-likeness, not candidate.is_column, place, role, candidate.name))
     columns: dict[str, str] = {}
     for *_, role, name in sorted(scores, key=lambda each: each[:3]):
@@ -131,7 +134,7 @@ def _likeness(candidate: _Candidate, role: str) -> tuple[float, int]:
                for k, each in enumerate(likely))  # fmt: skip
 
 
-def _is_contradicted(candidate: _Candidate, role: str, sheet: Sheet, device: str) -> bool:
+def _is_contradicted(candidate: _Candidate, role: str, sheet: Sheet, *telling: str) -> bool:
     """Whether unit or cells show that a column cannot have a role."""
     if candidate.unit and not unit_fits(role, candidate.unit):
         return True
@@ -142,11 +145,11 @@ def _is_contradicted(candidate: _Candidate, role: str, sheet: Sheet, device: str
     if role == "device":
         return candidate.key in _ANYTHING and len(set(candidate.cells)) == len(candidate.cells) > 1
     if role == "group":
-        return not _is_constant(candidate.cells, sheet, device)
+        return not _is_constant(candidate.cells, sheet, *telling)
     if not any(map(str.isdigit, "".join(candidate.cells))):
         return True
     if role == "thickness":
-        return not _is_constant(candidate.cells, sheet, device)
+        return not _is_constant(candidate.cells, sheet, *telling)
     numbers = numbers_among(candidate.cells, sheet)
     if role.startswith("sigma"):
         return any(each < 0 for each in numbers)
@@ -196,28 +199,33 @@ def numbers_among(cells: Iterable[str], sheet: Sheet) -> list[float]:
     return [value for value, fault in parsed if fault is None]
 
 
-def _is_constant(cells: Sequence[str], sheet: Sheet, device: str) -> bool:
-    """Whether a column has one value in each device, or in all rows where no column tells devices apart."""
-    devices = sheet.column(device).cells if device in sheet.names else ("",) * len(cells)
+def _is_constant(cells: Sequence[str], sheet: Sheet, *names: str) -> bool:
+    """Whether a column has one value in each device, or in all rows where no columns tell devices apart."""
+    telling = [sheet.column(name).cells for name in names if name in sheet.names]
+    devices = list(zip(*telling, strict=True)) if telling else [()] * len(cells)
     return len(set(zip(devices, cells, strict=True))) == len(set(devices))
 
 
 def _places(candidates: Sequence[_Candidate], sheet: Sheet, device: str) -> dict[str, str]:
-    """Columns of ``[wafer]``, by exact names; none unless several devices have each one place in mm, or in no unit."""
+    """Columns of ``[wafer]``, by exact names; none unless several devices have each one place in mm, or in no unit.
+
+    Devices of different wafers may share their names.
+    """
     if device not in sheet.names or sheet.format not in _OF_WAFERS or sheet.form.names or len(sheet.form.header) > 1:
         return {}
+    columns = [each for each in candidates if each.is_column and each.name != device]
     found: dict[str, str] = {}
-    for role, likely in PLACES.items():
-        fitting = sorted((likely.index(each.key), each.name) for each in candidates
-                         if each.is_column and each.key in likely and each.name != device
-                         and _is_constant(each.cells, sheet, device)
+    for role in sorted(PLACES, key=lambda role: role != "wafer"):
+        fitting = sorted((PLACES[role].index(each.key), each.name) for each in columns
+                         if each.key in PLACES[role]
+                         and (role == "wafer" or _is_constant(each.cells, sheet, device, found.get("wafer", "")))
                          and (role not in ("x", "y") or _is_place(each, sheet)))  # fmt: skip
         if fitting:
             found[role] = fitting[0][1]
     if not {"x", "y"} <= set(found):
         return {}
     x, y = (sheet.column(found[role]).cells for role in ("x", "y"))
-    return found if len(set(zip(x, y, strict=True))) > 1 else {}
+    return {role: found[role] for role in PLACES if role in found} if len(set(zip(x, y, strict=True))) > 1 else {}
 
 
 def _is_place(candidate: _Candidate, sheet: Sheet) -> bool:

@@ -160,7 +160,7 @@ class Study:
         return tuple(dict.fromkeys(curve.origin for curve in self.curves))
 
     @property
-    def notices(self) -> tuple[str, ...]:
+    def data_notices(self) -> tuple[str, ...]:
         """What a person should know of the files of the data, each once."""
         return tuple(dict.fromkeys(notice for curve in self.curves for notice in curve.notices))
 

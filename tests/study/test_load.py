@@ -247,7 +247,7 @@ def test_files_that_are_copies_hidden_or_of_another_case_are_told(tmp_path: Path
     (tmp_path / "study.toml").write_text(text, encoding="utf-8")
     study = load_study(tmp_path / "study.toml")
     assert study.devices[:2] == ("A1", "A2")
-    hidden, *other, copy = study.notices
+    hidden, *other, copy = study.data_notices
     assert hidden == "1 hidden file not read: ._A1.csv"
     assert (
         other == ["1 file not read, other than '*.csv' in upper and lower case only: B1.CSV"] or len(study.curves) > 2

@@ -50,7 +50,7 @@ def test_the_way_of_the_documentation(folder: Path) -> None:
     first = said("init", "lot.csv", "--output", "wafer.toml")
     assert first.exit_code == 0, first.stderr
     text = Path("wafer.toml").read_text(encoding="utf-8")
-    for line in ('x = "x (mm)"', 'y = "y (mm)"', 'wafer = "wafer"', 'split = "stack"', 'device = "die"'):
+    for line in ('x = "x"', 'y = "y"', 'wafer = "wafer"', 'split = "stack"', 'device = "die"'):
         assert f"{line}  # GUESS" in text
     assert re.search(r"^ +x +mm .* x \(GUESS\)$", first.stdout, re.MULTILINE)
     assert said("check", "wafer.toml").stderr.count("still holds the placeholder") == 9
