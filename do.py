@@ -22,7 +22,7 @@ VENV = ROOT / ".venv"
 STAMP, DRAFT = VENV / "mtjfit-stamp.json", VENV / "mtjfit-stamp.new"
 BIN, SUFFIX = (VENV / "Scripts", ".exe") if os.name == "nt" else (VENV / "bin", "")
 EXTRAS = {"demo": [], "test": ["test"], "lint": ["test", "lint"], "docs": ["docs"]}
-EXTRAS["audit"] = ["audit", "cluster", "evidence", "excel", "explore", "macrospin", "netcdf", "parquet"]
+EXTRAS["audit"] = ["audit", "cluster", "evidence", "excel", "explore", "macrospin", "netcdf", "parquet", "tdms"]
 KNOWN = {each for extras in EXTRAS.values() for each in extras}
 BANDIT = "bandit -q -c pyproject.toml -r mtjfit docs do.py"
 LINT = ["ruff check .", "ruff format --check .", "mypy", BANDIT, "lint-imports"]

@@ -34,7 +34,7 @@ def explorer(file: Path, browser: str) -> None:
     command = [sys.executable, "-u", "-m", "mtjfit", "explore", "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as playwright:  # noqa: S603
         try:
-            url = re.findall(r"http://localhost:\d+/", server.stdout.readline())[0]
+            url = re.findall(r"http://\S+", server.stdout.readline())[0]
             chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
             page = chromium.new_page(viewport={"width": 1280, "height": 750})
             page.goto(url)

@@ -83,7 +83,7 @@ Line: TypeAlias = int | Place
 
 @dataclass
 class ProblemLog:
-    """The problems of one file; the first fifty are kept, the rest is counted.
+    """The problems of one file, the first fifty kept and the rest counted, and `notices` of what is no problem.
 
     >>> log = ProblemLog("a.csv")
     >>> log.add("is empty", "give a number", line=3, column="V")
@@ -95,6 +95,7 @@ class ProblemLog:
     label: str
     problems: list[Problem] = field(default_factory=list)
     count: int = 0
+    notices: list[str] = field(default_factory=list)
 
     def add(self, what: str, todo: str, line: Line | None = None, column: str | None = None) -> None:
         """Note one problem."""

@@ -13,8 +13,11 @@ from itertools import islice
 from pathlib import Path, PurePath
 
 from mtjfit.errors import DataError, Problem, did_you_mean
+from mtjfit.text import counted, some
 
 _MAGIC = ("*", "?", "[")
+BACKSLASH = "a \\ in \"…\" quotes begins a special character: write / in place of it, or put the text in '…' quotes"
+"""Advice for paths of Windows in TOML."""
 _LONGEST_PATTERN = 1000
 _LONGEST_LABEL = 200
 _ENTRIES_PER_FILE = 10  # of folders, to be looked at for each file that may be found
@@ -38,7 +41,7 @@ def opened(path: Path, label: str = "") -> Iterator[BufferedReader]:
         flags = (getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
         file = open(os.open(path, os.O_RDONLY | sum(flags)), "rb")  # noqa: PTH123, SIM115 - of a descriptor, closed below
     except FileNotFoundError:
-        raise _fault(label, "no such file", _neighbours(path)) from None
+        raise _fault(label, "no such file", backslash_advice(str(path)) or _neighbours(path)) from None
     except (OSError, ValueError) as error:
         raise _unreadable(label, error) from None
     with file:
@@ -82,6 +85,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def backslash_advice(name: str) -> str:
+    """What to do about a path with a control character, as ``"raw\\new.csv"`` has in TOML; empty for others."""
+    return "" if name.isprintable() else BACKSLASH
+
+
 def refuse_names_not_utf8(names: Iterable[str]) -> None:
     """Refuse names of files that are no Unicode, which no page, table or catalogue could hold; a DataError."""
     for name in names:
@@ -95,9 +103,30 @@ def refuse_names_not_utf8(names: Iterable[str]) -> None:
 def files_fitting(folder: Path, pattern: str, most: int) -> list[Path]:
     """Files and folders below `folder` that fit a pattern such as ``sweeps/*.txt``, sorted; at most `most` of them.
 
-    ``**`` stands for folders of any depth; it may occur once, and not after ``..``. DataError for other patterns, too
-    many files, names that are not UTF-8, and folders too large to be looked through.
+    ``**`` stands for folders of any depth; it may occur once, and not after ``..``. Names that begin with a dot fit
+    only where the pattern writes the dot. DataError for other patterns, too many files, names that are not UTF-8, and
+    folders too large to be looked through.
     """
+    return _fitting(folder, pattern, most, loosely=False)
+
+
+def files_nearly_fitting(folder: Path, pattern: str, most: int) -> list[str]:
+    """What a person may miss among `files_fitting`: files that differ from the pattern in case, or begin with a dot."""
+    fitting = set(files_fitting(folder, pattern, most))
+    near = [each for each in _fitting(folder, pattern, 2 * most, loosely=True) if each not in fitting]
+    hidden = [each for each in near if each.name.startswith(".") and each.is_file()]
+    other = [each for each in near if not each.name.startswith(".") and each.is_file()]
+    found = []
+    for files, noun, why in (
+        (hidden, "hidden file", ""), (other, "file", f", other than {pattern!r} in upper and lower case only")
+    ):  # fmt: skip
+        if files:
+            found.append(f"{counted(len(files), noun)} not read{why}: {some([each.name for each in files])}")
+    return found
+
+
+def _fitting(folder: Path, pattern: str, most: int, *, loosely: bool) -> list[Path]:
+    """Files that fit; `loosely` in upper and lower case alike, with hidden ones in folders that are not hidden."""
     parts, shown = PurePath(pattern).parts, pattern[:80]
     todo = 'write it like "sweeps/*.txt", relative to the study file'
     if len(pattern) > _LONGEST_PATTERN or not parts or PurePath(pattern).anchor or "\0" in pattern:
@@ -107,8 +136,8 @@ def files_fitting(folder: Path, pattern: str, most: int) -> list[Path]:
         raise _fault(shown, "may hold ** once, alone between two /, and without ..", todo)
     left = iter(range(_ENTRIES_PER_FILE * most))
     found: Iterable[Path] = [folder]
-    for part in parts:
-        found = _step(found, part, left)
+    for k, part in enumerate(parts):
+        found = _step(found, part, left, fold=loosely, hidden=part.startswith(".") or (loosely and k == len(parts) - 1))
     try:
         fitting = list(islice(filter(os.path.lexists, found), most + 1))
     except OSError as error:
@@ -122,16 +151,22 @@ def files_fitting(folder: Path, pattern: str, most: int) -> list[Path]:
     return sorted(fitting)
 
 
-def _step(folders: Iterable[Path], part: str, left: Iterator[int]) -> Iterator[Path]:
-    """What fits one part of a pattern in each of some folders; it ends with the entries that are `left`."""
+def _step(folders: Iterable[Path], part: str, left: Iterator[int], *, fold: bool, hidden: bool) -> Iterator[Path]:
+    """What fits one part of a pattern in each of some folders; it ends with the entries that are `left`.
+
+    `fold` takes upper and lower case alike, `hidden` names that begin with a dot.
+    """
+    wanted = part.casefold() if fold else part
     for folder in folders:
         if part == "**":
             waiting = [folder]
             while waiting:
                 yield (current := waiting.pop())
-                waiting += (Path(each) for each in _entries(current, left) if each.is_dir(follow_symlinks=False))
-        elif any(mark in part for mark in _MAGIC):
-            yield from (Path(each) for each in _entries(folder, left) if fnmatch(each.name, part))
+                inside = (each for each in _entries(current, left) if each.is_dir(follow_symlinks=False))
+                waiting += (Path(each) for each in inside if not each.name.startswith("."))
+        elif any(mark in part for mark in _MAGIC) or (fold and part != ".."):
+            names = (each for each in _entries(folder, left) if hidden or not each.name.startswith("."))
+            yield from (Path(each) for each in names if fnmatch(each.name.casefold() if fold else each.name, wanted))
         elif next(left, None) is not None:
             yield folder / part
 

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from mtjfit.errors import MtjfitError
 from mtjfit.progress import bar
+from mtjfit.streams import VisibleStream
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -74,6 +75,7 @@ def in_parallel(
 
 
 def _begin() -> None:
+    sys.stdout, sys.stderr = VisibleStream(sys.stdout), VisibleStream(sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent answers it
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -140,10 +142,8 @@ _MESSAGES = {
 
 
 @contextmanager
-def graceful_interrupt(
-    wanted: bool = True, signals: tuple[signal.Signals, ...] = (signal.SIGINT,)
-) -> Iterator[Callable[[], bool]]:
-    """Postpone the first signal within the block; the yielded function tells whether there was one.
+def graceful_interrupt(wanted: bool = True) -> Iterator[Callable[[], bool]]:
+    """Postpone the first SIGINT or SIGTERM within the block; the yielded function tells whether there was one.
 
     Interrupted is raised at the end of the block after a first signal, KeyboardInterrupt at once at the second. Signals
     are left alone if not `wanted`, outside the main thread, where Python allows no handlers, and where they are ignored
@@ -166,7 +166,7 @@ def graceful_interrupt(
             sys.stderr.flush()
 
     can = wanted and threading.current_thread() is threading.main_thread()
-    before = {each: found for each in signals if can and (found := signal.getsignal(each)) is _DEFAULTS[each]}
+    before = {each: found for each in _DEFAULTS if can and (found := signal.getsignal(each)) is _DEFAULTS[each]}
     for each in before:
         signal.signal(each, handle)
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
     from mtjfit.text import Table
 
 INTERRUPTED = 130
+
+
+def command_line(*words: object) -> str:
+    """A call of mtjfit that can be pasted into a shell."""
+    said = ["mtjfit", *map(str, words)]
+    return subprocess.list2cmdline(said) if os.name == "nt" else shlex.join(said)
+
 
 _WIDTH = 100  # of sentences
 _GAP = 2  # between columns of tables

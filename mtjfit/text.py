@@ -106,6 +106,15 @@ def counted(n: int, noun: str, plural: str = "") -> str:
     return f"{n} {noun if n == 1 else plural or noun + 's'}"
 
 
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first few of some names, and how many more there are.
+
+    >>> some(["a", "b", "c", "d"])
+    'a, b, c and 1 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def p_text(p: float) -> str:
     """A p-value, with a loud verdict where it is tiny.
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origi
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
 
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
-from mtjfit.input import read_bytes
+from mtjfit.input import BACKSLASH, read_bytes, refuse_names_not_utf8
 from mtjfit.text import vanishes
 
 T = TypeVar("T")
@@ -143,6 +143,8 @@ def toml_from(text: str, where: str) -> dict[str, Any]:
             message = message[: place.start()]
             where += f":{place[1]}:{place[2]}" if place[1] else ": at the end"
         todo = "strings need quotes, and tables a header such as [data.units]"
+        if "\\" in message or "hex value" in message:
+            todo = BACKSLASH
         problem = Problem(where, f"is not TOML: {message}", todo)
     raise ConfigError([problem])
 
@@ -281,6 +283,7 @@ def _models(hint: Any) -> Iterator[type[BaseModel]]:
 
 
 def toml_string(text: str) -> str:
-    """A TOML basic string that holds exactly this text."""
+    """A TOML basic string that holds exactly this text; DataError for halves of surrogate pairs, which none holds."""
+    refuse_names_not_utf8([text])
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'

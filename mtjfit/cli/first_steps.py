@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import click
 
 from mtjfit.lazy import wing
 from mtjfit.output import OTHER_FILE, prepare_folder, refuse_file, write_file
-from mtjfit.terminal import progress, with_pdf
+from mtjfit.terminal import command_line, progress, with_pdf
 
 if TYPE_CHECKING:
     from mtjfit.cli.run import Steps
@@ -82,7 +81,7 @@ def datasets_command(name: str | None, target: Path | None) -> None:
         return
     _copy(bundled, target)
     click.echo(f"Copied {bundled.name} ({bundled.kind.upper()}, not measured) to {target}")
-    click.echo(f"Next:   mtjfit run {target / 'study.toml'} --output results")
+    click.echo(f"Next:   {command_line('run', target / 'study.toml', '--output', 'results')}")
 
 
 def _copy(bundled: BundledDataset, target: Path) -> None:
@@ -129,4 +128,4 @@ def init_command(files: tuple[Path, ...], output: Path | None) -> None:
     write_file(output, text.encode(), f"{OTHER_FILE} with --output", over=None)
     click.echo(said + "\n")
     click.echo(f'Wrote {output}: confirm each line marked GUESS, and replace each "<...?>".')
-    click.echo(f"Next:   mtjfit check {shlex.quote(str(output))}")
+    click.echo(f"Next:   {command_line('check', output)}")

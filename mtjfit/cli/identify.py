@@ -11,7 +11,7 @@ import click
 from mtjfit.errors import NotDetermined
 from mtjfit.lazy import wing
 from mtjfit.output import DRAWN, OTHER_FILE, json_bytes, refuse_file, write_file
-from mtjfit.terminal import echo, progress
+from mtjfit.terminal import command_line, echo, progress
 
 if TYPE_CHECKING:
     from mtjfit.cli.run import Steps
@@ -64,9 +64,9 @@ def check_command(steps: Steps | None, study: Path) -> None:
     if nothing_free(loaded):
         echo(f"Next:   {NOTHING_FREE}, so χ² is the only result; to fit anything give it a prior in [parameters]")
     elif loaded.n_thicknesses == 1 and free_lengths(loaded):
-        click.echo(f"Next:   mtjfit run {study} --output results   (combinations only: exit code 4)")
+        click.echo(f"Next:   {command_line('run', study, '--output', 'results')}   (combinations only: exit code 4)")
     else:
-        click.echo(f"Next:   mtjfit run {study} --output results")
+        click.echo(f"Next:   {command_line('run', study, '--output', 'results')}")
 
 
 def _named(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | None], Path | None]:

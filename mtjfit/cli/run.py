@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import click
 
 from mtjfit.errors import MtjfitError, NotConverged, NotDetermined
 from mtjfit.lazy import wing
-from mtjfit.terminal import INTERRUPTED, echo, progress, with_pdf
+from mtjfit.terminal import INTERRUPTED, command_line, echo, progress, with_pdf
 
 if TYPE_CHECKING:
     from mtjfit.infer import FitResult, Posterior
@@ -111,7 +110,7 @@ def _again(study: Path, output: Path, seed: int | None, mechanisms: bool, pdf: b
     chosen = [] if seed is None else ["--seed", str(seed)]
     chosen += ["--mechanisms"] if mechanisms else []
     chosen += ["--pdf"] if pdf else []
-    return shlex.join(["mtjfit", "run", str(study), "--output", str(output), *chosen, "--resume"])
+    return command_line("run", study, "--output", output, *chosen, "--resume")
 
 
 def _refuse_unfinished(run: Path, again: str) -> None:
@@ -224,7 +223,7 @@ def _compared(study: Study, seed: int, quiet: bool) -> object:
 
 def _command() -> str:
     """The command line as it can be typed again; the program by its name, wherever it is installed."""
-    return shlex.join(["mtjfit", *sys.argv[1:]])
+    return command_line(*sys.argv[1:])
 
 
 def _say(found: Findings, *, quiet: bool, brief: bool) -> None:

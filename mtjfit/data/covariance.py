@@ -11,6 +11,7 @@ from mtjfit.arrays import FloatArray
 from mtjfit.data.curve_checks import covariance_faults
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.readers import ReadOptions, SourceFile
+from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.readers.text import grid_of
 from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
@@ -68,9 +69,10 @@ def _files(declaration: TableDeclaration, devices: Sequence[str]) -> dict[str, s
 
 def _read(source: SourceFile, device: str, n: int, declaration: TableDeclaration) -> FloatArray:
     form, size = declaration.format, 2 * n
-    options = ReadOptions(form.separator, form.decimal, encoding=form.encoding, names=("covariance",),
+    # Numbers alone show what separates them: the file need not be written like the table.
+    options = ReadOptions("", form.decimal, encoding=form.encoding, names=("covariance",),
                           max_bytes=form.max_bytes)  # fmt: skip
-    rows = grid_of(source, options).rows
+    rows = grid_of(unpacked(source, form.max_bytes), options).rows
     log = ProblemLog(source.label)
     shape = f"the {counted(n, 'point')} of device {device!r} need {size} x {size}"
     if len(rows) != size:

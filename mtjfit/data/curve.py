@@ -103,6 +103,8 @@ class TorqueCurve:
         need not be given.
     sigma_bias : ndarray, shape (n,), or None
         Standard error of each bias in V; one number serves all points. None: the bias is known exactly.
+    notices : tuple of str
+        What a person should know of the files: rows and files that were left out, names that look wrong.
 
     Raises
     ------
@@ -141,6 +143,7 @@ class TorqueCurve:
     rho: FloatArray | None = None
     covariance: FloatArray | None = None
     sigma_bias: FloatArray | None = None
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._freeze()

@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 
 from mtjfit.data.curve import PerpAxis
 from mtjfit.data.curve_checks import SinTheta, angle_faults, written_angle_fault
-from mtjfit.data.format import ENCODINGS, SEPARATORS, NamePattern, TableFormat, Wide
+from mtjfit.data.format import ENCODINGS, SEPARATORS, SPACE, NamePattern, TableFormat, Wide
 from mtjfit.data.units import Per, Quantity, bias_factor, check_unit, thickness_factor
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.toml import TABLE, TOML, WORD, WORD_OR_TABLE
@@ -242,14 +242,12 @@ class TableDeclaration:
         form, comment = self.format, self.format.comment
         if form.max_bytes <= 0:
             yield Problem("format.max_bytes", f"is {form.max_bytes}", "give the largest size in bytes")
-        choices = (("separator", ("", *SEPARATORS)), ("decimal", (".", ",")), ("encoding", ENCODINGS),
+        choices = (("separator", ("", *SEPARATORS, SPACE)), ("decimal", (".", ",")), ("encoding", ENCODINGS),
                    ("order", ("sorted", "any")))  # fmt: skip
         for name, allowed in choices:
             if getattr(form, name) not in allowed:
                 listed = ", ".join(repr(choice) for choice in allowed if choice)
                 yield Problem(f"format.{name}", f"is {getattr(form, name)!r}", f"use one of {listed}")
-        if form.separator == form.decimal:
-            yield Problem("format.decimal", f"{form.decimal!r} is also the separator", "correct one of the two")
         bad = len(comment) > 1 or comment.isalnum() or comment.isspace() or comment in ('"', "'", *"+-.", *SEPARATORS)
         if comment and bad:
             todo = "use one character such as '#' or '%', or \"\" for none"

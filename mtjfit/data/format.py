@@ -15,7 +15,9 @@ HeaderLine: TypeAlias = Literal["name", "unit", "comment", "skip"]
 MAX_BYTES = 200_000_000
 """Largest file read by default; torque tables have kilobytes."""
 SEPARATORS = (",", ";", "\t", "|")
-"""Separators of columns; white space is none of them, because it also occurs inside names."""
+"""Single characters that separate columns."""
+SPACE = "space"
+"""Any run of blanks and tabs as separator; blanks also occur inside names, so it is the last to be thought of."""
 ENCODINGS = ("utf-8", "cp1252", "latin-1")
 _BYTES_PER_CELL = 20
 
@@ -33,7 +35,7 @@ class ReadOptions:
     Attributes
     ----------
     separator : str
-        ``,`` ``;`` TAB or ``|``.
+        ``,`` ``;`` TAB or ``|``; ``space``: any run of blanks and tabs.
     decimal : str
         ``.`` or ``,``.
     comment : str or None
@@ -46,7 +48,7 @@ class ReadOptions:
     header : tuple of {"name", "unit", "comment", "skip"}
         Role of each header line, for files with several.
     sheet : str
-        The sheet (Excel), run (QCoDeS), group (netCDF) or segment (LabVIEW) to read; all of them if empty.
+        The sheet (Excel), run (QCoDeS), group (HDF5, TDMS, MATLAB) or segment (LabVIEW) to read; all of them if empty.
     max_bytes : int
         Larger files, and files that unpack to more, are refused.
     """

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -15,8 +15,10 @@ from mtjfit.data.covariance import Opener, covariances
 from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.curve_checks import SIZE, odd_sizes, written_angle_fault
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
+from mtjfit.data.gaps import Gap, date_notices, gap_notices, gone_notices, masked_because
 from mtjfit.data.origin import declared_origin
-from mtjfit.data.tidy import Header, parse_number
+from mtjfit.data.plain_table import Header
+from mtjfit.data.tidy import FORMULA, is_missing, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
 from mtjfit.errors import Line, ProblemLog, did_you_mean
 from mtjfit.text import counted
@@ -30,19 +32,18 @@ _MIN_BIASES = 3
 
 @dataclass
 class DeviceRows:
-    """Rows of one device: numbers of each role in V, nm, degrees and the unit of the torque."""
+    """Rows of one device: numbers of each role in V, nm, degrees and the unit of the torque; `gaps` are left out."""
 
     line: Line
     constants: dict[str, str | float] = field(default_factory=dict)
     damaged: bool = False
     lines: list[Line] = field(default_factory=list)
     columns: dict[str, list[float]] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
 
-    def used(self, name: str, declaration: TableDeclaration) -> list[float]:
-        """Biases in V that neither the window nor a mask leaves out."""
-        low, high = declaration.bias_window or (-math.inf, math.inf)
-        masks = [mask.bias for mask in declaration.mask if mask.device in ("", name)]
-        return [v for v in self.columns["bias"] if low <= v <= high and not any(a <= v <= b for a, b in masks)]
+    def biases(self) -> list[float]:
+        """Biases in V of all rows, those that are left out among them."""
+        return [*self.columns.get("bias", []), *(gap.bias for gap in self.gaps)]
 
 
 def collect(
@@ -50,7 +51,8 @@ def collect(
 ) -> dict[str, DeviceRows]:
     """Sort rows by device; problems of single rows and cells go to `log`.
 
-    Cells, text or numbers, stand in the order of the header; None for a line that is no row.
+    A row without a number is left out, and kept among the gaps, where neither torque component has one or a mask covers
+    it. Cells, text or numbers, stand in the order of the header; None for a line that is no row.
     """
     devices: dict[str, DeviceRows] = {}
     adrift, empty = False, True
@@ -58,9 +60,15 @@ def collect(
         empty = False
         row = None if cells is None else _Row(line, cells, header, declaration, log)
         name, group = (row.name("device"), row.name("group")) if row else ("", "")
-        numbers = row.numbers() if row else {}
+        numbers, faults = row.numbers() if row else ({}, {})
+        gap = row.gap(name, numbers, faults) if row and name and faults else None
+        if row and gap is None:
+            for role, fault in faults.items():
+                row.fault(role, *fault)
         if row is None or not name:
             adrift = True
+        elif gap is not None:
+            devices.setdefault(name, DeviceRows(line)).gaps.append(gap)
         else:
             row.add_to(devices.setdefault(name, DeviceRows(line)), name, group, numbers)
     if empty:
@@ -81,6 +89,7 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], str, str]] = {
     ),
 }
 """Condition on the numbers of a role, what is wrong where it does not hold, and what to do."""
+_MISSING = "give a number, remove the row, or cover its bias with a mask, which keeps the reason"
 _CONSTANTS = {
     "group": ("is in group {!r} here and in {!r} above", "a device has one group"),
     "thickness": ("is {:.6g} nm here and {:.6g} nm above", "a device has one thickness"),
@@ -106,23 +115,39 @@ class _Row:
         if role not in self.header.place:
             return str(getattr(self.declaration, role))
         text = str(self.cells[self.header.place[role]])
-        if text and text.isprintable():
+        if text and text.isprintable() and text != FORMULA:
             return text
         what = f"{text!r} holds characters that cannot be printed" if text else "is empty"
+        what = "holds a formula without a stored value" if text == FORMULA else what
         self.fault(role, what, f"name the {role}")
         return ""
 
-    def numbers(self) -> dict[str, float | None]:
-        """Numbers of the row by role, None where one is wrong, in V, nm, degrees and the unit of the torque."""
+    def gap(self, name: str, numbers: dict[str, float | None], faults: Mapping[str, tuple[str, str]]) -> Gap | None:
+        """The row of a device as one that is left out; None for a row that must be right."""
+        cells = {role: str(self.cells[self.header.place[role]]) for role in faults}
+        if not all(map(is_missing, cells.values())):
+            return None
+        bias = numbers["bias"]
+        if bias is not None and (reason := masked_because(name, bias, self.declaration)):
+            return Gap(self.line, bias, reason)
+        if not {"par", "perp"} <= set(cells) or any("inf" in cells[role].lower() for role in ("par", "perp")):
+            return None
+        return Gap(self.line, math.nan if bias is None else bias, "")
+
+    def numbers(self) -> tuple[dict[str, float | None], dict[str, tuple[str, str]]]:
+        """Numbers of the row by role, in V, nm, degrees and the unit of the torque; faults of those that are None."""
         units = self.declaration.units
         per_bias, per_thickness = bias_factor(units.bias), thickness_factor(units.thickness)
         factors = {"bias": per_bias, "sigma_bias": per_bias, "thickness": per_thickness}
         numbers: dict[str, float | None] = {}
+        faults: dict[str, tuple[str, str]] = {}
         for role, place in self.header.place.items():
             if role in ("device", "group"):
                 continue
             cell, decimal = self.cells[place], self.declaration.format.decimal
             value, fault = parse_number(cell, decimal) if isinstance(cell, str) else (cell, None)
+            if fault is not None and role not in ("bias", "thickness", "angle") and is_missing(str(cell)):
+                fault = fault[0], _MISSING
             if fault is None and role in _LIMITS and not _LIMITS[role][0](value):
                 _, what, todo = _LIMITS[role]
                 fault = what.format(value), todo
@@ -132,9 +157,9 @@ class _Row:
             if number is not None and odd_sizes(role, number):
                 number, fault = None, (f"is {value:g}: {SIZE[0]}", SIZE[1])
             if fault is not None:
-                self.fault(role, *fault)
+                faults[role] = fault
             numbers[role] = number
-        return numbers
+        return numbers, faults
 
     def add_to(self, device: DeviceRows, name: str, group: str, numbers: dict[str, float | None]) -> None:
         for role, (what, todo) in _CONSTANTS.items():
@@ -158,13 +183,16 @@ def scaled(value: float, factor: float) -> float:
 def _check_devices(devices: dict[str, DeviceRows], declaration: TableDeclaration, log: ProblemLog) -> None:
     """Order, repeats, number of biases and masks of each device; problems go to `log`."""
     column, todo = declaration.columns.bias, f"at least {_MIN_BIASES} are needed"
+    if devices and not any(device.lines or device.damaged for device in devices.values()):
+        log.add("holds no value: all rows are nan, empty or masked", "name the columns that were measured")
     for name, device in devices.items():
         if not device.lines:
             continue
         _check_order(name, device, declaration, log)
         if device.damaged:
             continue
-        different, used = len(set(device.columns["bias"])), len(set(device.used(name, declaration)))
+        biases = set(device.columns["bias"])
+        different, used = len(biases), sum(not masked_because(name, bias, declaration) for bias in biases)
         if different < _MIN_BIASES:
             log.add(f"device {name!r} has {counted(different, *_BIASES)}", todo, device.line, column)
         elif used < _MIN_BIASES:
@@ -178,7 +206,7 @@ def _check_devices(devices: dict[str, DeviceRows], declaration: TableDeclaration
             log.add(what, did_you_mean(mask.device, devices))
             continue
         meant = [devices[mask.device]] if mask.device else devices.values()
-        if not any(mask.bias[0] <= v <= mask.bias[1] for device in meant for v in device.columns["bias"]):
+        if not any(mask.bias[0] <= v <= mask.bias[1] for device in meant for v in device.biases()):
             log.add(f"mask[{i}] covers no bias point", "give the interval in V, or remove the mask")
 
 
@@ -215,9 +243,16 @@ def curves_of_devices(
     origin = declared_origin(comments, log)
     _check_devices(devices, declaration, log)
     log.refuse()
-    covariance = covariances({name: len(device.lines) for name, device in devices.items()}, declaration, opened)
+    groups = {str(device.constants.get("group", "")) for device in devices.values()}
+    found = [*gap_notices({name: device.gaps for name, device in devices.items()}, declaration)]
+    found += gone_notices([name for name, device in devices.items() if not device.lines])
+    found += date_notices([*devices, *sorted(groups)])
+    notices = (*log.notices, *(f"{log.label}: {text}" for text in found))
+    measured = {name: device for name, device in devices.items() if device.lines}
+    covariance = covariances({name: len(device.lines) for name, device in measured.items()}, declaration, opened)
     return tuple(
-        _curve(name, device, declaration, origin, log.label, covariance.get(name)) for name, device in devices.items()
+        replace(_curve(name, device, declaration, origin, log.label, covariance.get(name)), notices=notices)
+        for name, device in measured.items()
     )
 
 
@@ -242,19 +277,12 @@ def _curve(
         thickness = scaled(declaration.thickness, thickness_factor(declaration.units.thickness))
     if declaration.angle is not None:
         angle = declaration.angle
-    curve = TorqueCurve(
+    reasons = tuple(masked_because(name, bias, declaration) for bias in device.columns["bias"])
+    return TorqueCurve(
         name, columns["bias"], columns["par"], columns["perp"], math.nan if thickness is None else float(thickness),
         declaration.quantity, declaration.per, declaration.units.torque,
         sigma_par=columns.get("sigma_par"), sigma_perp=columns.get("sigma_perp"), rho=columns.get("rho"),
         covariance=covariance, sigma_bias=sigma_bias, group=str(device.constants.get("group", "")), origin=origin,
         source=label, angle=None if angle is None else float(angle), sin_theta=declaration.sin_theta,
-        declared_perp_axis=declaration.perp_axis,
+        declared_perp_axis=declaration.perp_axis, used=np.array([not reason for reason in reasons]), reasons=reasons,
     )  # fmt: skip
-    for mask in declaration.mask:
-        if mask.device in ("", name):
-            curve = curve.mask((curve.bias >= mask.bias[0]) & (curve.bias <= mask.bias[1]), mask.reason)
-    if declaration.bias_window is not None:
-        low, high = declaration.bias_window
-        outside = (curve.bias < low) | (curve.bias > high)
-        curve = curve.mask(outside, f"outside the bias window {low:g} to {high:g} V")
-    return curve

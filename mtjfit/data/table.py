@@ -5,26 +5,27 @@ Either every row is understood exactly as declared, or one DataError lists what 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
+from mtjfit.data.column_units import checked_unit
 from mtjfit.data.covariance import Opener
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import metadata_comments
+from mtjfit.data.plain_table import BLANK, Header, plain_sheet
 from mtjfit.data.readers import Sheet, SourceFile, blocks, read_source, sheets_from_bytes
+from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.rows import Cell, collect, curves_of_devices
-from mtjfit.data.tidy import LETTERS, Header, body, find_header, numbered_lines
-from mtjfit.data.units import canonical_unit
-from mtjfit.errors import DataError, Line, Place, Problem, ProblemLog, did_you_mean
-from mtjfit.input import read_bytes
+from mtjfit.data.tidy import COMMENT_AMONG_DATA, LETTERS, REPEATED
+from mtjfit.errors import DataError, Line, Place, Problem, ProblemLog
 
-_WITHOUT_COMMENTS = ("parquet", "netcdf")
-_UNIT_OF = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque",
-            "sigma_par": "torque", "sigma_perp": "torque"}  # fmt: skip
+_WITHOUT_COMMENTS = ("parquet", "netcdf", "hdf5", "matlab", "tdms")
 
 
 def read_curves(path: str | Path, declaration: TableDeclaration, *, label: str = "") -> tuple[TorqueCurve, ...]:
@@ -62,8 +63,8 @@ def read_curves(path: str | Path, declaration: TableDeclaration, *, label: str =
     ([-0.1, 0.0, 0.1], [0.5, 0.0, 0.5])
     """
     label, limit, folder = label or str(path), declaration.format.max_bytes, Path(path).parent
-    data = read_bytes(Path(path), label, limit)
-    return curves_from_bytes(data, declaration, label, lambda name: read_source(folder / name, name, limit))
+    source = read_source(path, label, limit)
+    return curves_from_sources([source], declaration, label, lambda name: read_source(folder / name, name, limit))
 
 
 def curves_from_bytes(
@@ -82,13 +83,7 @@ def curves_from_bytes(
     Traceback (most recent call last):
     mtjfit.errors.DataError: a1.csv:3: column 'T2': 'x' is not a number; write a plain number such as -1.25e-3
     """
-    log = ProblemLog(label)
-    lines = numbered_lines(data, declaration.format.encoding, label, declaration.format)
-    header = find_header(lines, declaration, log)
-    if header is None:
-        raise log.error()
-    devices = collect(body(lines, header, declaration, log), header, declaration, log)
-    return curves_of_devices(devices, header.comments, declaration, log, opened)
+    return curves_from_sources([SourceFile(label, data, Path(label).name)], declaration, label, opened)
 
 
 def curves_from_sources(
@@ -113,8 +108,6 @@ def curves_from_sources(
     ('A1', 2.1, [-0.1, 0.0, 0.1])
     """
     label = label or sources[0].label
-    if len(sources) == 1 and declaration.format.is_plain and not (declaration.wide or declaration.name):
-        return curves_from_bytes(sources[0].data, declaration, label, opened)
     sheets: list[Sheet] = []
     log = ProblemLog(label)
     for source in sources:
@@ -126,11 +119,35 @@ def curves_from_sources(
 
 def declared_sheets(source: SourceFile, declaration: TableDeclaration) -> tuple[Sheet, ...]:
     """The sheets of one file as declared, fields of its name among their header parameters, wide ones cut up."""
-    form = declaration.format
-    sheets = sheets_from_bytes(source, form.reader or "tidy", form)
+    form, wide = declaration.format, declaration.wide
     fields = NamePattern(declaration.name).fields(source.name, source.label) if declaration.name else {}
+    sheets: tuple[Sheet, ...]
+    if form.is_plain and wide is None:
+        sheets = (plain_sheet(unpacked(source, form.max_bytes), declaration, fields),)
+    else:
+        sheets = sheets_from_bytes(source, form.reader or "tidy", form)
     named = tuple(sheet.with_metadata(fields) for sheet in sheets)
-    return blocks(named, declaration.wide) if declaration.wide is not None else named
+    return blocks(named, wide) if wide is not None else tuple(map(_strict, named))
+
+
+_LINES_ARE_COUNTED = ("tidy", "excel", "pymeasure")
+"""Formats whose lines follow one another, so that a missing one is blank or a comment."""
+
+
+def _strict(sheet: Sheet) -> Sheet:
+    """The same sheet, with what no tidy table may hold among its faults: repeated names, lines that are no rows."""
+    log = ProblemLog(sheet.label)
+    for name, count in Counter(sheet.named.full).items():
+        if count > 1:
+            log.add(f"stands {count} times in the header", REPEATED, sheet.header_line or None, name)
+    log.refuse()
+    if sheet.faults or sheet.format not in _LINES_ARE_COUNTED:
+        return sheet
+    comments = {line for line, _ in sheet.comments}
+    odd = [above + 1 for above, line in pairwise(sheet.lines) if line > above + 1]
+    said = [("is a comment among the data", COMMENT_AMONG_DATA) if line in comments else BLANK for line in odd]
+    faults = [(line, Problem(f"{sheet.label}:{line}", *each)) for line, each in zip(odd, said, strict=True)]
+    return replace(sheet, faults=tuple(faults))
 
 
 def curves_from_sheets(
@@ -139,10 +156,19 @@ def curves_from_sheets(
     """Like `curves_from_sources`, for sheets: their rows below one another, columns first, then header parameters."""
     roles = declaration.columns.roles()
     log = ProblemLog(label or sheets[0].label)
-    header = Header(0, tuple(roles.values()), "", {role: k for k, role in enumerate(roles)})
+    line = sheets[0].header_line if len(sheets) == 1 else 0
+    header = Header(line, tuple(roles.values()), "", {role: k for k, role in enumerate(roles)})
     picked = [
         (sheet, [_picked(sheet, role, name, declaration, log) for role, name in roles.items()]) for sheet in sheets
     ]
+    for sheet in sheets:
+        for name, fault in sheet.named.twice(roles):
+            log.take([Problem(f"{sheet.where}: column {name!r}", *fault)])
+    seen: dict[tuple[_Picked, ...], str] = {}
+    for sheet, cells in picked:
+        if seen.setdefault(tuple(cells), sheet.label) != sheet.label:
+            what = f"holds the same rows as {seen[tuple(cells)]}, for the same device"
+            log.take([Problem(sheet.label, what, "a copy counts twice: leave one out")])
     marks = {sheet.decimal: sheet for sheet in sheets}
     if len(marks) > 1:
         what = f"has decimal commas, {marks['.'].label} has points"
@@ -150,8 +176,9 @@ def curves_from_sheets(
     log.refuse()
     form = replace(declaration.format, decimal=sheets[0].decimal, separator="")
     declared = replace(declaration, format=form)
-    devices = collect(_rows(picked), header, declared, log)
+    devices = collect(_rows(picked, log), header, declared, log)
     comments = [comment for sheet in sheets for comment in comments_of(sheet)]
+    log.notices += dict.fromkeys(f"{sheet.label}: {text}" for sheet in sheets for text in sheet.unread)
     return curves_of_devices(devices, comments, declared, log, opened)
 
 
@@ -169,10 +196,8 @@ def _picked(sheet: Sheet, role: str, name: str, declaration: TableDeclaration, l
     found: _Picked = ""
     with log.catching():
         found, unit = column_or_parameter(sheet, role, name, as_text=role in ("device", "group"))
-        if unit is not None and (declared := contradicted_unit(role, unit, declaration)):
-            what = f"is in {unit!r} in the file, but {declared} is declared"
-            todo = "correct [data.units], or the file if its unit is wrong"
-            raise DataError([Problem(f"{sheet.where}: column {name!r}", what, todo)])
+        if note := checked_unit(role, name, unit, declaration, sheet.where, log):
+            log.notices.append(note)
     return found
 
 
@@ -181,30 +206,32 @@ def column_or_parameter(sheet: Sheet, role: str, name: str, *, as_text: bool = F
 
     A parameter is a number, or `as_text` its text. DataError where there is neither, or several columns.
     """
-    if name in sheet.names:
-        column = sheet.column(name)
+    places = sheet.named.places(name)
+    if len(places) == 1:
+        column = sheet.columns[places[0]]
         return column.cells, column.unit
-    if name not in sheet.metadata:
-        todo = did_you_mean(name, [*sheet.names, *sheet.metadata], LETTERS)
-        raise DataError(
-            [Problem(f"{sheet.where}: column {name!r}", f"no such column or header parameter ({role})", todo)]
-        )
+    if places or name not in sheet.metadata:
+        fault = sheet.named.fault(name, role, sheet.metadata, LETTERS)
+        raise DataError([Problem(f"{sheet.where}: column {name!r}", *fault)])
     return (sheet.metadata[name], None) if as_text else sheet.parameter(name)
 
 
-def contradicted_unit(role: str, unit: str, declaration: TableDeclaration) -> str:
-    """The declaration that the unit in a file contradicts; empty where they agree or the unit is not clear."""
-    kind = _UNIT_OF.get(role)
-    if kind is None:
-        degrees = unit.casefold() in ("", "deg", "degree", "degrees", "°")
-        return "" if role != "angle" or degrees else 'an angle in "deg"'
-    declared: str = getattr(declaration.units, kind)
-    written = canonical_unit(unit, kind)
-    wanted = canonical_unit(declared, kind) or declared
-    return "" if written in ("", wanted) else f"units.{kind} = {declared!r}"
-
-
-def _rows(picked: Iterable[tuple[Sheet, Sequence[_Picked]]]) -> Iterator[tuple[Line, Sequence[Cell]]]:
+def _rows(
+    picked: Iterable[tuple[Sheet, Sequence[_Picked]]], log: ProblemLog
+) -> Iterator[tuple[Line, Sequence[Cell] | None]]:
+    """Rows and faulty lines in the order of the file; the problem of a faulty line is noted."""
     for sheet, columns in picked:
+        here = sheet.label == log.label
+        faults = [*reversed(sheet.faults)]
         for i, line in enumerate(sheet.lines):
-            yield Place(sheet.label, line), [each[i] if isinstance(each, tuple) else each for each in columns]
+            while faults and faults[-1][0] < line:
+                yield _no_row(*faults.pop(), log)
+            row = [each[i] if isinstance(each, tuple) else each for each in columns]
+            yield line if here else Place(sheet.label, line), row
+        while faults:
+            yield _no_row(*faults.pop(), log)
+
+
+def _no_row(line: int, fault: Problem, log: ProblemLog) -> tuple[Line, None]:
+    log.take([fault])
+    return line, None

@@ -1,4 +1,4 @@
-"""Text files as numbered lines, fields and numbers, and the strict header and rows of a tidy table.
+"""Text files as numbered lines, fields and numbers.
 
 Nothing is skipped and nothing is guessed. Every fault goes into a `ProblemLog` with its line and column.
 """
@@ -9,37 +9,22 @@ import csv
 import math
 import re
 from codecs import getincrementaldecoder
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mtjfit.arrays import FloatArray
-from mtjfit.data.declaration import TableDeclaration
-from mtjfit.data.format import SEPARATORS, ReadOptions
-from mtjfit.errors import Line, ProblemLog, did_you_mean
-from mtjfit.text import counted, vanishes
+from mtjfit.data.foreign import foreign
+from mtjfit.data.format import SEPARATORS, SPACE, ReadOptions
+from mtjfit.errors import ProblemLog
+from mtjfit.text import vanishes
 
 _MARK = b"\xef\xbb\xbf"  # that Windows writes above UTF-8
 _BLOCK = 2**20
-_COMMENTS = 200  # above the header, that may be the header
+_BLANKS = re.compile(" {2,}")
+_EXCEL = re.compile(r'\s*"?sep=(.)\1*"?\s*', re.IGNORECASE)
 LETTERS = 16
 """Letters shown of each word of a name in a file that is not the declared one."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """The header as understood: its line counted from 1, all column names, the column of each declared role in `place`.
-
-    `comments` are the lines above it, without the comment character.
-    """
-
-    line: int
-    names: tuple[str, ...]
-    separator: str
-    place: dict[str, int]
-    comments: tuple[tuple[Line, str], ...] = ()
 
 
 def numbered_lines(data: bytes, encoding: str, label: str, limits: ReadOptions) -> Iterator[tuple[int, str]]:
@@ -49,7 +34,9 @@ def numbered_lines(data: bytes, encoding: str, label: str, limits: ReadOptions) 
     long.
     """
     log = ProblemLog(label)
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if (named := foreign(data)) is not None:
+        log.add(*named)
+    elif data.startswith((b"\xff\xfe", b"\xfe\xff")):
         log.add("is UTF-16", 'save it as UTF-8 ("CSV UTF-8" in Excel)')
     elif encoding != "utf-8" and data.startswith(_MARK):
         what = f"begins with the mark of UTF-8, but encoding = {encoding!r}"
@@ -99,9 +86,13 @@ def _lines(data: bytes, encoding: str, log: ProblemLog, limits: ReadOptions) -> 
 def split_fields(line: str, separator: str) -> list[str]:
     """Fields of one line, quotes removed, without spaces at the ends; csv.Error for an open quote.
 
-    >>> split_fields('"dev 1, left"; 0.1 ;2', ";")
-    ['dev 1, left', '0.1', '2']
+    >>> split_fields('"dev 1, left"; 0.1 ;2', ";"), split_fields('  "dev 1"   0.1 2', "space")
+    (['dev 1, left', '0.1', '2'], ['dev 1', '0.1', '2'])
     """
+    if separator == SPACE:
+        line, separator = line.replace("\t", " ").strip(" "), " "
+        if '"' not in line:
+            line = _BLANKS.sub(" ", line)
     if '"' not in line and len(line) <= csv.field_size_limit():  # five times faster, and the same without quotes
         return [cell.strip() for cell in line.split(separator)] if line else []
     fields = next(csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True), [])
@@ -116,113 +107,38 @@ def try_split(line: str, separator: str) -> list[str]:
         return []
 
 
+def excel_separator(line: str, declared: str, log: ProblemLog, number: int) -> str:
+    """The separator that Excel's own first line names, ``sep=;``; empty for any other line.
+
+    A problem in `log` where it is none, or not the declared one.
+    """
+    match = _EXCEL.fullmatch(line)
+    if match is None:
+        return ""
+    if match[1] not in SEPARATORS:
+        log.add(f"names the separator {match[1]!r}, which is not read", "save the table with commas or tabs", number)
+    elif declared and declared != match[1]:
+        what = f"names the separator {match[1]!r}, but separator = {declared!r}"
+        log.add(what, "remove the one that is wrong", number)
+    return match[1]
+
+
 def without_mark(line: str, mark: str) -> str | None:
     """Text of a comment line behind its mark; None for other lines, and for all where the mark is empty."""
     return line.lstrip()[len(mark) :].strip() if mark and line.lstrip().startswith(mark) else None
 
 
-def find_header(lines: Iterator[tuple[int, str]], declaration: TableDeclaration, log: ProblemLog) -> Header | None:
-    """Take comments and header off `lines`; None, with problems in `log`, where the header does not fit."""
-    comments: list[tuple[int, str]] = []
-    for number, line in lines:
-        comment = without_mark(line, declaration.format.comment)
-        if comment is not None:
-            comments.append((number, comment))
-        elif line.strip():
-            return _header(number, line, tuple(comments), declaration, log)
-    log.add("holds only comments" if comments else "is empty", "give a header line and rows of data")
-    return None
-
-
-def _header(
-    number: int, line: str, comments: tuple[tuple[int, str], ...], declaration: TableDeclaration, log: ProblemLog
-) -> Header | None:
-    roles, form = declaration.columns.roles(), declaration.format
-    candidates = [form.separator] if form.separator else [each for each in SEPARATORS if each != form.decimal]
-    found = {separator: try_split(line, separator) for separator in candidates}
-    fitting = [separator for separator, names in found.items() if set(roles.values()) <= set(names)]
-    if len(fitting) > 1:
-        what = f"the header can be read with any of the separators {', '.join(map(repr, fitting))}"
-        log.add(what, "set separator in [data.format]", number)
-        return None
-    if not fitting:
-        _explain_header(number, found, roles, comments, log)
-        return None
-    names = found[fitting[0]]
-    if _repeated(number, names, log):
-        return None
-    place = {role: names.index(column) for role, column in roles.items()}
-    return Header(number, tuple(names), fitting[0], place, comments)
-
-
-def _repeated(number: int, names: list[str], log: ProblemLog) -> bool:
-    repeated = {name: count for name, count in Counter(filter(None, names)).items() if count > 1}
-    for name, count in repeated.items():
-        log.add(f"stands {count} times in the header", "rename the columns", number, name)
-    return bool(repeated)
-
-
-def _explain_header(
-    number: int,
-    found: dict[str, list[str]],
-    roles: dict[str, str],
-    comments: tuple[tuple[int, str], ...],
-    log: ProblemLog,
-) -> None:
-    wanted = set(roles.values())
-    for line, comment in comments[-_COMMENTS:]:
-        if any(wanted <= set(try_split(comment, separator)) for separator in found):
-            log.add("the header is a comment", "remove the comment character from this line", line)
-            return
-    separator, names = max(found.items(), key=lambda item: (len(wanted & set(item[1])), len(item[1])))
-    if not names:
-        log.add("the header has an open or misplaced quote", "mend the quotes", number)
-        return
-    _repeated(number, names, log)
-    for role, column in roles.items():
-        if column not in names:
-            what = f"no such column ({role}); the header read with {separator!r} has {counted(len(names), 'column')}"
-            log.add(what, did_you_mean(column, filter(None, names), LETTERS), number, column)
-    if len(names) == 1 and len(names[0].split()) >= len(wanted):
-        log.add("columns seem to be separated by spaces", "separate them by tabs, commas, semicolons or |", number)
-
-
-def body(
-    lines: Iterator[tuple[int, str]], header: Header, declaration: TableDeclaration, log: ProblemLog
-) -> Iterator[tuple[int, list[str] | None]]:
-    """Rows with their line numbers; None for a line that is no row, after its problem was noted."""
-    width = len(header.names)
-    blank: int | None = None
-    for number, line in lines:
-        try:
-            cells = split_fields(line, header.separator)
-        except csv.Error as error:
-            log.add(f"cannot be split into fields ({error})", "mend the quotes", number)
-            yield number, None
-            continue
-        if not any(cells):
-            blank = blank or number
-            continue
-        if blank is not None:
-            log.add("is blank, and data follow", "remove the blank line, or split the file", blank)
-            blank = None
-        if without_mark(line, declaration.format.comment) is not None:
-            log.add("is a comment among the data", COMMENT_AMONG_DATA, number)
-            yield number, None
-        elif len(cells) != width:
-            commas = header.separator == "," and len(cells) > width
-            hint = " (decimal commas need another separator or quotes)" if commas else ""
-            what = f"has {counted(len(cells), 'field')}, the header has {width}"
-            log.add(what, "give every column one field" + hint, number)
-            yield number, None
-        else:
-            yield number, cells
-
+SET_SPACE = 'set separator = "space" in [data.format]'
+"""Remedy for a table whose columns are separated by blanks."""
 
 COMMENT_AMONG_DATA = "move it above the header; leave points out with mask, which keeps the reason"
 """Remedy for a comment line below the header."""
+REPEATED = 'rename the columns, or set reader = "wide" in [data.format] and say how they repeat in [data.wide]'
+"""Remedy for names that stand several times in a header."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+FORMULA = "=formula"
+"""Text of a cell with a formula that no program has computed."""
 _NOT_FINITE = {"nan", "inf", "infinity", "na", "n/a", "null", "none", "#n/a", "--"}
 
 
@@ -236,6 +152,18 @@ def parse_number(text: str, decimal: str) -> tuple[float, tuple[str, str] | None
     if _NUMBER.fullmatch(plain) and math.isfinite(value := float(plain)) and not vanishes(plain, value):
         return value, None
     return math.nan, _why_not(text, plain, decimal)
+
+
+def is_number(cell: str) -> bool:
+    """True for a number with a decimal point or comma, and for what programs write in place of one.
+
+    >>> is_number("62.5E+0"), is_number("1,5"), is_number("nan"), is_number("2.1nm")
+    (True, True, True, False)
+    """
+    plain = cell if "," not in cell else cell.replace(",", ".") if "." not in cell else ""
+    if _NUMBER.fullmatch(plain):
+        return math.isfinite(value := float(plain)) and not vanishes(plain, value)
+    return cell.strip().lower().lstrip("+-") in ("nan", "inf", "--")
 
 
 _PLAIN_CELLS = re.compile(r"[0-9+\-.eE]*")
@@ -267,6 +195,8 @@ def _why_not(text: str, plain: str, decimal: str) -> tuple[str, str]:
     shown = repr(text if len(text) <= 40 else text[:39] + "…")
     if not text:
         return "is empty", "give a number; a point without data has no row"
+    if text == FORMULA:
+        return "holds a formula without a stored value", "open the workbook in a spreadsheet program and save it"
     if _NUMBER.fullmatch(plain):
         return f"{shown} is too {'small' if float(plain) == 0 else 'large'}", "correct the number or its unit"
     if text.lower().lstrip("+-") in _NOT_FINITE:
@@ -276,7 +206,7 @@ def _why_not(text: str, plain: str, decimal: str) -> tuple[str, str]:
     if decimal == "," and _NUMBER.fullmatch(text):
         return f"{shown} has a decimal point", 'set decimal = "." in [data.format]'
     if _NUMBER.fullmatch(text.replace("−", "-")):
-        return f"{shown} has a typographic minus sign", "write '-'"
+        return f"{shown} has a typographic minus sign (U+2212)", "replace it by '-' everywhere"
     if _NUMBER.fullmatch(re.sub(r"[,.'_\s]", "", text)):
         return f"{shown} is not a number", "write it without thousands separators and spaces, such as 1250.5"
     return f"{shown} is not a number", "write a plain number such as -1.25e-3"

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 from scipy.constants import elementary_charge, hbar
 
+from mtjfit.data.written_units import WrittenUnit, same_unit, written_unit
 from mtjfit.errors import Problem, did_you_mean
 
 Quantity: TypeAlias = Literal["torque", "torkance"]
@@ -116,6 +117,11 @@ _FOLDED = {key.casefold(): unit for key, unit in _EXACT.items() if unit.any_case
 _THICKNESS_KEYS = {"nm": "nm", "m": "m", **dict.fromkeys(("angstrom", "Angstrom", "A", "Å"), "angstrom")}
 
 
+def _known(text: str) -> Unit | None:
+    key = _key(text)
+    return _EXACT.get(key) or _FOLDED.get(key.casefold())
+
+
 def find_unit(text: str) -> Unit:
     """The unit of torque or torkance that a text names; ValueError with the nearest one if it is none of the table.
 
@@ -127,8 +133,7 @@ def find_unit(text: str) -> Unit:
     >>> find_unit("(ħ/2e) kΩ⁻¹").name
     'hbar/2e/kohm'
     """
-    key = _key(text)
-    unit = _EXACT.get(key) or _FOLDED.get(key.casefold())
+    unit = _known(text)
     if unit is None:
         raise ValueError(f"unknown unit {text!r}; {did_you_mean(text, UNITS)}")
     return unit
@@ -235,26 +240,44 @@ def thickness_factor(unit: str) -> float:
     return THICKNESS_UNITS[name]
 
 
-_VOLTAGES = {"v": "V", "volt": "V", "volts": "V", "mv": "mV", "uv": "uV", "µv": "uV"}
-_LENGTHS = {"nm": "nm", "angstrom": "angstrom", "å": "angstrom", "a": "angstrom", "m": "m", "um": "um", "µm": "um"}
-_OTHER_UNITS = {"GHz", "MHz", "Hz", "Oe", "T", "mT", "A/m", "kA/m", "A", "mA", "uA", "ohm", "rad", "dBm", "K", "s"}
+_ARBITRARY = {"arb", "arbu", "arbunit", "arbunits", "arbitrary", "arbitraryunit", "arbitraryunits", "au"}
+_MEANT_IN_WORDS: Mapping[str, WrittenUnit] = MappingProxyType({
+    **dict.fromkeys(_ARBITRARY, WrittenUnit("arbitrary", 1.0)),
+    **dict.fromkeys(("%", "percent"), WrittenUnit("ratio", 0.01)), "ppm": WrittenUnit("ratio", 1e-6),
+    **dict.fromkeys(("ml", "mls", "monolayer", "monolayers"), WrittenUnit("atomic layers", 1.0)),
+})  # fmt: skip
+"""Units of tables of torques that are no units of physics."""
+
+
+def unit_meaning(unit: str, kind: str) -> WrittenUnit | None:
+    """What a unit means beside a column of bias, thickness, torque or anything else; None where it is not understood.
+
+    Examples
+    --------
+    >>> unit_meaning("milli-volts", "bias") == unit_meaning("mV", "bias"), unit_meaning("lab units", "bias")
+    (True, None)
+    >>> unit_meaning("A", "thickness").quantity, unit_meaning("A", "bias").quantity
+    ('length', 'current')
+    """
+    key = re.sub(r"[\s._]", "", unit).casefold()
+    if key in _MEANT_IN_WORDS:
+        return _MEANT_IN_WORDS[key]
+    if kind == "thickness" and unit.strip() == "A":
+        return written_unit("angstrom")
+    known = _known(unit) if kind == "torque" else None
+    return written_unit(known.name if known else unit)
 
 
 def canonical_unit(unit: str, kind: str) -> str:
-    """One spelling of a unit of bias, thickness or torque as a file writes it; empty if unknown.
+    """The unit of bias, thickness or torque, as it is declared, that means what a file writes; empty if none does.
 
-    A unit of another kind counts as itself.
-
-    >>> canonical_unit("volts", "bias"), canonical_unit("Oe", "bias"), canonical_unit("furlong", "thickness")
-    ('V', 'Oe', '')
+    >>> canonical_unit("volts", "bias"), canonical_unit("fJ/V", "torque"), canonical_unit("aJ V^-1", "torque")
+    ('V', '', 'aN m/V')
     """
-    table = {"bias": _VOLTAGES, "thickness": _LENGTHS}.get(kind, {})
-    if unit.casefold() in table and unit not in _OTHER_UNITS:
-        return table[unit.casefold()]
-    try:
-        return find_unit(unit).name
-    except ValueError:
-        return unit if unit in _OTHER_UNITS else ""
+    found = unit_meaning(unit, kind)
+    named = {"bias": BIAS_UNITS, "thickness": THICKNESS_UNITS}.get(kind, UNITS)
+    meant = ((name, unit_meaning(name, kind)) for name in named)
+    return next((name for name, each in meant if found is not None and each is not None and same_unit(found, each)), "")
 
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

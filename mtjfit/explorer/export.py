@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
-from mtjfit.errors import MtjfitError
+from mtjfit.errors import ConfigError, MtjfitError
 from mtjfit.explorer.state import AMPLITUDES, SLIDERS, ExploredStudy, SliderState, name_of
 from mtjfit.study import DOF, ParameterName
+from mtjfit.toml import toml_from
 from mtjfit.version import __version__
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -94,7 +94,7 @@ def _edited(text: str, changes: Mapping[str, dict[str, Any]]) -> str:
     for name, each in changes.items():
         document["parameters"][name] = _inline(each)
     edited = str(toml.dumps(document))
-    before = tomllib.loads(text)
+    before = toml_from(text, "the study")
     wanted = {**before, "parameters": {**before["parameters"], **changes}}
     # A table that is edited in place may be left where it means something else; the meaning goes before the comments.
     return edited if _meaning(edited) == wanted else str(toml.dumps(wanted))
@@ -102,8 +102,8 @@ def _edited(text: str, changes: Mapping[str, dict[str, Any]]) -> str:
 
 def _meaning(text: str) -> object:
     try:
-        return tomllib.loads(text)
-    except ValueError:
+        return toml_from(text, "the study")
+    except ConfigError:
         return None
 
 

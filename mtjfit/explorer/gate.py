@@ -30,13 +30,16 @@ class Gate:
 
     def __init__(self, application: Callable[[Any], object], port: int, home: str):
         self._application, self.home = application, f"/{home}/"
-        self._hosts = tuple(f"{name}{f':{port}' if port != 80 else ''}" for name in ("localhost", "127.0.0.1"))
+        self._hosts = tuple(f"{name}{f':{port}' if port != 80 else ''}" for name in ("127.0.0.1", "localhost"))
         self._session, self._token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         self.told: Callable[[str], object] = lambda url: None
 
     @property
     def url(self) -> str:
-        """Address that opens the page in one browser."""
+        """Address that opens the page in one browser.
+
+        By number: a browser may take the name localhost for ::1, where another account can listen at the same port.
+        """
         return f"http://{self._hosts[0]}/?token={self._token}"
 
     def __call__(self, request: Any) -> None:

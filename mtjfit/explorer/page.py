@@ -19,7 +19,7 @@ from mtjfit.explorer.quality import agreement, fit_from, structure_of
 from mtjfit.explorer.state import AMPLITUDES, SLIDERS, ExploredStudy, SliderState, moved, shown, start, value_of
 from mtjfit.model.rank import Structure
 from mtjfit.plot.style import unit_of
-from mtjfit.text import number
+from mtjfit.text import number, visible
 
 _SYMBOLS = {
     "lambda_J": "λ_J, precession (nm)",
@@ -52,11 +52,16 @@ _WIDGET_CSS = f"""
 _COLUMNS = {"display": "grid", "grid-template-columns": "repeat(auto-fit, minmax(min(100%, 370px), 1fr))", "gap": "8px"}
 
 
+def _text(words: str) -> str:
+    """Words as HTML, with an escape for every character that does something."""
+    return escape(visible(words))
+
+
 def heading(explored: ExploredStudy) -> str:
     """HTML on top of the page: the name of the study, and a mark on data that were not measured."""
     study = explored.study
-    name = escape(study.name or "a study without a name")
-    mark = f'<p class="mark" role="note"><strong>{escape(study.label)}</strong></p>' if study.label else ""
+    name = _text(study.name or "a study without a name")
+    mark = f'<p class="mark" role="note"><strong>{_text(study.label)}</strong></p>' if study.label else ""
     return f"<h1>mtjfit explorer: {name}</h1>{mark}"
 
 
@@ -67,9 +72,9 @@ def facts(explored: ExploredStudy, state: SliderState, drawn: Kappa, shape: Stru
     curve = explored.curve(state.device)
     nominal = f" (nominal {curve.thickness:g} nm)" if abs(drawn.d_shown - curve.thickness) > 5e-4 else ""
     lines = [
-        f"<strong>{escape(str(agreement(state, explored, shape)))}</strong>, all devices",
+        f"<strong>{_text(str(agreement(state, explored, shape)))}</strong>, all devices",
         _determined(shape),
-        f"{escape(state.device)}: d = {drawn.d_shown:.3f} nm{nominal}, |κ| = {abs(drawn.shown):.3f}, "
+        f"{_text(state.device)}: d = {drawn.d_shown:.3f} nm{nominal}, |κ| = {abs(drawn.shown):.3f}, "
         f"arg κ = {phase:.1f}°",
         f"Λ = D_F/D_N · λ_sf^N = {number(Lambda, 3)} nm: only this product enters the torque",
     ]
@@ -82,7 +87,7 @@ def _determined(shape: Structure) -> str:
         return ""
     return (
         f"<strong>These data determine {shape.rank} of the {shape.n_parameters} parameters that are not held</strong>: "
-        f"many other values fit as well ({escape('; '.join(shape.null_directions))})"
+        f"many other values fit as well ({_text('; '.join(shape.null_directions))})"
     )
 
 
@@ -253,7 +258,7 @@ def _why(error: Exception) -> str:
         words = str(error)
     else:
         words = f"This is a fault of mtjfit; nothing changed: {type(error).__name__}: {error}"
-    return f'<p role="alert">{escape(words)}</p>'
+    return f'<p role="alert">{_text(words)}</p>'
 
 
 def _reach(value: float) -> float:

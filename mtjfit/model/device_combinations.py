@@ -178,7 +178,8 @@ def _devices(
     numbers[np.outer(ratios, ~found.determined)] = np.nan  # of zero torques, say
     for k, j in enumerate(which.tolist()):
         values = dict(zip(terms.quantities, numbers[:, k].tolist(), strict=True))
-        sd = dict(zip(terms.quantities, np.sqrt(np.diagonal(covariance[..., k])).tolist(), strict=True))
+        errors = np.where(np.isnan(numbers[:, k]), np.nan, np.sqrt(np.diagonal(covariance[..., k])))
+        sd = dict(zip(terms.quantities, errors.tolist(), strict=True))
         noise_dof = _noise_dof(np.repeat(group[j], P), noise, found.left[:, k])
         dof = sum(ranks[k]) - len(terms.names) - 1
         device = model.study.curves[j].device

@@ -90,7 +90,7 @@ def relative_errors(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
     _, s, vt = np.linalg.svd(matrix / safe, full_matrices=True)
     full = np.zeros(matrix.shape[1])
     full[: s.size] = s
-    floor = 1e-12 * max(float(full.max(initial=0.0)), 1e-300)
+    floor = 1e-12 * (float(full.max(initial=0.0)) or 1.0)
     root = vt.T / np.maximum(full, floor)
     covariance = root @ root.T
     sd = np.sqrt(np.diagonal(covariance))

@@ -164,13 +164,14 @@ def _own_draws(model: FullPosterior, n: int, rng: np.random.Generator) -> Iterat
     scales = np.ones((n, dof.size + 1))  # the last one, of group −1, for errors that are known
     scales[:, :-1] = np.sqrt(dof / rng.chisquare(np.maximum(dof, 1), (n, dof.size)))
     # phase and amplitudes are those of κ c; a phase that is open is 0 and its device has free polynomials
-    phase = np.array([np.arctan(one.values.get("slope_ratio", 0.0)) for one in found])
+    ratio = np.array([one.values.get("slope_ratio", np.nan) for one in found])
+    phase = np.arctan(np.where(np.isnan(ratio), 0.0, ratio))
     design = amplitude_design(data, linear, np.exp(1j * phase))
     turned = amplitude_design(data, linear, 1j * np.exp(1j * phase))
     for j, one in enumerate(found):
         weight = 1 / np.repeat(sigma[j], P)
         noise = rng.standard_normal((n, 2 * P)) * np.repeat(scales[:, group[j]], P, axis=1)
-        if not one.values:
+        if np.isnan(ratio[j]):
             t = (data.z[j] * weight + noise) @ np.linalg.pinv(data.R[j] * weight[:, None]).T
             yield _Open(t[:, :P] + 1j * t[:, P:])
             continue

@@ -26,6 +26,7 @@ P_TOO_GOOD = 0.999
 _WIDTH = 100
 _LABEL = 15
 _MOST_DEVICES = 12
+_MOST_NOTICES = 20
 _QUANTITY = {"torque": "torque T against V", "torkance": "torkance dT/dV against V"}
 _PER = {
     "device": "per device: no 1/d",
@@ -172,7 +173,7 @@ def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
 
 
 def notices(fit: FitResult) -> tuple[Notice, ...]:
-    """Results of the model test that need attention, loud where the model fails.
+    """Results of the model test, and of reading the data, that need attention; loud where the model fails.
 
     Examples
     --------
@@ -192,6 +193,10 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
         found.append(Notice(True, says, tuple(pattern_words(fit.study, each) for each in fit.patterns)))
     if fit.conflicts:
         found.append(_contradicted(fit))
+    if fit.study.notices:
+        more = [f"and {len(fit.study.notices) - _MOST_NOTICES} more"] if len(fit.study.notices) > _MOST_NOTICES else []
+        lines = (*fit.study.notices[:_MOST_NOTICES], *more)
+        found.append(Notice(False, "noticed while the data files were read", lines))
     doubtful = [doubt for curve in fit.study.curves for doubt in suspicious_curve(curve)]
     if doubtful:
         found.append(Notice(True, "NUMBERS THAT ARE UNUSUAL IN THEIR UNIT; nothing was rescaled", tuple(doubtful)))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
 
-from mtjfit.terminal import echo, progress
+from mtjfit.terminal import command_line, echo, progress
 
 
 def is_spectra_study(study: Path) -> bool:
@@ -36,4 +35,4 @@ def check_spectra(study: Path) -> None:
     listed = tuple((name, str(count)) for name, count in list(n.items())[:50])
     note = f"The first 50 of {len(n)} devices." if len(n) > len(listed) else ""
     echo(Table("Devices", ("device", "spectra"), listed, note))
-    click.echo(f"Next:   {shlex.join(['mtjfit', 'spectra', str(study), '--output', 'lines'])}")
+    click.echo(f"Next:   {command_line('spectra', study, '--output', 'lines')}")

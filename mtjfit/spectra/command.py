@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 
 from mtjfit.errors import ConfigError, Problem, did_you_mean
 from mtjfit.output import OutputFolder
-from mtjfit.terminal import echo, progress
+from mtjfit.terminal import command_line, echo, progress
 
 if TYPE_CHECKING:
     from mtjfit.spectra import SpectraStudy
@@ -60,7 +59,7 @@ def spectra_command(
         sweeps_table,
     )
 
-    again = shlex.join(["mtjfit", "spectra", str(study), "--output", str(output), *(f"--shift={s}" for s in shift)])
+    again = command_line("spectra", study, "--output", output, *(f"--shift={s}" for s in shift))
     folder = OutputFolder(output, "spectra", None, "spectra.json", {"program": "mtjfit", "kind": "spectra"})
     folder.prepare()
     progress(f"reading {study}", quiet)
@@ -91,7 +90,7 @@ def spectra_command(
             echo(flagged_table(found))
     click.echo(f"Overview: {output / 'overview.html'}")
     if not quiet and "study.toml" in files:
-        click.echo(f"Next:     mtjfit run {shlex.quote(str(output / 'study.toml'))} --output RESULT")
+        click.echo(f"Next:     {command_line('run', output / 'study.toml', '--output', 'RESULT')}")
 
 
 def _shifted(study: SpectraStudy, shifts: tuple[str, ...]) -> SpectraStudy:

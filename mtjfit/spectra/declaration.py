@@ -72,6 +72,7 @@ class ReadTable(ReadOptions):
     """``[files.read]``: format of the files, where it cannot be detected."""
 
     comment: str = "#"
+    separator: Literal["", ",", ";", "\t", "|", "space"] = ""
     reader: str = ""
 
 

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mtjfit.data.copies import copies, copy_notices
 from mtjfit.data.curve import Origin
 from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import declared_origin
 from mtjfit.data.readers import Sheet, SourceFile, Wide, blocks, read_source, sheets_from_bytes
 from mtjfit.data.table import comments_of
 from mtjfit.errors import ConfigError, DataError, Line, Problem, ProblemLog
-from mtjfit.input import files_fitting
+from mtjfit.input import backslash_advice, files_fitting, files_nearly_fitting
 from mtjfit.spectra.declaration import FilesTable, fits_name
 from mtjfit.spectra.from_rows import TOO_FEW, cut_to, spectra_of
 from mtjfit.spectra.rows import spectra_rows, unmasked
 from mtjfit.spectra.spectrum import Against, Spectrum
 from mtjfit.spectra.study import LineOptions, RowCount
-from mtjfit.text import counted
+from mtjfit.text import counted, some
 from mtjfit.toml import prefixed
 
 _MOST_FILES = 100_000
 _LISTED = 3
-_LONGEST = 1000  # letters of a pattern that is looked for in both cases
 
 Job = tuple[FilesTable, Path]
 
@@ -62,9 +60,8 @@ def files_of(tables: Sequence[FilesTable], folder: Path, notices: list[str]) -> 
                 continue
             if not matching:
                 shown = Path(table.folder, name).as_posix()
-                problems.append(
-                    Problem(f"files[{i}]", f"no file fits {shown!r}", "correct folder or file; * matches any text")
-                )
+                todo = backslash_advice(shown) or "correct folder or file; * matches any text"
+                problems.append(Problem(f"files[{i}]", f"no file fits {shown!r}", todo))
             found |= dict.fromkeys(matching)
         kept = [each for each in found if not any(fits_name(each.name, out) for out in table.leave_out)]
         missed = [out for out in table.leave_out if not any(fits_name(each.name, out) for each in found)]
@@ -72,7 +69,7 @@ def files_of(tables: Sequence[FilesTable], folder: Path, notices: list[str]) -> 
         problems += [Problem(f"files[{i}].leave_out", f"no file fits {out!r}", todo) for out in missed]
         if len(kept) < len(found):
             notices.append(
-                f"{counted(len(found) - len(kept), 'file')} left out as declared: {_some(set(found) - set(kept))}"
+                f"{counted(len(found) - len(kept), 'file')} left out as declared: {_names(set(found) - set(kept))}"
             )
         if found and not kept:
             problems.append(Problem(f"files[{i}].leave_out", "leaves no file", todo))
@@ -89,29 +86,12 @@ def _matching(folder: Path, name: str, notices: list[str]) -> list[Path]:
     """Files that a pattern names, or the one that is called so, whatever brackets are in its name."""
     if (folder / name).is_file():
         return [folder / name]
-    loose = re.sub(r"\[.*?\]|[A-Za-z]", _either_case, name)
-    every = files_fitting(folder, loose if len(loose) < _LONGEST else name, _MOST_FILES)
-    files = [each for each in every if each.is_file() and each.suffix != ".toml"]
-    exact = set(files_fitting(folder, name, _MOST_FILES))
-    hidden = [] if Path(name).name.startswith(".") else [each for each in files if each.name.startswith(".")]
-    other = [each for each in files if each not in exact and each not in hidden]
-    if hidden := [each for each in hidden if each in exact]:
-        notices.append(f"{counted(len(hidden), 'hidden file')} not read: {_some(hidden)}")
-    if other:
-        notices.append(
-            f"{counted(len(other), 'file')} not read, other than {name!r} in upper and lower case only: {_some(other)}"
-        )
-    return [each for each in files if each in exact and each not in hidden]
+    notices += files_nearly_fitting(folder, name, _MOST_FILES)
+    return [each for each in files_fitting(folder, name, _MOST_FILES) if each.is_file() and each.suffix != ".toml"]
 
 
-def _either_case(match: re.Match[str]) -> str:
-    text = match[0]
-    return text if text.startswith("[") else f"[{text.lower()}{text.upper()}]"
-
-
-def _some(paths: set[Path] | Sequence[Path]) -> str:
-    names = sorted(each.name for each in paths)
-    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+def _names(paths: set[Path] | Sequence[Path]) -> str:
+    return some(sorted(each.name for each in paths))
 
 
 def _named_twice(jobs: Sequence[Job]) -> Iterator[Problem]:
@@ -144,6 +124,7 @@ def read_spectra(
             found.hashes[label] = hashlib.sha256(source.data).hexdigest()
             for sheet in declared_spectra(source, table):
                 found.notes += [f"{label}: {note}" for note in sheet.notes]
+                found.notices += [f"{label}: {part}" for part in sheet.unread]
                 found.said += comments_of(sheet)
                 _take(sheet, table, file.name, against, options, found)
         except (DataError, ConfigError) as error:
@@ -156,7 +137,7 @@ def read_spectra(
     problems += _counted_twice(found)
     if problems:
         raise DataError(problems)
-    found.notes = list(dict.fromkeys(found.notes))
+    found.notes, found.notices = list(dict.fromkeys(found.notes)), list(dict.fromkeys(found.notices))
     found.notices[:0] = [f"{_first(places)}: {text}" for text, places in found.noticed.items()]
     return found
 
@@ -212,19 +193,11 @@ def _take(
 
 def _counted_twice(found: FoundSpectra) -> Iterator[Problem]:
     """Spectra whose points are those of another one, as copies of a file have them."""
-    seen: dict[bytes, Spectrum] = {}
-    alike: Counter[str] = Counter()
-    for each in found.spectra:
-        digest = hashlib.sha256(each.x.tobytes() + each.voltage.tobytes()).digest()
-        first = seen.setdefault(digest, each)
-        if first is each:
-            continue
-        if first.name == each.name and first.sign == each.sign:
+    alike: list[tuple[str, str]] = []
+    for first, again in copies(found.spectra, lambda each: (each.x, each.voltage)):
+        if first.name == again.name and first.sign == again.sign:
             what = f"holds the same points as {first.label}, for the same device and bias"
-            yield Problem(each.label, what, "a copy counts twice: leave one out with leave_out")
+            yield Problem(again.label, what, "a copy counts twice: leave one out with leave_out")
         else:
-            alike[f"{first.name} and {each.name} hold the same points: is one a copy?"] += 1
-    said = list(alike)
-    found.notices += said[:_LISTED]
-    if len(said) > _LISTED:
-        found.notices.append(f"and {len(said) - _LISTED} more pairs of spectra hold the same points")
+            alike.append((first.name, again.name))
+    found.notices += copy_notices(alike)

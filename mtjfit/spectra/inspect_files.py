@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtjfit.data.format import Wide
+from mtjfit.data.format import MAX_BYTES, Wide
 from mtjfit.data.readers import Sheet, blocks, read_source, recognised_in, sheets_from_bytes
+from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.readers.text import comment_mark
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.spectra.declaration import ReadTable
@@ -32,7 +33,7 @@ def inspected(path: Path, pattern: str) -> SpectraFiles | None:
     if not label.isprintable():
         return None
     try:
-        source = read_source(path, label)
+        source = unpacked(read_source(path, label), MAX_BYTES)
         first = [(1, source.data[:200].decode("latin-1").lstrip("\ufeff"))]
         read = ReadTable(comment=comment_mark(first))
         reader = recognised_in(source)

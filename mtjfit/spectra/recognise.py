@@ -14,7 +14,7 @@ from mtjfit.data.readers import Sheet
 from mtjfit.data.tidy import is_missing
 from mtjfit.data.written_units import WrittenUnit, written_unit
 from mtjfit.errors import ConfigError, DataError
-from mtjfit.study.inspection import NAMES
+from mtjfit.study.roles import NAMES
 
 LEAST_ROWS = 10
 _FREQUENCY = ("frequency", "freq", "f", "rffrequency", "rffreq", "fghz", "fmhz", "fhz", "frf")

@@ -12,7 +12,7 @@ from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.data.readers import Sheet
 from mtjfit.data.table import column_or_parameter
 from mtjfit.data.tidy import is_missing
-from mtjfit.data.written_units import WrittenUnit, written_unit
+from mtjfit.data.written_units import WrittenUnit, agrees
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.spectra.calibration import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor, factor_or_problem
 from mtjfit.spectra.declaration import FilesTable, fits_name
@@ -149,11 +149,11 @@ def _same_units(sheet: Sheet, table: FilesTable, against: Against, notes: list[t
         if said is None or not declared:
             continue
         wanted = WrittenUnit(_quantity(role, against), factor(declared, units))
-        found = written_unit(said)
-        if found is None:
+        same = agrees(said, wanted)
+        if same is None:
             note = f"unit {said!r} of {column!r} is not understood; taken as {declared}, as declared"
             notes.append((sheet.where, note))
-        elif found.quantity != wanted.quantity or not math.isclose(found.si, wanted.si, rel_tol=1e-9):
+        elif not same:
             todo = "correct whichever is wrong; to overrule the file, rename its column with [files.read] names"
             what = f"is in {said!r} in the file, but {declared!r} is declared"
             problems.append(Problem(f"{sheet.where}: column {column!r}", what, todo))

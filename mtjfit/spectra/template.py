@@ -19,7 +19,8 @@ from mtjfit.spectra.load import study_of
 from mtjfit.spectra.recognise import name_pattern, named_roles
 from mtjfit.spectra.rows import column_units, proposed_within
 from mtjfit.spectra.sweeps import legs
-from mtjfit.text import counted, number, table
+from mtjfit.study.inspection import column_table, doubts
+from mtjfit.text import counted
 from mtjfit.toml import toml_from, toml_string
 
 _LEFT_OPEN = {
@@ -259,19 +260,11 @@ def _said(kind: SpectraFiles) -> Iterator[str]:
     taken = {name: role for role, name in kind.found.columns.items()}
     n, rows = len(kind.paths), sum(len(sheet.lines) for sheet in kind.sheets)
     yield f"{kind.paths[0].name}{f' and {n - 1} more' if n > 1 else ''}: spectra (GUESS), {counted(rows, 'row')}"
-    cells = []
-    for column in first.columns[:20]:
-        try:
-            values = first.numbers(column.name)
-            ends = [number(float(values.min())), number(float(values.max()))]
-        except DataError:
-            ends = ["text", ""]
-        role = f"{taken[column.name]} (GUESS)" if column.name in taken else "-"
-        cells.append([_comment(column.name), _comment(column.unit or "not said"), *ends, role])
-    yield from ("    " + line for line in table(["column", "unit", "from", "to", "taken as"], cells).splitlines())
+    yield from ("    " + line for line in column_table(first, taken).splitlines())
     for key, value in list(first.metadata.items())[:20]:
         role = f"  {taken[key]} (GUESS)" if key in taken else ""
         yield f"    header: {_comment(key)} = {_comment(value)}{role}"
+    yield from (f"  found out: {doubt}" for doubt in doubts(first, taken))
     yield from (f"  found out: {note}" for note in first.notes)
 
 

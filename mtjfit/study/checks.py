@@ -51,7 +51,7 @@ def curve_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
         if count > 1:
             sources = ", ".join(dict.fromkeys(curve.source or "memory" for curve in curves if curve.device == device))
             what = f"there are {count} curves of this name ({sources})"
-            yield Problem(f"device {device!r}", what, "give every device its own name")
+            yield Problem(f"device {device!r}", what, "give every device its own name, and name a file once")
     first = curves[0]
     for curve in curves[1:]:
         where = f"device {curve.device!r}"

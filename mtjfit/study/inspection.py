@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from difflib import SequenceMatcher
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
-from mtjfit.data.format import SEPARATORS, ReadOptions
+from mtjfit.data.format import ReadOptions
 from mtjfit.data.implausible import suspicious_units
-from mtjfit.data.readers import Column, Sheet, SourceFile, read_source, recognised_in, sheets_from_bytes
-from mtjfit.data.readers.sheet import split_unit
-from mtjfit.data.readers.text import comment_mark, encoding_of, uses_commas
-from mtjfit.data.tidy import numbered_lines, parse_number, try_split, without_mark
+from mtjfit.data.readers import Column, Sheet, read_source, recognised_in, sheets_with_problems
+from mtjfit.data.readers.packed import unpacked
+from mtjfit.data.readers.text import uses_commas
+from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
+from mtjfit.study.roles import KINDS, NAMES, guessed_roles, numbers_among
 from mtjfit.text import counted, number, table, visible
 
-NAMES = {
-    "bias": ("bias", "v", "voltage", "vbias", "biasv", "vdc", "dcbias", "biasmv", "u"),
-    "par": ("par", "taupar", "tpar", "torquepar", "torkancepar", "inplane", "tauinplane", "parallel", "dtaupar",
-            "tauip", "ip", "dampinglike", "dl", "tau1"),
-    "perp": ("perp", "tauperp", "tperp", "torqueperp", "torkanceperp", "outofplane", "tauoutofplane", "perpendicular",
-             "dtauperp", "tauop", "op", "fieldlike", "fl", "tau2"),
-    "sigma_par": ("sigmapar", "errpar", "parerr", "parerror", "tauparerr", "sdpar", "separ", "dpar",
-                  "errorpar", "tauparerror", "sigmataupar", "uncertaintypar"),
-    "sigma_perp": ("sigmaperp", "errperp", "perperr", "perperror", "tauperperr", "sdperp", "seperp", "dperp",
-                   "errorperp", "tauperperror", "sigmatauperp", "uncertaintyperp"),
-    "rho": ("rho", "corr", "correlation", "corrparperp"),
-    "sigma_bias": ("sigmabias", "biaserr", "errbias", "biaserror", "sigmav", "verr", "errv"),
-    "device": ("device", "sample", "name", "id", "mtj", "junction", "deviceid", "devicename",
-               "die", "dieid"),
-    "thickness": ("thickness", "d", "dnm", "t", "tnm", "thicknessnm", "tfree", "tfreenm", "tfl", "dfree", "tcofeb",
-                  "dangstrom"),
-    "group": ("group", "wafer", "stack", "split", "batch", "series"),
-}  # fmt: skip
-"""Names, without case and punctuation, that columns of each role go by."""
-PLACES = {
-    "x": ("x", "xmm", "diex", "xdie", "posx", "xpos"),
-    "y": ("y", "ymm", "diey", "ydie", "posy", "ypos"),
-    "wafer": ("wafer", "waferid", "wafername"),
-    "split": ("split", "stack", "group"),
-}
-"""The same for columns that only a table of whole wafers has."""
-_SIMILAR = 0.8
-_MOST_COMPARED = 500
+_LARGEST_LOOKED_AT = 2**24
 
 
 @dataclass(frozen=True)
@@ -56,36 +26,59 @@ class FileInspection:
     """Format and columns that a data file seems to have."""
 
     path: Path
-    reader: str  # that the file seems to need; empty for a plain table
+    reader: str  # that the file seems to need
     says: str  # that reader, for people
-    sheets: tuple[Sheet, ...]  # with everything inferred; none for a plain table that would be refused as it is
-    decimal: str
-    names: tuple[str, ...]  # columns of the file, or of its first sheet
-    encoding: str = ""
-    comment: str = ""
-    separator: str = ""
+    sheets: tuple[Sheet, ...]  # that can be read, with everything inferred
+    faulty: tuple[Sheet, ...] = ()  # parts that cannot be read
+    is_beginning: bool = False  # of a file that is too large to be looked at whole
+
+    @cached_property
+    def sheet(self) -> Sheet:
+        """The sheet with most roles, the first of several; of a wide table with names that repeat, its first series."""
+        return max(map(first_series, self.sheets), key=lambda each: len(guessed_roles(each)[0]))
+
+    @cached_property
+    def others(self) -> tuple[str, ...]:
+        """Parts of the file beside that of `sheet`."""
+        parts = dict.fromkeys(each.part for each in (*self.sheets, *self.faulty))
+        return tuple(part for part in parts if part != self.sheet.part)
+
+    @cached_property
+    def part(self) -> str:
+        """The part to read; empty for all, where that is the only one or all hold different devices alike."""
+        alike = not self.faulty and all(guessed_roles(each)[0] == self.columns for each in self.sheets)
+        if not self.others or (alike and "device" in self.columns and self._devices_differ()):
+            return ""
+        return self.sheet.part
+
+    def _devices_differ(self) -> bool:
+        name = self.columns["device"]
+        found = [each.column(name).cells if name in each.names else (each.metadata[name],) for each in self.sheets]
+        return sum(len(set(cells)) for cells in found) == len(set().union(*found))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of the sheet, all series of a wide table."""
+        return next(each.names for each in self.sheets if each.label == self.sheet.label)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """Everything that the reader inferred; what a plain table shows, the template says itself."""
-        return tuple(dict.fromkeys(note for sheet in self.sheets for note in sheet.notes)) if self.reader else ()
+        """Everything that the reader inferred."""
+        return tuple(dict.fromkeys(note for sheet in self.sheets for note in sheet.notes))
 
-    @cached_property
+    @property
     def places(self) -> dict[str, str]:
-        """Columns of ``[wafer]``, by exact names; none unless dies have both x and y."""
-        found = {}
-        for role, likely in PLACES.items():
-            plain = ((_plain_name(name), name) for name in self.names)
-            fitting = sorted((likely.index(short), name) for short, name in plain if short in likely)
-            if fitting:
-                found[role] = fitting[0][1]
-        return found if {"x", "y"} <= set(found) else {}
+        """Columns of ``[wafer]``; none unless dies have both x and y."""
+        return self._roles[1]
 
-    @cached_property
+    @property
     def columns(self) -> dict[str, str]:
         """Column, or header parameter, that each role seems to have."""
-        names = (*self.names, *(self.sheets[0].metadata if self.sheets else ()))
-        return _columns(tuple(name for name in names if name not in self.places.values()))
+        return self._roles[0]
+
+    @cached_property
+    def _roles(self) -> tuple[dict[str, str], dict[str, str]]:
+        return guessed_roles(self.sheet)
 
     def as_text(self) -> str:
         """Every column with its unit, range and likely meaning; guesses are marked, doubts begin with ``LOOK``."""
@@ -93,123 +86,129 @@ class FileInspection:
 
 
 def inspect_file(path: Path) -> FileInspection:
-    """Infer the format of a data file and the roles of its columns.
+    """Infer the format of a data file and the roles of its columns, by the readers that also read it in a study.
 
-    DataError where it cannot be read as anything, has no header, or has a name that TOML cannot hold.
+    DataError where it cannot be read as anything, or has a name that TOML cannot hold.
     """
     label = str(path)
     if not label.isprintable():
         raise DataError([Problem(repr(label), "has characters in its name that cannot be written", "rename the file")])
-    source = read_source(path, label)
+    source = unpacked(read_source(path, label), ReadOptions().max_bytes)
     reader = recognised_in(source)
-    if reader.name == "tidy":
-        return _plain(path, source)
-    sheets = sheets_from_bytes(source, reader.name)
-    return FileInspection(path, reader.name, reader.says, sheets, sheets[0].decimal, sheets[0].names)
+    is_large = reader.name == "tidy" and len(source.data) > _LARGEST_LOOKED_AT  # a table of whole wafers
+    if is_large:
+        source = replace(source, data=source.data[: source.data.rfind(b"\n", 0, _LARGEST_LOOKED_AT) + 1])
+    sheets = sheets_with_problems(source, reader)
+    if reader.name in _TEXT_IN_CELLS and uses_commas(cell for s in sheets for c in s.columns for cell in c.cells):
+        sheets = sheets_with_problems(source, reader, ReadOptions(decimal=","))
+    good = tuple(sheet for sheet in sheets if not sheet.problems)
+    if not good:
+        raise DataError(problem for sheet in sheets for problem in sheet.problems)
+    if all(len(sheet.columns) < _LEAST_COLUMNS and reader.name in _TABLES for sheet in good):
+        todo = "spectra, V_mix against frequency or field, go to mtjfit spectra"
+        raise source.fault(f"has {counted(len(good[0].columns), 'column')}, torques against bias need three", todo)
+    return FileInspection(path, reader.name, reader.says, good, tuple(s for s in sheets if s.problems), is_large)
 
 
-def _plain(path: Path, source: SourceFile) -> FileInspection:
-    encoding = encoding_of(source.data)
-    lines = numbered_lines(source.head.data, encoding, source.label, ReadOptions())
-    numbered = [each for each in lines if each[1].strip()]
-    comment = comment_mark(numbered)
-    header, *rows = [line for _, line in numbered if without_mark(line, comment) is None] or [""]
-    fields = {separator: try_split(header, separator) for separator in SEPARATORS}
-    separator = max(fields, key=lambda each: len(fields[each]))
-    names = tuple(fields[separator])
-    if len(names) < 3:
-        what = "has no header with three columns separated by comma, semicolon, tab or |"
-        todo = "give it a header line; spectra, V_mix against frequency or field, go to mtjfit spectra"
-        raise source.fault(what, todo)
-    if len(names) > (most := ReadOptions().max_columns):
-        raise source.fault(f"has more than {most} columns", "cut the table, or declare it in a study file")
-    commas = uses_commas(cell for row in rows[:20] for cell in try_split(row, separator))
-    decimal = "," if commas and separator != "," else "."
-    try:
-        sheets = sheets_from_bytes(source, "tidy")
-    except DataError:
-        sheets = ()
-    return FileInspection(path, "", "tidy table", sheets, decimal, names, encoding, comment, separator)
+_LEAST_COLUMNS, _TABLES = 3, ("tidy", "origin")
+_TEXT_IN_CELLS = ("excel", "parquet")  # formats whose numbers may be texts with decimal commas
 
 
-def _plain_name(name: str) -> str:
-    """A name without case, punctuation and unit in brackets."""
-    return re.sub(r"[\W_]", "", re.sub(r"\s*[(\[][^()\[\]]*[)\]]\s*$", "", name).casefold())[:40]
+def period_of(names: tuple[str, ...]) -> int:
+    """Columns of one series where names repeat from series to series; 0 where they do not.
+
+    >>> period_of(("V", "T", "V", "T")), period_of(("1 GHz", "1 GHz", "2 GHz", "2 GHz")), period_of(("V", "T", "T"))
+    (2, 2, 0)
+    """
+    n = len(names)
+    if len(set(names)) == n or not n:
+        return 0
+    run = next((k for k, name in enumerate(names) if name != names[0]), n)
+    period = run if run > 1 else next((k for k in range(1, n) if names[k] == names[0]), n)
+    blocks = {names[k : k + period] for k in range(0, n, period)}
+    repeats = len(blocks) == 1 if run == 1 else all(len(set(block)) == 1 for block in blocks)
+    return period if repeats and n % period == 0 and (run > 1 or n > period) else 0
 
 
-def _columns(names: tuple[str, ...]) -> dict[str, str]:
-    """Most similar column of each role, every column once; names without similarity stay out."""
-    scores, known = [], {each for likely in NAMES.values() for each in likely}
-    for name in dict.fromkeys(name for name in names if name):
-        key = re.sub(r"[\W_]", "", name.casefold())[:40]
-        if len(names) > _MOST_COMPARED and key not in known:  # of very many, similar ones are not looked for
-            continue
-        for role, likely in NAMES.items():
-            # "torkance_perp" is similar to "torkance_par": never propose one for the other.
-            if (role.endswith("par") and "perp" in key) or (role.endswith("perp") and "par" in key):
-                continue
-            # Short names must match exactly: "t" is similar to everything.
-            best = max(
-                1.0 if key == each else SequenceMatcher(None, key, each).ratio() if min(len(key), len(each)) > 3 else 0
-                for each in likely
-            )
-            scores.append((best, role, name))
-    columns: dict[str, str] = {}
-    for score, role, name in sorted(scores, key=lambda each: -each[0]):
-        if score >= _SIMILAR and role not in columns and name not in columns.values():
-            columns[role] = name
-    return columns
+def first_series(sheet: Sheet) -> Sheet:
+    """The columns of the first series where names repeat; else the sheet."""
+    period = period_of(sheet.names)
+    return replace(sheet, columns=sheet.columns[:period]) if period else sheet
 
 
 _MOST_SHEETS, _MOST_COLUMNS, _MOST_PARAMETERS, _LONGEST = 6, 20, 20, 60
-_KINDS = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness"}
 
 
 def _lines(inspection: FileInspection) -> Iterator[str]:
     yield f"{inspection.path.name}: {inspection.says} (GUESS)"
-    if not inspection.sheets:
-        yield "  cannot be read in full as it stands: mtjfit check will say why"
+    if inspection.is_beginning:
+        yield "  only its beginning was looked at"
     for sheet in inspection.sheets[:_MOST_SHEETS]:
         yield from _sheet(sheet, inspection)
     if len(inspection.sheets) > _MOST_SHEETS:
         yield f"  and {len(inspection.sheets) - _MOST_SHEETS} more"
+    for sheet in inspection.faulty[:_MOST_SHEETS]:
+        first, more = sheet.problems[0], len(sheet.problems) - 1
+        rest = f" ({counted(more, 'more problem')})" if more else ""
+        yield f"  {_short(_last(sheet.label))}: cannot be read: {first.what}; {first.todo}{rest}"
+    if len(inspection.faulty) > _MOST_SHEETS:
+        yield f"  and {len(inspection.faulty) - _MOST_SHEETS} more that cannot be read"
     for note in inspection.notes:
         yield f"  found out: {note}"
 
 
+def _last(label: str) -> str:
+    return label.rpartition("/")[2]
+
+
 def _sheet(sheet: Sheet, inspection: FileInspection) -> Iterator[str]:
     size = f"{counted(len(sheet.lines), 'row')}, {counted(len(sheet.columns), 'column')}"
-    yield f"  {_short(sheet.label.rpartition('/')[2])}: {size}"
-    taken = {name: role for role, name in inspection.columns.items()}
-    taken |= {split_unit(name)[0]: role for role, name in inspection.places.items()}
-    cells = [_described(column, sheet, taken) for column in sheet.columns[:_MOST_COLUMNS]]
-    yield from ("    " + line for line in table(["column", "unit", "from", "to", "taken as"], cells).splitlines())
+    yield f"  {_short(_last(sheet.label))}: {size}"
+    taken = {name: role for role, name in (inspection.columns | inspection.places).items()}
+    yield from ("    " + line for line in column_table(sheet, taken).splitlines())
     if len(sheet.columns) > _MOST_COLUMNS:
         yield f"    and {counted(len(sheet.columns) - _MOST_COLUMNS, 'more column')}"
     for key, value in list(sheet.metadata.items())[:_MOST_PARAMETERS]:
         role = f"  {taken[key]} (GUESS)" if key in taken and key not in sheet.names else ""
         yield f"    header: {_short(key)} = {_short(value)}{role}"
-    yield from (f"  LOOK: {doubt}" for doubt in _doubts(sheet, taken))
+    yield from (f"  LOOK: {doubt}" for doubt in doubts(sheet, taken))
+
+
+def column_table(sheet: Sheet, taken: dict[str, str]) -> str:
+    """The first columns with units, ranges and roles; `taken` is the role of each column that has one."""
+    return table(["column", "unit", "from", "to", "taken as"],
+                 [_described(column, sheet, taken) for column in sheet.columns[:_MOST_COLUMNS]])  # fmt: skip
 
 
 def _described(column: Column, sheet: Sheet, taken: dict[str, str]) -> list[str]:
-    values = _numbers(column, sheet)
-    ends = [number(float(np.min(values))), number(float(np.max(values)))] if values.size else ["text", ""]
+    values = numbers_among(column.cells, sheet)
+    ends = [number(min(values)), number(max(values))] if values else ["text", ""]
     role = f"{taken[column.name]} (GUESS)" if column.name in taken else "-"
     return [_short(column.name), _short(column.unit or "not said"), *ends, role]
 
 
-def _numbers(column: Column, sheet: Sheet) -> np.ndarray:
-    parsed = (parse_number(cell, sheet.decimal) for cell in column.cells)
-    return np.array([value for value, fault in parsed if fault is None])
-
-
-def _doubts(sheet: Sheet, taken: dict[str, str]) -> Iterator[str]:
-    for column in sheet.columns:
-        kind = _KINDS.get(taken.get(column.name, ""))
+def doubts(sheet: Sheet, taken: dict[str, str]) -> Iterator[str]:
+    """Cells that a range does not show because they are no numbers, and numbers that are unlikely in their unit."""
+    is_padded = len(set(sheet.names)) < len(sheet.names)  # series side by side differ in length
+    for k, column in enumerate(sheet.columns[:_MOST_COLUMNS]):
+        role = taken.get(column.name, "")
+        if role not in ("device", "group", "wafer", "split"):
+            yield from _no_numbers(column, sheet, role, is_padded)
+        if column.name in sheet.names[:k]:
+            continue
+        kind = KINDS.get(role, "")
         unit = canonical_unit(column.unit, kind) if kind and column.unit else ""
-        if kind and unit:
-            yield from suspicious_units(kind, _numbers(column, sheet), unit)
+        if kind != "torque" and unit:
+            yield from suspicious_units(kind, numbers_among(column.cells, sheet), unit)
+
+
+def _no_numbers(column: Column, sheet: Sheet, role: str, is_padded: bool) -> Iterator[str]:
+    parsed = (parse_number(cell, sheet.decimal)[1] if cell or not is_padded else None for cell in column.cells)
+    faults = [(line, fault[0]) for line, fault in zip(sheet.lines, parsed, strict=True) if fault is not None]
+    if faults and (role in NAMES or len(faults) < len(column.cells)):
+        line, what = faults[0]
+        every = f"{counted(len(column.cells), 'row')}, {len(faults)} of them no numbers"
+        yield f"column {_short(column.name)!r}: {every}, the first in line {line}: {what}"
 
 
 def _short(text: str) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from mtjfit.data.copies import copies, copy_notices
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.readers import SourceFile, read_source
 from mtjfit.data.table import curves_from_sources
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
-from mtjfit.input import files_fitting
+from mtjfit.input import backslash_advice, files_fitting, files_nearly_fitting
 from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
 from mtjfit.study.parameter import DOF, Parameter
 from mtjfit.study.plan_request import plan_request_from
@@ -21,17 +23,21 @@ from mtjfit.study.study import Sampling, Study
 from mtjfit.toml import PLACEHOLDER, CollectedProblems, placeholders, read_toml
 
 _MOST_FILES = 10_000
+_FOR_BATCH = (
+    "is for mtjfit batch, which reduces the devices of a table one by one",
+    "call mtjfit batch, or remove [wafer] to fit all devices as one study",
+)
 
 
 def data_sources(
-    table: object, folder: Path, hashes: dict[str, str], is_open: Callable[[str], bool]
+    table: object, folder: Path, hashes: dict[str, str], is_open: Callable[[str], bool], notices: list[str]
 ) -> list[SourceFile]:
     """The files that a ``[[data]]`` table names, read once so that hash and content belong together; none if it names
     none.
 
     The table may have any shape, since its files are read before it is validated. `hashes` takes the sha256 of each
-    file; `is_open` is true for a name that a person has still to fill in. DataError where a file cannot be read, or
-    none fits ``files``.
+    file; `is_open` is true for a name that a person has still to fill in; `notices` takes what ``files`` nearly names.
+    DataError where a file cannot be read, or none fits ``files``.
     """
     keys = table if isinstance(table, dict) else {}
     limit = _limit(keys.get("format"))
@@ -41,6 +47,7 @@ def data_sources(
     if not isinstance(pattern, str) or not pattern or is_open(pattern) or name is not None:
         return []
     log, sources = ProblemLog(pattern), []
+    notices += files_nearly_fitting(folder, pattern, _MOST_FILES)
     for each in _fitting(folder, pattern):
         with log.catching():
             sources.append(_read(folder, each, hashes, limit))
@@ -69,7 +76,8 @@ def _fitting(folder: Path, pattern: str) -> list[str]:
     found = sorted(path.relative_to(folder).as_posix() for path in files_fitting(folder, pattern, _MOST_FILES))
     if not found:
         neighbours = [each.name for each in islice(folder.iterdir(), 500)] if folder.is_dir() else []
-        raise DataError([Problem(pattern, "fits no file", did_you_mean(pattern, neighbours))])
+        todo = backslash_advice(pattern) or did_you_mean(pattern, neighbours)
+        raise DataError([Problem(pattern, "fits no file", todo)])
     return found
 
 
@@ -107,7 +115,9 @@ def load_study(path: str | Path) -> Study:
     text, raw = read_toml(path)
     found = CollectedProblems()
     found.config += placeholders(raw)
-    found.keep(validated_table(StudyDocument, raw, ""))
+    if "wafer" in raw:
+        found.config.append(Problem("wafer", *_FOR_BATCH))
+    found.keep(validated_table(StudyDocument, {key: raw[key] for key in raw if key != "wafer"}, ""))
     name = declared_name(raw.get("study"), found)
     sampling = found.keep(validated_table(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
     found.keep(plan_request_from(raw.get("plan", {})))
@@ -144,11 +154,12 @@ def _curves(raw: object, folder: Path, found: CollectedProblems) -> tuple[list[T
         found.config.append(Problem("data", "is not a list of tables", "add a [[data]] table for each file"))
         return None, files
     curves: list[TorqueCurve] = []
+    notices: list[str] = []
     complete = True
     for i, each in enumerate(raw):
         sources: list[SourceFile] = []
         with found.catching():
-            sources = data_sources(each, folder, files, lambda name: PLACEHOLDER.fullmatch(name) is not None)
+            sources = data_sources(each, folder, files, lambda name: PLACEHOLDER.fullmatch(name) is not None, notices)
         table = found.keep(validated_table(DataTable, each, f"data[{i}]"))
         read: tuple[TorqueCurve, ...] = ()
         if table is not None and sources:
@@ -157,6 +168,12 @@ def _curves(raw: object, folder: Path, found: CollectedProblems) -> tuple[list[T
                 read = curves_from_sources(sources, table.declaration, table.file or table.files or "", opened)
         curves += read
         complete &= bool(read)
+    notices += copy_notices(
+        (first.device, again.device)
+        for first, again in copies(curves, lambda curve: (curve.bias, curve.par, curve.perp))
+    )
+    if notices:
+        curves = [replace(curve, notices=(*notices, *curve.notices)) for curve in curves]
     return (curves if complete else None), files
 
 

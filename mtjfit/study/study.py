@@ -160,6 +160,11 @@ class Study:
         return tuple(dict.fromkeys(curve.origin for curve in self.curves))
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """What a person should know of the files of the data, each once."""
+        return tuple(dict.fromkeys(notice for curve in self.curves for notice in curve.notices))
+
+    @property
     def label(self) -> str:
         """Mark for plots and tables; empty only if every curve was measured."""
         return "; ".join(origin.label for origin in self.origins if origin.label)

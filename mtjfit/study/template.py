@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mtjfit.data.readers import Sheet
-from mtjfit.data.units import canonical_unit
+from mtjfit.data.units import BIAS_UNITS, THICKNESS_UNITS, UNITS, canonical_unit
 from mtjfit.errors import ProblemLog
-from mtjfit.study.inspection import NAMES, FileInspection, inspect_file
+from mtjfit.study.inspection import FileInspection, inspect_file, period_of
+from mtjfit.study.roles import NAMES
 from mtjfit.toml import toml_string
 
 
@@ -23,7 +24,7 @@ def study_template(files: Iterable[str | Path], folder: str | Path | None = None
     Raises
     ------
     DataError
-        A file cannot be read as text, has no header, or has a name that TOML cannot hold.
+        A file cannot be read at all, or has a name that TOML cannot hold.
 
     Examples
     --------
@@ -119,10 +120,9 @@ def _data_table(shown: str, inspection: FileInspection) -> Iterator[str]:
     columns = inspection.columns
     yield f"[[data]]\nfile = {toml_string(shown)}"
     yield _MEANING
-    if inspection.reader and "device" not in columns:
-        yield '# name = "{device}_T{thickness:nm}.txt"    # what the file name says; its fields count as columns below'
     if "device" not in columns:
-        yield f"device = {toml_string(inspection.path.stem)}  # GUESS: one device, named after the file"
+        yield '# name = "{device}_T{thickness:nm}.txt"    # what the file name says; its fields count as columns below'
+        yield f"device = {toml_string(inspection.path.stem.strip())}  # GUESS: one device, named after the file"
     if "thickness" not in columns:
         yield 'thickness = "<nominal thickness of the free layer, a number?>"'
     if not {"sigma_par", "sigma_perp"} <= set(columns):
@@ -135,7 +135,8 @@ def _data_table(shown: str, inspection: FileInspection) -> Iterator[str]:
     yield f"# columns of the file: {_printable(', '.join(dict.fromkeys(inspection.names)))}\n[data.columns]"
     for role in NAMES:
         if role in columns:
-            yield f"{role} = {toml_string(columns[role])}  # GUESS" + _header_hint(columns[role], inspection)
+            hint = "" if columns[role] in inspection.names else ": a header parameter"
+            yield f"{role} = {toml_string(columns[role])}  # GUESS{hint}"
         elif role in ("bias", "par", "perp"):
             yield f'{role} = "<column of {role}?>"'
     yield "[data.units]"
@@ -144,62 +145,56 @@ def _data_table(shown: str, inspection: FileInspection) -> Iterator[str]:
     yield from _wide(inspection)
 
 
-def _header_hint(name: str, inspection: FileInspection) -> str:
-    return ": a header parameter" if inspection.sheets and name not in inspection.names else ""
-
-
 def _units(inspection: FileInspection) -> Iterator[str]:
     """Units that the file itself writes, else what is left open."""
-    for kind, role, places in (
-        ("bias", "bias", "V or mV"),
-        ("torque", "par", "unit, such as hbar/2e/kohm, 1e-19 N m or mT/V; arb if arbitrary"),
-        ("thickness", "thickness", "nm or angstrom"),
+    for kind, roles, known, places in (
+        ("bias", ("bias",), BIAS_UNITS, "V or mV"),
+        ("torque", ("par", "perp"), UNITS, "unit, such as hbar/2e/kohm, 1e-19 N m or mT/V; arb if arbitrary"),
+        ("thickness", ("thickness",), THICKNESS_UNITS, "nm or angstrom"),
     ):
-        written = _written_unit(inspection.sheets[:1], inspection.columns.get(role, ""))
-        unit = canonical_unit(written, kind) if written else ""
-        yield f"{kind} = {toml_string(unit)}  # GUESS: as the file says" if unit else f'{kind} = "<{places}?>"'
+        names = [inspection.columns[role] for role in roles if role in inspection.columns]
+        written = [unit for name in names if (unit := _written_unit(inspection.sheet, name))]
+        units = {canonical_unit(unit, kind) for unit in written}
+        if len(units) == 1 and units <= set(known):
+            yield f"{kind} = {toml_string(units.pop())}  # GUESS: as the file says"
+        else:
+            said = f"  # the file says {_printable(', '.join(dict.fromkeys(written)))}" if written else ""
+            yield f'{kind} = "<{places}?>"{said}'
 
 
-def _written_unit(sheets: Sequence[Sheet], name: str) -> str:
-    for sheet in sheets:
-        units = [column.unit for column in sheet.columns if column.name == name]
-        if len(units) == 1:
-            return units[0] or ""
-        if not units and name in sheet.metadata:
-            return sheet.metadata[name].partition(" ")[2]
-    return ""
+def _written_unit(sheet: Sheet, name: str) -> str:
+    if name in sheet.names:
+        return sheet.column(name).unit or ""
+    return sheet.metadata[name].partition(" ")[2].strip()
 
 
 def _format(inspection: FileInspection) -> Iterator[str]:
+    """All that check does not infer, or infers by the same code."""
+    sheet, form = inspection.sheet, inspection.sheet.form
     yield "[data.format]"
-    if not inspection.reader:
-        yield f"separator = {toml_string(inspection.separator)}  # GUESS"
-        yield f"decimal = {toml_string(inspection.decimal)}  # GUESS"
-        if inspection.comment != "#":
-            yield f"comment = {toml_string(inspection.comment)}  # GUESS"
-        if inspection.encoding != "utf-8":
-            yield f"encoding = {toml_string(inspection.encoding)}  # GUESS: the file is not UTF-8"
-        return
-    yield f"reader = {toml_string(inspection.reader)}  # GUESS: {inspection.says}"
-    if inspection.decimal != ".":
-        yield f"decimal = {toml_string(inspection.decimal)}  # GUESS"
-    for note in inspection.notes:
-        if note.startswith("encoding "):
-            yield f"encoding = {toml_string(note.split()[1].rstrip(':'))}  # GUESS: the file is not UTF-8"
-        elif note.startswith("header lines taken as "):
-            roles = note.removeprefix("header lines taken as ").split(", ")
-            yield f"header = [{', '.join(map(toml_string, roles))}]  # GUESS"
-        elif note.startswith("no header line"):
-            names = ", ".join(toml_string(name) for name in inspection.names)
-            yield f"# names = [{names}]  # the file has no header line: name its columns, units in brackets"
-    if len(inspection.sheets) > 1 and inspection.reader in ("excel", "qcodes", "lvm"):
-        labels = [sheet.label.rpartition("[")[2].rstrip("]") for sheet in inspection.sheets]
-        first = labels[0].removeprefix("run ").removeprefix("segment ").partition(".")[0]
-        yield f"sheet = {toml_string(first)}  # GUESS: the file has {_printable(', '.join(labels))}"
+    if inspection.reader == "tidy":
+        yield f"separator = {toml_string(form.separator)}  # GUESS"
+        yield f"decimal = {toml_string(sheet.decimal)}  # GUESS"
+    else:
+        yield f"reader = {toml_string(inspection.reader)}  # GUESS: {inspection.says}"
+        if sheet.decimal != ".":
+            yield f"decimal = {toml_string(sheet.decimal)}  # GUESS"
+    if form.comment not in (None, "", "#"):
+        yield f"comment = {toml_string(form.comment)}  # GUESS"
+    if form.encoding not in ("", "utf-8"):
+        yield f"encoding = {toml_string(form.encoding)}  # GUESS: the file is not UTF-8"
+    if form.header not in ((), ("name",)):
+        yield f"header = [{', '.join(map(toml_string, form.header))}]  # GUESS"
+    if form.names:
+        names = ", ".join(map(toml_string, form.names))
+        yield f"names = [{names}]  # GUESS: no header line; give them better names here and above, units in brackets"
+    if inspection.part:
+        others = _printable(", ".join(inspection.others))
+        yield f"sheet = {toml_string(inspection.part)}  # GUESS: the file also has {others}"
 
 
 def _wide(inspection: FileInspection) -> Iterator[str]:
-    names, several = inspection.names, len(inspection.sheets) > 1
+    names, period = inspection.names, period_of(inspection.names)
     if inspection.reader == "webplotdigitizer":
         listed = ", ".join(sheet.metadata["dataset"] for sheet in inspection.sheets)
         yield f"# data sets of the file: {_printable(listed)}\n[data.wide]"
@@ -207,19 +202,14 @@ def _wide(inspection: FileInspection) -> Iterator[str]:
         yield 'name = "<pattern of the data sets, such as {device} {column}?>"  # {column}: what is par, what is perp'
         yield 'name_in = "comment"'
         yield 'within = "<largest distance in bias of two points that belong together, a number?>"'
-    elif len(set(names)) < len(names) and not several:
-        period = _period(names)
-        placed = ", ".join(toml_string(f"<column {k + 1} of each series?>") for k in range(period))
+    elif period:
+        block = names[:period]
+        open_ = [f"<column {k + 1} of each series?>" for k in range(period)]
+        placed = ", ".join(map(toml_string, block if len(set(block)) == period else open_))
         where = "comment" if inspection.reader == "origin" else "name"
         yield f"[data.wide]\ncolumns = [{placed}]  # GUESS: {len(names) // period} series of {period} columns"
         yield 'name = "<pattern that tells the series apart, such as {device}_{frequency:GHz}?>"'
         yield f"name_in = {toml_string(where)}  # GUESS"
-
-
-def _period(names: Sequence[str]) -> int:
-    """Columns of one series: length of the first run of one name, or else the distance to its repetition."""
-    run = next((k for k, name in enumerate(names) if name != names[0]), len(names))
-    return run if run > 1 else next((k for k in range(1, len(names)) if names[k] == names[0]), len(names))
 
 
 def _shown(path: Path, folder: str | Path | None) -> str:

@@ -15,9 +15,11 @@ from typing import Annotated, Any, Literal, get_args
 import numpy as np
 from pydantic import Field
 
+from mtjfit.data.column_names import split_unit
 from mtjfit.data.curve import Origin, OriginKind, TorqueCurve
 from mtjfit.data.declaration import Columns, TableDeclaration
-from mtjfit.data.readers.sheet import split_unit
+from mtjfit.data.units import unit_meaning
+from mtjfit.data.written_units import WrittenUnit, same_unit
 from mtjfit.errors import Problem
 from mtjfit.model.phase import Terms
 from mtjfit.study import NOISE, Parameter, Sampling, Study, amplitudes_of, parse_amplitude
@@ -34,6 +36,7 @@ WAFER_PARAMETERS = ("thickness_scatter",)
 """Parameters of a whole wafer, which no study of single devices has."""
 
 _PLACES = ("x", "y", "wafer", "split")
+_MILLIMETRE = WrittenUnit("length", 1e-3)
 _LEAST = 64 * 2**20
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(?:(?:([KMGT])(i?))?B)?")
 
@@ -291,7 +294,8 @@ def _table_problems(entry: WaferTable, declaration: TableDeclaration | None) -> 
         if name != name.strip():
             yield Problem(f"wafer.{role}", f"{name!r} has spaces at its ends", "write it without")
         unit = split_unit(name)[1]
-        if role in ("x", "y") and unit not in (None, "mm"):
+        found = unit_meaning(unit, "position") if unit and role in ("x", "y") else None
+        if found is not None and not same_unit(found, _MILLIMETRE):
             yield Problem(f"wafer.{role}", f"column {name!r} is in {unit!r}", "give positions in mm")
         same_group = role == "split" and columns.get("group") == name
         if name in taken and not same_group:

@@ -339,3 +339,10 @@ def test_leaving_out_by_weights_is_sampling_without_the_device() -> None:
         away = own.z - m.mean(axis=0)
         direct = float(away @ np.linalg.solve(np.cov(m, rowvar=False) + C + np.eye(away.size), away))
         assert left[j].chi2 == pytest.approx(direct, rel=0.25, abs=0.4)
+
+
+def test_deviations_of_draws_without_spread_are_infinite_and_warn_nobody() -> None:
+    study = scaled(linear_study(D[:4], 3), [1e12] * 4)
+    exact = [np.full(curve.bias.size, 1e-8) for curve in study.curves]
+    curves = (replace(c, sigma_par=sd, sigma_perp=sd) for c, sd in zip(study.curves, exact, strict=True))
+    assert np.isinf(judged(study.replace(curves=tuple(curves))).deviation).all()

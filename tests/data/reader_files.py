@@ -14,14 +14,17 @@ from mtjfit.data import SourceFile
 from mtjfit.errors import DataError
 
 FILES = Path(__file__).parent / "files"
-EXTRAS = {"excel": "openpyxl", "parquet": "pyarrow", "netcdf": "h5netcdf"}
+EXTRAS = {
+    "excel": ("excel", "openpyxl"), "parquet": ("parquet", "pyarrow"), "netcdf": ("netcdf", "h5netcdf"),
+    "hdf5": ("netcdf", "h5py"), "tdms": ("tdms", "nptdms"),
+}  # fmt: skip
 
 
 def needs(reader: str) -> None:
     """Skip, with the reason, where the library of a format is not installed."""
-    module = EXTRAS.get(reader)
-    if module is not None and find_spec(module) is None:
-        pytest.skip(f"{module} is not installed: python -m pip install 'mtjfit[{reader}]'")
+    extra, module = EXTRAS.get(reader, ("", "mtjfit"))
+    if find_spec(module) is None:
+        pytest.skip(f"{module} is not installed: python -m pip install 'mtjfit[{extra}]'")
 
 
 def database(script: str | None = None, *, array: bytes | None = None) -> bytes:

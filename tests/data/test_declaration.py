@@ -40,7 +40,6 @@ NO_SIGMA = replace(FULL, sigma_par="", sigma_perp="")
         ({"sigma": ConstantSigma(0.0, 1.0), "columns": NO_SIGMA}, "sigma.par: is 0"),
         ({"separator": " "}, "format.separator: is ' '"),
         ({"decimal": "'"}, 'format.decimal: is "\'"'),
-        ({"separator": ",", "decimal": ","}, "format.decimal: ',' is also the separator"),
         ({"encoding": "utf-16"}, "format.encoding: is 'utf-16'"),
         ({"order": "up"}, "format.order: is 'up'"),
         ({"comment": "-"}, "format.comment: '-' cannot start a comment"),

@@ -17,7 +17,9 @@ from reader_files import database, needs, source
 from mtjfit.cli.main import cli
 from mtjfit.data.readers import ReadOptions, read_sheet, read_source, sheets_from_bytes
 from mtjfit.errors import ConfigError, DataError
+from mtjfit.input import read_bytes
 from mtjfit.study import load_study
+from mtjfit.toml import toml_from, toml_string
 
 PACKAGE = Path(__file__).parents[2] / "mtjfit"
 OPENS = {
@@ -38,7 +40,8 @@ MAY_OPEN = {
     "data/bundled.py": "data sets of the package itself",
     "data/readers/excel.py": "bytes that were read", "data/readers/hdf5.py": "bytes that were read",
     "data/readers/netcdf.py": "bytes that were read", "data/readers/parquet.py": "bytes that were read",
-    "data/readers/qcodes.py": "bytes that were read",
+    "data/readers/qcodes.py": "bytes that were read", "data/readers/hdf5_tables.py": "bytes that were read",
+    "data/readers/tdms.py": "bytes that were read",
     "streams.py": "the null device",
     "study/load.py": "names in a folder, for advice", "spectra/template.py": "names in a folder, for a pattern",
     "wafer/read/parquet.py": "a stream of the place", "wafer/read/text.py": "a stream of the place",
@@ -125,11 +128,13 @@ def test_patterns_that_would_walk_the_disk_are_refused(pattern: str, tmp_path: P
 def test_patterns_find_what_they_did(tmp_path: Path) -> None:
     from mtjfit.input import files_fitting
 
-    for name in ("a.csv", "s/b.csv", "s/t/c.csv", "s/d.txt", ".e.csv"):
+    for name in ("a.csv", "s/b.csv", "s/t/c.csv", "s/d.txt", ".e.csv", ".h/f.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).touch()
     for pattern in ("*.csv", "s/*", "**/*.csv", "s/?.csv", "[ab].csv", "s/b.csv", "*/*/c.csv", "s/../*.csv", "none/*"):
-        assert files_fitting(tmp_path, pattern, 10) == sorted(tmp_path.glob(pattern))
+        shown = [each for each in tmp_path.glob(pattern) if not {".h", ".e.csv"} & set(each.parts)]
+        assert files_fitting(tmp_path, pattern, 10) == sorted(shown)
+    assert files_fitting(tmp_path, ".*/*.csv", 10) == [tmp_path / ".h" / "f.csv"]
     assert "fits more than 1 files" in fault_of(lambda: files_fitting(tmp_path, "**/*.csv", 1))
     for k in range(20):
         (tmp_path / "s" / f"{k}.dat").touch()
@@ -339,3 +344,19 @@ def test_parquet_of_repeated_text_is_not_unpacked() -> None:
     assert pyarrow.default_memory_pool().max_memory() - before < 10**8
     (found,) = sheets_from_bytes(source("p.parquet", packed(["b1", "b2", None], **delta)), "parquet")
     assert found.columns[0].cells == ("b1", "b2", "")
+
+
+@pytest.mark.parametrize("text", ['file = "raw\\data.csv"', 'file = "C:\\Users\\x.csv"'])
+def test_a_backslash_in_toml_is_explained(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"write / in place of it, or put the text in '…' quotes"):
+        toml_from(text, "study.toml")
+
+
+def test_a_path_that_a_backslash_changed_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"raw\\new.csv: no such file; .* write / in place of it"):
+        read_bytes(tmp_path / "raw\new.csv", "raw\new.csv", 10)
+
+
+def test_halves_of_surrogate_pairs_are_no_toml() -> None:
+    with pytest.raises(DataError, match="not UTF-8; rename it"):
+        toml_string("a\udcffb")

@@ -32,7 +32,8 @@ FORMATS = {
     "tidy.tsv": "tidy", "wide.csv": "wide", "origin.txt": "origin", "pymeasure.csv": "pymeasure",
     "labview.lvm": "lvm", "labview_free.lvm": "lvm", "webplotdigitizer.csv": "webplotdigitizer",
     "excel.xlsx": "excel", "parquet.parquet": "parquet", "netcdf.nc": "netcdf", "netcdf_classic.nc": "netcdf",
-    "qcodes.db": "qcodes",
+    "qcodes.db": "qcodes", "quantum_design.dat": "quantum_design", "matlab.mat": "matlab", "hdf5.h5": "hdf5",
+    "labview.tdms": "tdms",
 }  # fmt: skip
 
 
@@ -96,8 +97,8 @@ REFUSED = [
     ("pymeasure.csv", {}, lambda sheet: sheet.parameter("Powr"), "'Powr': is missing; did you mean 'Power'"),
     ("labview.lvm", {"decimal": "."}, None, "labview.lvm:1: says Decimal_Separator ',', but decimal = '.' is declared"),
     ("labview.lvm", {"sheet": "3"}, None, "has no segment '3'"),
-    # openpyxl saved no value of the formula: nothing is computed, the cell is empty and a problem where it is used.
-    ("excel.xlsx", {"sheet": "sums"}, lambda sheet: sheet.numbers("mean"), "xlsx[sums]:2: column 'mean': is empty"),
+    # openpyxl saved no value of the formula: nothing is computed, the cell is a problem where it is used.
+    ("excel.xlsx", {"sheet": "sums"}, lambda sheet: sheet.numbers("mean"), "2: column 'mean': holds a formula"),
     ("excel.xlsx", {"sheet": "sum"}, None, "has no sheet 'sum'; did you mean 'sums'"),
     ("qcodes.db", {"sheet": "7"}, None, "has no run '7'; there are 1, 2"),
 ]  # fmt: skip
@@ -153,6 +154,32 @@ def test_qcodes_keeps_apart_what_has_other_set_points() -> None:
     assert sheets[1].numbers("dac").tolist() == [-0.1, 0.0, 0.2]
 
 
+def test_a_run_of_qcodes_that_cannot_be_read_is_named_beside_the_others() -> None:
+    bad = database(array=npy([1.0]).replace(b"'<f8'", b"'<c8'"))
+    (sheet,) = read("q.db", "qcodes", bad)
+    assert sheet.label == "q.db[run 1]"
+    assert ["run 2 is not read" in each and "no array of real numbers" in each for each in sheet.unread] == [True]
+    script = (FILES / "qcodes.sql").read_text(encoding="utf-8").replace("'In-plane torkance', 'mT/V'", "'', NULL")
+    (sheet,) = read("q.db", "qcodes", database(script))
+    assert ["run 2 is not read: holds no results" in each for each in sheet.unread] == [True]
+
+
+@pytest.mark.parametrize("chain", [False, True])
+def test_what_qcodes_inferred_stands_beside_what_it_was_inferred_from(chain: bool) -> None:
+    """The bias is inferred from a current that was set, here through a third number as well."""
+    script = (FILES / "qcodes.sql").read_text(encoding="utf-8")
+    script = script.replace("dac, par, perp)", "dac, par, perp, V, raw)").replace("NULL)", "NULL, 1, 2)")
+    script = re.sub(r"(NULL, [-0-9.]+)\)", r"\1, 1, 2)", script)
+    script += "INSERT INTO layouts VALUES (6, 1, 'V', '', 'V', 'SOURCE'), (7, 1, 'raw', '', 'V', 'dac');"
+    script = script.replace("SOURCE", "raw" if chain else "dac")
+    (sheet, *_) = read("q.db", "qcodes", database(script), sheet="1")
+    assert sorted(sheet.names) == ["V", "dac", "par", "perp", "raw"]
+    assert sheet.numbers("V").tolist() == [1.0] * 3
+    (apart, *more) = read("q.db", "qcodes", database(script.replace("0.25, 1, 2)", "0.25, 3, 2)")), sheet="1")
+    assert more  # what differs between the rows of two components is not taken for the same
+    assert apart.numbers("V").tolist() == [1.0] * 3
+
+
 VALID = npy([1.0, 2.0, 3.0])
 
 
@@ -204,7 +231,7 @@ def test_results_still_in_the_journal_are_not_overlooked(tmp_path: Path) -> None
         ("tidy", b"", "f: is empty"),
         ("wide", b"\xff\xfeV", "f: is UTF-16"),
         ("wide", b"a,b\x00\n", "f:1: holds a NUL byte"),
-        ("origin", b"a b c\n1 2 3\n", "f:2: is not separated by"),
+        ("origin", b"a\n1\n", "f:2: is not separated by"),
         ("pymeasure", b"#Procedure: <x>\n1,2\n", "f: has no line with the names of the columns"),
         ("lvm", b"LabVIEW Measurement\nSeparator\tTab\n", "f:2: has no line ***End_of_Header***"),
         ("lvm", b"LabVIEW Measurement\n***End_of_Header***\n", "f:2: has a header and no segment"),
@@ -282,7 +309,7 @@ def test_excel_numbers_survive_to_the_last_bit() -> None:
 
 
 EXAMPLES = {reader: name for name, reader in FORMATS.items()}
-BINARY = ("excel", "parquet", "netcdf", "qcodes")
+BINARY = ("excel", "parquet", "netcdf", "qcodes", "matlab", "hdf5", "tdms")
 TEXT = tuple(reader for reader in READERS if reader not in BINARY)
 SMALL = ReadOptions(max_bytes=1_000_000)
 
@@ -324,7 +351,7 @@ def test_text_readers_take_damaged_examples(reader: str, data: st.DataObject) ->
     check(reader, damaged(file_bytes(EXAMPLES[reader]), data))
 
 
-@pytest.mark.parametrize("reader", [each for each in BINARY if each != "netcdf"])
+@pytest.mark.parametrize("reader", [each for each in BINARY if each not in ("netcdf", "hdf5")])
 @profile(25)
 @given(st.data())
 def test_binary_readers_take_damaged_examples(reader: str, data: st.DataObject) -> None:
@@ -339,13 +366,14 @@ def test_classic_netcdf_may_be_damaged(data: st.DataObject) -> None:
     check("netcdf", damaged(file_bytes("netcdf_classic.nc"), data))
 
 
+@pytest.mark.parametrize(("reader", "name"), [("netcdf", "netcdf.nc"), ("hdf5", "hdf5.h5")])
 @profile(12)
 @given(st.data())
-def test_hdf5_may_be_cut_off(data: st.DataObject) -> None:
+def test_hdf5_may_be_cut_off(reader: str, name: str, data: st.DataObject) -> None:
     # Bytes within HDF5 are the business of its own library, in C; here its files end too early.
-    needs("netcdf")
-    whole = file_bytes("netcdf.nc")
-    check("netcdf", whole[: data.draw(st.integers(8, len(whole) - 1))])
+    needs(reader)
+    whole = file_bytes(name)
+    check(reader, whole[: data.draw(st.integers(8, len(whole) - 1))])
 
 
 def damaged(whole: bytes, data: st.DataObject) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -130,5 +132,41 @@ def test_hdf5_files_of_very_many_variables_are_refused():
     with h5py.File(stream := io.BytesIO(), "w") as file:
         for k in range(2001):
             file[f"v{k}"] = [1.0, 2.0]
-    with pytest.raises(DataError, match="holds more than 2000 variables and groups"):
+    with pytest.raises(DataError, match=r"holds more than 2000 variables and groups; .* raise max_bytes"):
         sheets_from_bytes(source("z.nc", stream.getvalue()), "netcdf", ReadOptions())
+
+
+def test_classic_files_of_very_many_variables_are_refused() -> None:
+    xarray, _ = pytest.importorskip("xarray"), pytest.importorskip("scipy.io")
+    data = bytes(xarray.Dataset({f"v{k}": ("x", [1.0]) for k in range(1001)}).to_netcdf(engine="scipy"))
+    with pytest.raises(DataError, match=r"holds 1001 variables, more than the limit of 1000; .* max_bytes"):
+        sheets_from_bytes(source("c.nc", data), "netcdf", ReadOptions(max_bytes=SMALL))
+
+
+DAMAGED = """
+import io
+import pyarrow, pyarrow.parquet
+from mtjfit.data.readers import SourceFile, sheets_from_bytes
+from mtjfit.errors import DataError
+stream = io.BytesIO()
+pyarrow.parquet.write_table(pyarrow.table({"device": ["a", "b"], "V": [0.0, 0.1]}), stream)
+data = stream.getvalue()
+refused = 0
+for place in range(len(data) - 8 - int.from_bytes(data[-8:-4], "little"), len(data) - 8):
+    if data[place] == 2:  # among others, a column that may be empty becomes one that may not
+        try:
+            sheets_from_bytes(SourceFile("p.parquet", data[:place] + bytes(1) + data[place + 1 :]), "parquet")
+        except DataError:
+            refused += 1
+print(refused)
+"""
+
+
+def test_damaged_metadata_of_parquet_do_not_end_python() -> None:
+    """pyarrow ends the process where a column's metadata contradict its statistics, so this has one of its own."""
+    needs("parquet")
+    done = subprocess.run(
+        [sys.executable, "-c", DAMAGED], capture_output=True, text=True, timeout=120, check=False, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 2

@@ -30,7 +30,7 @@ class Served:
 
     @property
     def at(self) -> str:
-        return f"localhost:{self.server.port}"
+        return f"127.0.0.1:{self.server.port}"
 
     def ask(self, path: str, **headers: str) -> Any:
         return asyncio.run(self._ask(path, {k.replace("_", "-"): v for k, v in headers.items()}))
@@ -86,6 +86,13 @@ def test_an_address_opens_one_browser_once_and_its_cookie_goes_nowhere_else(runn
     assert name.partition("=")[2] not in running.ask(running.gate.home, Cookie=name).body.decode()
 
 
+def test_an_address_names_where_it_listens_and_no_name_that_may_lead_to_another_account(running: Served) -> None:
+    (listening,) = {"{}:{}".format(*each.getsockname()) for each in running.server._http._sockets.values()}
+    assert running.gate.url.startswith(f"http://{listening}/?token=")
+    script = f"{running.gate.home}static/js/bokeh.min.js"
+    assert running.ask(script, Host=f"localhost:{running.server.port}", **own(running)).code == 200
+
+
 def test_a_link_from_elsewhere_goes_on_by_itself_so_that_its_browser_sends_the_cookie(running: Served) -> None:
     opened = running.ask(running.gate.url.partition(running.at)[2], Sec_Fetch_Site="cross-site")
     assert opened.code == 200
@@ -102,13 +109,13 @@ STRANGERS: dict[str, Callable[[Served], dict[str, str]]] = {
     "such a name and its origin": lambda s: (
         own(s) | {"Host": f"evil.example:{s.server.port}", "Origin": f"http://evil.example:{s.server.port}"}
     ),
-    "another port": lambda s: own(s) | {"Host": "localhost:1"},
-    "no port": lambda s: own(s) | {"Host": "localhost"},
+    "another port": lambda s: own(s) | {"Host": "127.0.0.1:1"},
+    "no port": lambda s: own(s) | {"Host": "127.0.0.1"},
     "no host": lambda s: own(s) | {"Host": ""},
     "a host that begins like it": lambda s: own(s) | {"Host": f"{s.at}.evil.example"},
     "another origin": lambda s: own(s) | {"Origin": "http://evil.example"},
     "an origin without a name": lambda s: own(s) | {"Origin": "null"},
-    "another port as origin": lambda s: own(s) | {"Origin": "http://localhost:1"},
+    "another port as origin": lambda s: own(s) | {"Origin": "http://127.0.0.1:1"},
     "https": lambda s: own(s) | {"Origin": f"https://{s.at}"},
     "a page elsewhere": lambda s: own(s) | {"Sec-Fetch-Site": "cross-site"},
     "a page of another port": lambda s: own(s) | {"Sec-Fetch-Site": "same-site"},

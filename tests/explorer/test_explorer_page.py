@@ -125,7 +125,7 @@ def address(process: subprocess.Popen[str]) -> str:
     """The next address that a program prints; each opens one browser."""
     assert process.stdout is not None
     line = process.stdout.readline()
-    found = re.search(r"http://localhost:\d+/\S+", line)
+    found = re.search(r"http://127\.0\.0\.1:\d+/\S+", line)
     assert found, line + process.communicate(timeout=20)[1]
     return found[0]
 
@@ -239,7 +239,7 @@ def test_the_browser_gets_the_address_in_a_file_that_only_its_user_reads(
     opened, read = [], []
 
     def serve(study: object, port: int, started: Callable[[str], object]) -> None:
-        for url in ("http://localhost:1/?token=one", "http://localhost:1/?token=two"):
+        for url in ("http://127.0.0.1:1/?token=one", "http://127.0.0.1:1/?token=two"):
             started(url)
             if asked and not read:
                 page = Path(url2pathname(urlsplit(opened.pop()).path))
@@ -248,11 +248,11 @@ def test_the_browser_gets_the_address_in_a_file_that_only_its_user_reads(
     monkeypatch.setattr(mtjfit.explorer, "serve_explorer", serve)
     monkeypatch.setattr(click, "launch", opened.append)
     explore_command([] if asked else ["--no-browser"], standalone_mode=False)
-    assert capsys.readouterr().out.count("Explorer: http://localhost:1/?token=") == 2
+    assert capsys.readouterr().out.count("Explorer: http://127.0.0.1:1/?token=") == 2
     assert opened == []
     if asked:
         ((page, others),) = read
-        assert "url=http://localhost:1/?token=one" in page
+        assert "url=http://127.0.0.1:1/?token=one" in page
         assert others == 0 or os.name == "nt"
 
 

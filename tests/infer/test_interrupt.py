@@ -30,15 +30,16 @@ def _as_in_a_terminal() -> Iterator[None]:
 class Presses(Bell):
     """Ctrl-C is pressed while the posterior is computed for the n-th time."""
 
-    def __init__(self, *at: int):
+    def __init__(self, *at: int, kind: signal.Signals = signal.SIGINT):
         super().__init__()
+        object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "at", at)
         object.__setattr__(self, "calls", 0)
 
     def log_posterior(self, theta: np.ndarray) -> np.ndarray:
         object.__setattr__(self, "calls", self.calls + 1)
         if self.calls in self.at:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self.kind)
         return super().log_posterior(theta)
 
 
@@ -50,6 +51,16 @@ def test_the_first_finishes_the_block_and_the_run_goes_on_later(begun: Path, und
     assert saved_steps(begun) == 35  # of 30 before
     assert not (begun / "lock").exists()
     assert contents(begun).items() >= before.items()
+    assert same(run_in(begun), undisturbed)
+
+
+def test_the_end_of_a_batch_job_is_waited_for_like_it(begun: Path, undisturbed: Chains, capfd):
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with pytest.raises(Interrupted):
+        run_in(begun, target=Presses(3, kind=signal.SIGTERM))
+    assert signal.signal(signal.SIGTERM, before) == signal.SIG_DFL
+    assert "Asked to end: finishing this block and saving it." in capfd.readouterr().err
+    assert (saved_steps(begun), (begun / "lock").exists()) == (35, False)
     assert same(run_in(begun), undisturbed)
 
 

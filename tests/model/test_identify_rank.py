@@ -245,6 +245,12 @@ def test_the_jacobian_is_that_of_the_measured_values() -> None:
     np.testing.assert_allclose(fisher, expected.T @ expected, rtol=1e-6, atol=1e-6 * np.abs(fisher).max())
 
 
+def test_columns_of_zeros_have_infinite_errors_and_no_invalid_operation() -> None:
+    errors, correlation = relative_errors(np.zeros((4, 2)))
+    assert np.isinf(errors).all()
+    assert correlation.tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
 def test_relative_errors_are_those_of_the_inverse_fisher_matrix() -> None:
     rng = np.random.default_rng(2)
     matrix = rng.standard_normal((30, 5)) * [1.0, 1e3, 1e-3, 1.0, 10.0]

@@ -135,6 +135,9 @@ def test_what_may_be_wrong_beside_the_p_value_of_the_whole_is_said(good: mtjfit.
     """Points off their own polynomial are a quiet note while the whole fit is good; loud once it is not."""
     first, *rest = good.devices
     devices = (replace(first, scatter_chi2=160.0, scatter_dof=78), *rest)
+    noted = replace(
+        good.study.curves[0], notices=("a.csv:1: unit 'applied' of column 'V' is not understood; taken as V",)
+    )
     thick = replace(good.study.curves[0], thickness=20.0)
     cases = {
         "scatter below the errors": replace(good, p_value=0.99995),
@@ -142,6 +145,7 @@ def test_what_may_be_wrong_beside_the_p_value_of_the_whole_is_said(good: mtjfit.
         "points off their polynomial": replace(good, devices=devices, p_value=0.5),
         "and the fit is bad": replace(good, devices=devices, p_value=1e-9),
         "points nearly on it": replace(good, devices=(replace(first, scatter_chi2=100.0, scatter_dof=78), *rest)),
+        "unclear units": replace(good, study=good.study.replace(curves=(noted, *good.study.curves[1:]))),
         "unusual numbers": replace(good, study=good.study.replace(curves=(thick, *good.study.curves[1:]))),
     }
     for p, flipped in ((1e-9, 1e-40), (1e-9, 1e-9), (1e-40, 1e-9)):

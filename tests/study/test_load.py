@@ -235,8 +235,24 @@ def test_two_files_make_one_study(tmp_path: Path) -> None:
     more.write_text(DATA.replace("B,", "D,"), encoding="utf-8")
     assert refused(tmp_path, text) == [
         "study.toml: device 'A': there are 2 curves of this name (series.csv, sub/more.csv); "
-        "give every device its own name"
+        "give every device its own name, and name a file once"
     ]
+
+
+def test_files_that_are_copies_hidden_or_of_another_case_are_told(tmp_path: Path) -> None:
+    text = TEXT.replace('file = "series.csv"', 'files = "*.csv"\nname = "{device}.csv"\nthickness = 2.0')
+    text = text.replace('thickness = "d_nm"\n', "")
+    for name in ("A1.csv", "A2.csv", "._A1.csv", "B1.CSV"):
+        (tmp_path / name).write_text(DATA.partition("B,")[0].replace("device", "x"), encoding="utf-8")
+    (tmp_path / "study.toml").write_text(text, encoding="utf-8")
+    study = load_study(tmp_path / "study.toml")
+    assert study.devices[:2] == ("A1", "A2")
+    hidden, *other, copy = study.notices
+    assert hidden == "1 hidden file not read: ._A1.csv"
+    assert (
+        other == ["1 file not read, other than '*.csv' in upper and lower case only: B1.CSV"] or len(study.curves) > 2
+    )
+    assert copy == "A1 and A2 hold the same points: is one a copy?" or len(study.curves) > 2
 
 
 def test_an_angle_is_read_from_a_key_or_a_column(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ ANSWERS = {
 }  # fmt: skip
 FILES = Path(__file__).parent.parent / "data" / "files"
 FORMATS = sorted(each.name.replace(".sql", ".db") for each in FILES.iterdir())
-EXTRAS = {".xlsx": "openpyxl", ".parquet": "pyarrow", ".nc": "h5netcdf"}
+EXTRAS = {".xlsx": "openpyxl", ".parquet": "pyarrow", ".nc": "h5netcdf", ".h5": "h5py", ".tdms": "nptdms"}
 
 
 def propose(folder: Path, content: str = GOOD, name: str = "series.csv") -> str:
@@ -121,7 +121,8 @@ def test_a_file_with_little_in_it(tmp_path: Path) -> None:
     text = propose(tmp_path, "# note\n\nUnknown;Bias (mV);InPlane;x\n1,5;2,5;3,0;1\n", "dev 3.txt")
     (table,) = tomllib.loads(text)["data"]
     assert table["device"] == "dev 3"
-    assert table["columns"] == {"bias": "Bias (mV)", "par": "InPlane", "perp": "<column of perp?>"}
+    assert table["columns"] == {"bias": "Bias", "par": "InPlane", "perp": "<column of perp?>"}
+    assert table["units"]["bias"] == "mV"
     assert table["format"] == {"separator": ";", "decimal": ","}
     assert table["thickness"].startswith("<nominal thickness")
     assert table["sigma"].startswith("<fit")
@@ -130,6 +131,15 @@ def test_a_file_with_little_in_it(tmp_path: Path) -> None:
     assert [problem.split(": ")[1] for problem in problems_of(load_study, study) if "placeholder" in problem] == [
         "data[0].columns.perp"
     ]
+
+
+@pytest.mark.parametrize(("above", "separator"), [("", "space"), ("sep=;\n", ";")])
+def test_what_separates_columns_is_proposed(tmp_path: Path, above: str, separator: str) -> None:
+    table = GOOD.replace(",", "  " if separator == "space" else separator)
+    study = tmp_path / "study.toml"
+    study.write_text(fill(propose(tmp_path, above + table)), encoding="utf-8")
+    assert tomllib.loads(study.read_text(encoding="utf-8"))["data"][0]["format"]["separator"] == separator
+    assert [each.par.tolist() for each in load_study(study).curves]
 
 
 def test_par_is_never_proposed_for_perp(tmp_path: Path) -> None:
@@ -151,7 +161,7 @@ def test_several_files_and_encodings(tmp_path: Path) -> None:
 
 
 def test_unreadable_files_are_all_named(tmp_path: Path) -> None:
-    (tmp_path / "flat.csv").write_text("a b c\n1 2 3\n", encoding="utf-8")
+    (tmp_path / "flat.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     (tmp_path / "nul.csv").write_bytes(b"a,b\0,c\n")
     files = [tmp_path / "none.csv", tmp_path / "flat.csv", tmp_path / "nul.csv", tmp_path]
     problems = [re.split(r"(?<=csv)(?::1)?: |: ", each)[1] for each in problems_of(study_template, files)]
@@ -227,7 +237,7 @@ HOSTILE = (
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_headers_stay_strings(tmp_path: Path, name: str) -> None:
     cell = '"' + name.replace('"', '""').replace("\n", " ") + '"'
-    text = propose(tmp_path, f"bias {cell[1:-1]},tau_par,tau_perp,{cell}\n".replace('bias "', 'bias "'))
+    text = propose(tmp_path, f"{cell},tau_par,tau_perp,bias\n1,2,3,4\n")
     document = tomllib.loads(text)
     assert set(document) == {"study", "data", "parameters", "sampling"}
 

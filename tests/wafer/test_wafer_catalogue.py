@@ -308,6 +308,20 @@ def test_a_full_disk_keeps_what_was_written(catalogue: Catalogue):
     assert catalogue.digest() != before
 
 
+def test_a_disk_that_takes_no_more_is_named_and_not_taken_for_a_damaged_catalogue(path: Path):
+    resource = pytest.importorskip("resource")
+    digest = filled(path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, hard))  # a reader, too, makes a file, of shared memory
+    try:
+        with pytest.raises(MtjfitError, match=r"a 100%#\?\.db: the disk cannot read or write it"):
+            open_catalogue(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with open_catalogue(path) as catalogue:
+        assert catalogue.digest() == digest
+
+
 def test_a_reader_cannot_write_and_a_file_on_a_read_only_disk_can_be_read(path: Path, monkeypatch: pytest.MonkeyPatch):
     digest = filled(path)
     with open_catalogue(path) as catalogue, pytest.raises(MtjfitError, match="cannot be written"):

@@ -126,7 +126,7 @@ def test_killed_and_stopped_workers_change_no_result(end: Callable[[int], None],
 
     def hook(chunk: Chunk) -> None:
         if chunk.number in (6, 20):
-            worker = multiprocessing.active_children()[-1]
+            worker = next(each for each in multiprocessing.active_children() if each.pid not in gone)
             gone.add(worker.pid)
             end(worker.pid)
 

@@ -140,3 +140,16 @@ def test_posteriors_are_kept_and_gone_on_with(folder: Path, tmp_path: Path, monk
     page = (tmp_path / "wafer.html").read_text(encoding="utf-8")
     assert "NOT CONVERGED, no result: no sampler" in page
     assert "not converged</td>" in page
+
+
+def test_ctrl_c_while_posteriors_are_sampled_says_where_they_are(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(*_: object, **__: object) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(groups, "sample_groups", partial(SAMPLE, run=pressed))
+    done = called(folder / "mixed.db", tmp_path / "page", "--posterior")
+    assert done.exit_code == 130
+    said_so = f"the finished blocks are in {tmp_path / 'page' / 'runs'}. Repeat the command to go on from there.\n"
+    assert done.stderr.endswith(said_so)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,9 +32,11 @@ from table_cases import (
 from wafer_cases import Wafer, folder_study, simulated_wafer, wafer_study, wafer_toml
 
 from mtjfit.data import TableFormat, read_curves
-from mtjfit.data.tidy import Header, parse_number
+from mtjfit.data.plain_table import Header
+from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError
 from mtjfit.wafer import WaferStudy, chunks, load_wafer, table_identity
+from mtjfit.wafer.read.table import table_notes
 from mtjfit.wafer.read.text import numbers_in
 
 # every format, the same numbers
@@ -276,6 +279,7 @@ def test_a_separator_inside_quotes_and_spaces(tmp_path: Path) -> None:
     assert chunk.faults == ()
 
 
+SPACED = table().replace("x (mm),y (mm)", '"x (mm)" "y (mm)"').replace(",", " ")
 ERRORS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "no column": (table(put(1, HEADER.replace("s_par", "sigma"))), {}, "no such column"),
     "twice": (table(put(1, HEADER.replace("split", "V"))), {}, "stands 2 times|no such column"),
@@ -288,6 +292,8 @@ ERRORS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "nul": (table() + "W1,\0\n", {}, "NUL byte"),
     "return": (table().replace("\n", "\r"), {}, "carriage return alone"),
     "utf-16": (table().encode("utf-16"), {}, "UTF-16"),
+    "spaces": (SPACED, {"data": 'format = { separator = "space" }'}, "separated by spaces, which is"),
+    "gzip": (gzip.compress(table().encode()), {}, "packed with gzip; unpack it"),
     "mask": (table(), {"data": 'mask = [{ bias = [0, 1], reason = "r", device = "Z" }]'},
              "has no device 'Z'"),
 }  # fmt: skip
@@ -364,8 +370,11 @@ def test_what_is_not_finite_warns_nobody(value: float, tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda rows: rows.astype({"V": str}), "column 'V': holds .*, not numbers"),
-        (lambda rows: rows.drop(columns="s_par"), "no such field"),
-        (lambda rows: rows.rename(columns={"V": "V (mV)"}), "is in 'mV' in the file, but units.bias = 'V'"),
+        (lambda rows: rows.drop(columns="s_par"), r"no such column \(sigma_par\)"),
+        (
+            lambda rows: rows.rename(columns={"V": "V (mV)"}),
+            "is in 'mV' in the file, which is 0.001 V, but units.bias = 'V'",
+        ),
         (lambda rows: rows.iloc[:0], "has no rows of data"),
         (lambda rows: pd.concat([rows, rows.iloc[:3]]), "begins again here"),
     ],
@@ -377,11 +386,43 @@ def test_parquet_that_cannot_be_read(
         list(chunks(parquet(tmp_path, change)))
 
 
+@pytest.mark.parametrize("container", ["text", "parquet"])
+@pytest.mark.parametrize(
+    ("column", "unit", "what"),
+    [("V", "mV", "is in 'mV' in the file, which is 0.001 V, but units.bias = 'V' is declared"),
+     ("T_par", "mT/V", "is in 'mT/V' in the file, but units.torque = '1e-19 N m'"), ("s_perp", "%", "is in '%'"),
+     ("T_perp", "aN m", "which is 10 1e-19 N m"), ("d_nm", "pm", "which is 0.001 nm"),
+     ("x", "um", "but positions are in mm"),
+     ("V", "volts", ""), ("T_par", "10^-19 N m", ""), ("d_nm", "lab units", "")],
+)  # fmt: skip
+def test_units_in_the_names_of_columns_are_held_against_the_declared_ones(
+    container: str, column: str, unit: str, what: str, tmp_path: Path
+) -> None:
+    """In a table of a wafer as in a table of curves."""
+    old, new = "x (mm)" if column == "x" else column, f"{column} ({unit})"
+    if container == "parquet":
+        study = parquet(tmp_path, lambda rows: rows.rename(columns={old: new}), unit="1e-19 N m")
+    else:
+        header = ",".join(new if name == old else name for name in HEADER.split(","))
+        study = small(tmp_path, "\n".join([header, *GOOD]) + "\n", unit="1e-19 N m")
+    study = replace(study, wafer=replace(study.wafer, x="x"))
+    if what:
+        with pytest.raises(DataError) as caught:
+            list(chunks(study))
+        (problem,) = caught.value.problems
+        assert problem.where.endswith(f"column {column!r}")
+        assert what in problem.what
+    else:
+        (chunk,) = chunks(study)
+        assert chunk.device == ("A", "B", "C")
+        assert ["lab units" in note for note in table_notes(study)] == [True] * (unit == "lab units")
+
+
 def test_an_angle_in_parquet_is_in_degrees(tmp_path: Path) -> None:
     """The units of a table are checked by the rule of `mtjfit.data.read_curves`."""
     study = parquet(tmp_path, lambda rows: rows.assign(**{"a (rad)": 1.5}), columns='angle = "a"\n',
                     data='sin_theta = "included"')  # fmt: skip
-    with pytest.raises(DataError, match="is in 'rad' in the file, but an angle in \"deg\" is declared"):
+    with pytest.raises(DataError, match=r"is in 'rad' in the file, which is .* deg, but an angle is in degrees"):
         list(chunks(study))
 
 

@@ -158,9 +158,10 @@ def pairwise_quantity(quantity: DeterminedQuantity, devices: tuple[str, ...]) ->
     n = len(quantity.values)
     values = quantity.values[np.linspace(0, n - 1, min(n, _DRAWS)).round().astype(int)]
     first, second = np.triu_indices(len(devices), k=1)
+    values = np.where(np.isfinite(values), values, np.nan)
     difference = values[:, first] - values[:, second]
-    with np.errstate(invalid="ignore"):  # what the model makes equal differs by rounding errors
-        difference[np.abs(difference) <= _ROUNDING * np.abs(values[:, first])] = 0.0
+    # what the model makes equal differs by rounding errors
+    difference[np.abs(difference) <= _ROUNDING * np.abs(values[:, first])] = 0.0
     exists = np.isfinite(difference)
     share = exists.mean(axis=0) if len(difference) else np.zeros(first.size)
     whole = share == 1

@@ -14,7 +14,7 @@ from mtjfit.arrays import FloatArray
 from mtjfit.comparison.free_layer.layer import layer_draws
 from mtjfit.comparison.mechanisms.comparison import DECISIVE, MechanismComparison, MechanismResult
 from mtjfit.comparison.mechanisms.models import EXAMPLE, EXAMPLE_B1, MECHANISMS, signature
-from mtjfit.comparison.mechanisms.predictive import slopes
+from mtjfit.comparison.mechanisms.predictive import ratio_of, slopes
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, name_axis, style, symbol
 
 _LOOK = {
@@ -136,7 +136,7 @@ def _against_thickness(ratio: Axes, par: Axes, found: MechanismComparison) -> No
     for result in found.results:
         predicted = predicted_slopes(result, d)
         if predicted is not None:
-            _band(ratio, result.name, d, predicted[1] / predicted[0])
+            _band(ratio, result.name, d, ratio_of(predicted[1], predicted[0]))
             _band(par, result.name, d, predicted[0])
     for ax, y, sd in ((ratio, data.ratio, data.sd_ratio), (par, data.par, data.sd_par)):
         ax.errorbar(data.thickness, y, yerr=sd, fmt="o", color="black", mfc="white", ms=4, elinewidth=0.8,
@@ -144,8 +144,9 @@ def _against_thickness(ratio: Axes, par: Axes, found: MechanismComparison) -> No
         ax.set_xlabel("thickness (nm)")
         ax.set_xlim(d[0], d[-1])
         # from the data and zero, so that a prediction that runs away does not flatten them
-        low, high = min(float(np.min(y - sd)), 0.0), max(float(np.max(y + sd)), 0.0)
-        margin = 0.18 * (high - low)
+        ends = np.array([0.0, *(y - sd), *(y + sd)])
+        low, high = float(np.min(ends[np.isfinite(ends)])), float(np.max(ends[np.isfinite(ends)]))
+        margin = 0.18 * (high - low) or 1.0
         ax.set_ylim(low - margin, high + margin)
     ratio.set_ylabel(r"slope ratio $T_\perp/T_\parallel$ at zero bias")
     name_axis(par.yaxis, r"$\mathrm{d}T_\parallel/\mathrm{d}V$ at zero bias", found.study.unit_of("a1"))

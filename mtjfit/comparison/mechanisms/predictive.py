@@ -133,6 +133,15 @@ STATISTICS = {
 _ROUNDS = 4
 
 
+def ratio_of(above: FloatArray, below: FloatArray) -> FloatArray:
+    """Their quotient; NaN where the denominator is zero.
+
+    >>> ratio_of(np.array([1.0, 1.0]), np.array([2.0, 0.0])).tolist()
+    [0.5, nan]
+    """
+    return np.asarray(above / np.where(below == 0, np.nan, below))
+
+
 @dataclass(frozen=True, eq=False)
 class Slopes:
     """Coefficients of V and V² of each device, from its own polynomials, with standard errors.
@@ -151,13 +160,13 @@ class Slopes:
 
     @property
     def ratio(self) -> FloatArray:
-        """T_perp/T_par at small bias."""
-        return np.asarray(self.perp / self.par)
+        """T_perp/T_par at small bias; NaN where T_par is zero."""
+        return ratio_of(self.perp, self.par)
 
     @property
     def sd_ratio(self) -> FloatArray:
         """Standard error of `ratio`, linearised."""
-        return np.asarray(np.hypot(self.sd_perp, self.ratio * self.sd_par) / np.abs(self.par))
+        return ratio_of(np.hypot(self.sd_perp, self.ratio * self.sd_par), np.abs(self.par))
 
 
 @dataclass(frozen=True)
@@ -221,10 +230,11 @@ def slope_statistics(found: Slopes) -> dict[str, float]:
     The variation of the ratio is that of T_perp − r T_par about zero for the best r, so that no ratio of noisy numbers
     is taken.
     """
-    r = float(np.sum(found.perp * found.par) / np.sum(found.par**2))
+    square = np.sum(found.par**2) or 1.0  # of a component that is zero everywhere any ratio will do
+    r = float(np.sum(found.perp * found.par) / square)
     for _ in range(_ROUNDS):
         variance = found.sd_perp**2 + r**2 * found.sd_par**2
-        r = float(np.sum(found.perp * found.par / variance) / np.sum(found.par**2 / variance))
+        r = float(np.sum(found.perp * found.par / variance) / (np.sum(found.par**2 / variance) or 1.0))
     variance = found.sd_perp**2 + r**2 * found.sd_par**2
     mean = np.sum(found.par / found.sd_par**2) / np.sum(1 / found.sd_par**2)
     values = (

@@ -18,7 +18,15 @@ Examples
 """
 
 from mtjfit.data.format import NamePattern, Wide
-from mtjfit.data.readers.registry import READERS, Reader, read_sheet, read_source, recognised_in, sheets_from_bytes
+from mtjfit.data.readers.registry import (
+    READERS,
+    Reader,
+    read_sheet,
+    read_source,
+    recognised_in,
+    sheets_from_bytes,
+    sheets_with_problems,
+)
 from mtjfit.data.readers.sheet import Column, HeaderParameter, ReadOptions, Sheet, SourceFile, split_unit
 from mtjfit.data.readers.wide import blocks
 
@@ -37,5 +45,6 @@ __all__ = [
     "read_source",
     "recognised_in",
     "sheets_from_bytes",
+    "sheets_with_problems",
     "split_unit",
 ]

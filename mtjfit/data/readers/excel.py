@@ -6,9 +6,27 @@ import io
 import re
 import warnings
 import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import repeat
+from typing import Any
 
-from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile, Unpacked, cell_text, needed, third_party
-from mtjfit.data.readers.text import Row, TextGrid, as_sheet, n_header_lines
+from mtjfit.data.foreign import foreign
+from mtjfit.data.readers.header import Row, n_header_lines
+from mtjfit.data.readers.sheet import (
+    ReadOptions,
+    Sheet,
+    SourceFile,
+    Unpacked,
+    cell_text,
+    declared_decimal,
+    needed,
+    third_party,
+    whole_or_faulty,
+)
+from mtjfit.data.readers.text import TextGrid, as_sheet
+from mtjfit.data.tidy import FORMULA
 from mtjfit.errors import did_you_mean
 
 _TODO = "save it anew as an Excel workbook (.xlsx), or as CSV"
@@ -27,26 +45,32 @@ def read_excel(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         formulas = _checked(source, options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # styles and validation that openpyxl does not know hold no data
-            book = openpyxl.load_workbook(io.BytesIO(source.data), read_only=True, data_only=True, keep_links=False)
+            how = {"read_only": True, "keep_links": False}
+            book = openpyxl.load_workbook(io.BytesIO(source.data), data_only=True, **how)
+            written = openpyxl.load_workbook(io.BytesIO(source.data), data_only=False, **how) if formulas else None
             names = [sheet.title for sheet in book.worksheets]
             wanted = [options.sheet] if options.sheet else names
             if options.sheet and options.sheet not in names:
                 raise source.fault(f"has no sheet {options.sheet!r}", did_you_mean(options.sheet, names))
-            found = [(name, _rows(source, book[name], options)) for name in wanted]
+            found = [(name, _rows(source, book[name], options, written and written[name])) for name in wanted]
         book.close()
     filled = [(name, rows) for name, rows in found if rows]
     if not filled:
         raise source.fault("holds no cells", "give a header and rows of data")
     notes = ["values of formulas are those that were saved; none is computed"] if formulas else []
-    sheets = []
+    sheets: list[Sheet] = []
     for name, rows in filled:
-        n = n_header_lines(options, rows)
-        width = max(len(cells) for _, cells in rows)
-        padded = [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
-        label = source.label if len(names) == 1 else f"{source.label}[{name}]"
-        grid = TextGrid("", ".", padded[:n], padded[n:], [], list(notes))
-        sheets.append(as_sheet(source, options, grid, "excel", label=label))
+        one = source if len(names) == 1 else replace(source, label=f"{source.label}[{name}]")
+        sheets += whole_or_faulty(one.label, "excel", name, partial(_tables, one, rows, options, notes))
     return tuple(sheets)
+
+
+def _tables(source: SourceFile, rows: Sequence[Row], options: ReadOptions, notes: Sequence[str]) -> Iterator[Sheet]:
+    n = n_header_lines(options, rows)
+    width = max(len(cells) for _, cells in rows)
+    padded = [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
+    grid = TextGrid("", declared_decimal(options), padded[:n], padded[n:], [], list(notes))
+    yield as_sheet(source, options, grid, "excel")
 
 
 def recognises_excel(source: SourceFile) -> bool:
@@ -57,6 +81,8 @@ def recognises_excel(source: SourceFile) -> bool:
 def _checked(source: SourceFile, options: ReadOptions) -> bool:
     """Refuse workbooks that take gigabytes or hours to be parsed; True where a sheet holds formulas."""
     formulas = False
+    if not source.data.startswith(b"PK") and (named := foreign(source.data)) is not None:
+        raise source.fault(*named)
     with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
         members = archive.infolist()
         # zipfile never unpacks more of a member than the directory says.
@@ -94,15 +120,24 @@ def _slow_to_parse(data: bytes, most: int) -> str:
     return ""
 
 
-def _rows(source: SourceFile, sheet: object, options: ReadOptions) -> list[Row]:
-    """Rows with anything in them; a cell far out must not make millions of empty ones."""
+def _rows(source: SourceFile, sheet: Any, options: ReadOptions, written: Any = None) -> list[Row]:
+    """Rows with anything in them; a cell far out must not make millions of empty ones.
+
+    A formula without a saved value stands as `written`, which is no number.
+    """
     rows: list[Row] = []
     unpacked = Unpacked(source, max(_LEAST, options.max_cells // 4), options.max_bytes)
-    sheet.reset_dimensions()  # type: ignore[attr-defined] # the written size may be a lie
-    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):  # type: ignore[attr-defined]
+    sheet.reset_dimensions()  # the written size may be a lie
+    if written is not None:
+        written.reset_dimensions()
+    formulas = repeat(()) if written is None else written.iter_rows()
+    for number, (values, cells) in enumerate(zip(sheet.iter_rows(values_only=True), formulas, strict=False), start=1):
         # before they are copied; each row counts as a cell
         unpacked.count((None, *values), number)
-        texts = [cell_text(value) for value in values]
+        texts = [cell_text(value, declared_decimal(options)) for value in values]
+        for k, cell in enumerate(cells[: len(texts)]):
+            if not texts[k] and cell.data_type == "f":
+                texts[k] = FORMULA
         while texts and not texts[-1]:
             texts.pop()
         if texts:

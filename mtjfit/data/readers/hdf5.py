@@ -9,7 +9,8 @@ from typing import Any
 
 from mtjfit.data.readers.sheet import ReadOptions, SourceFile, Unpacked, needed
 
-_MOST_OBJECTS = 2000  # each takes some ten milliseconds
+_LEAST_OBJECTS = 2000  # each takes some ten milliseconds
+_BYTES_PER_OBJECT = 100_000
 _DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000  # numbers of filters
 _MOST_GROWTH = 1100  # of a deflated byte
 _MOST_SHARED = 10  # times the limit, of texts that are read at once and may share their storage
@@ -22,6 +23,7 @@ def refuse_hdf5(source: SourceFile, options: ReadOptions) -> None:
     """Refuse a file whose numbers stand elsewhere, or unpack to more than ``options.max_bytes``; a DataError."""
     h5py = needed(source, "netcdf", "h5py")
     unpacked = Unpacked(source, options.max_cells, options.max_bytes)
+    most = max(_LEAST_OBJECTS, options.max_bytes // _BYTES_PER_OBJECT)
     with h5py.File(io.BytesIO(source.data), "r") as file:
         _refuse_attributes(file["/"], "/", unpacked)
         waiting, seen = [(file["/"], "")], {h5py.h5o.get_info(file["/"].id).addr}
@@ -38,8 +40,9 @@ def refuse_hdf5(source: SourceFile, options: ReadOptions) -> None:
                 if address in seen:
                     continue
                 seen.add(address)
-                if len(seen) > _MOST_OBJECTS:
-                    raise source.fault(f"holds more than {_MOST_OBJECTS} variables and groups", _TODO)
+                if len(seen) > most:
+                    todo = "cut the data or raise max_bytes"
+                    raise source.fault(f"holds more than {most} variables and groups", todo)
                 _refuse_attributes(found, where, unpacked)
                 if isinstance(found, h5py.Group):
                     waiting.append((found, where))

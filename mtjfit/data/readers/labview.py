@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
-from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
-from mtjfit.data.readers.text import Row, TextGrid, as_sheet, grid_of, is_number, lines_of, refuse_names
-from mtjfit.data.tidy import parse_number, try_split
+from mtjfit.data.readers.header import Row
+from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit, whole_or_faulty
+from mtjfit.data.readers.text import TextGrid, as_sheet, grid_of, lines_of, refuse_names
+from mtjfit.data.tidy import is_number, parse_number, try_split
 
 _Line: TypeAlias = tuple[int, str]
 _TITLE = "LabVIEW Measurement"
@@ -85,20 +87,16 @@ def _segments(source: SourceFile, options: ReadOptions, lines: Sequence[_Line], 
     if not parts:
         raise source.fault("has a header and no segment", "write the file anew: it was cut off", lines[-1][0])
     several = len(parts) > 1
-    sheets, cells = [], 0
-    for number, (header, rows) in enumerate(parts, start=1):
-        label = f"{source.label}[segment {number}]" if several else source.label
-        inner = replace(source, label=label)
-        sheet = _segment(inner, options, header, rows, separator, decimal, tags)
-        cells += len(sheet.columns) * len(sheet.lines)
-        if cells > options.max_cells:
+    wanted = {str(number): part for number, part in enumerate(parts, start=1) if options.sheet in ("", str(number))}
+    if not wanted:
+        raise source.fault(f"has no segment {options.sheet!r}", f"it has {len(parts)} segments, counted from 1")
+    sheets: list[Sheet] = []
+    for number, (header, rows) in wanted.items():
+        one = replace(source, label=f"{source.label}[segment {number}]") if several else source
+        read = partial(_segment, one, options, header, rows, separator, decimal, tags)
+        sheets += (sheet.noting(*notes) for sheet in whole_or_faulty(one.label, "lvm", number, read))
+        if sum(len(sheet.columns) * len(sheet.lines) for sheet in sheets) > options.max_cells:
             raise source.fault(f"has more than {options.max_cells} fields", "cut the file or raise max_bytes")
-        sheets.append(sheet.noting(*notes))
-    if options.sheet:
-        sheets = [sheet for sheet in sheets if sheet.label.endswith(f"[segment {options.sheet}]")]
-        if not sheets:
-            todo = f"it has {len(parts)} segments, counted from 1"
-            raise source.fault(f"has no segment {options.sheet!r}", todo)
     return tuple(sheets)
 
 
@@ -142,7 +140,7 @@ def _segment(
     separator: str,
     decimal: Decimal,
     file_tags: dict[str, list[str]],
-) -> Sheet:
+) -> tuple[Sheet, ...]:
     if not lines:
         raise source.fault("has a segment without rows", "remove it", header[-1][0] if header else None)
     inner = replace(options, separator=separator, decimal=decimal, comment="", header=(), names=())
@@ -159,7 +157,7 @@ def _segment(
         named = zip(sheet.columns, map(split_unit, options.names), strict=True)
         columns = tuple(replace(column, name=name, unit=unit or column.unit) for column, (name, unit) in named)
         sheet = replace(sheet, columns=columns)
-    return sheet
+    return (sheet,)
 
 
 def _with_units(columns: tuple[Column, ...], tags: dict[str, list[str]], x_beside_each: bool) -> tuple[Column, ...]:

@@ -7,12 +7,22 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 
-from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, Unpacked, cell_text, third_party
+from mtjfit.data.readers.sheet import (
+    Column,
+    ReadOptions,
+    Sheet,
+    SourceFile,
+    Unpacked,
+    cell_text,
+    third_party,
+    whole_or_faulty,
+)
 
 _MAGIC = b"SQLite format 3\x00"
 _STEPS, _MAX_CALLS = 100_000, 5_000
@@ -37,6 +47,7 @@ class _Parameter:
     name: str
     label: str
     unit: str | None
+    inferred_from: frozenset[str]
 
 
 def read_qcodes(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
@@ -69,9 +80,9 @@ def read_qcodes(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         sheets: list[Sheet] = []
         for run in runs:
             experiment, parameters = experiments.get(run["exp_id"], {}), layouts.get(run["run_id"], [])
-            sheets += _run(unpacked, db, run, experiment, parameters, edges)
-    if not sheets:
-        raise source.fault("holds only empty runs", "choose a file with results")
+            label = f"{source.label}[run {run['run_id']}]"
+            read = partial(_filled_run, unpacked, db, run, experiment, parameters, edges)
+            sheets += whole_or_faulty(label, "qcodes", str(run["run_id"]), read)
     return tuple(sheets)
 
 
@@ -135,6 +146,21 @@ def _table(db: sqlite3.Connection, name: str, unpacked: Unpacked) -> list[_Recor
     return rows
 
 
+def _filled_run(
+    unpacked: Unpacked,
+    db: sqlite3.Connection,
+    run: _Record,
+    experiment: _Record,
+    layouts: Sequence[_Record],
+    edges: Mapping[int, list[tuple[int, int]]],
+) -> tuple[Sheet, ...]:
+    found = tuple(_run(unpacked, db, run, experiment, layouts, edges))
+    if not found:
+        one = replace(unpacked.source, label=f"{unpacked.source.label}[run {run['run_id']}]")
+        raise one.fault("holds no results", "choose a run with results")
+    return found
+
+
 def _run(
     unpacked: Unpacked,
     db: sqlite3.Connection,
@@ -146,7 +172,11 @@ def _run(
     source = unpacked.source
     parameters = [
         _Parameter(
-            _number(row, "layout_id"), str(row["parameter"]), str(row["label"] or ""), cell_text(row["unit"]) or None
+            _number(row, "layout_id"),
+            str(row["parameter"]),
+            str(row["label"] or ""),
+            cell_text(row["unit"]) or None,
+            frozenset(re.split(r",\s*", cell_text(row.get("inferred_from")))) - {""},
         )
         for row in layouts
     ]
@@ -160,19 +190,40 @@ def _run(
     label = f"{source.label}[run {run['run_id']}]"
     metadata = _metadata(run, experiment)
     groups: dict[object, tuple[list[_Parameter], list[list[str]], list[int]]] = {}
-    for each in measured:
+    beside: set[int] = set()  # parameters that stand in the rows of those that they are inferred from
+    for each in sorted(measured, key=lambda each: not axes[each.layout]):
         own = axes[each.layout]
-        columns, lines = _values(unpacked, db, run["result_table_name"], [*own, each], label)
+        if each.layout in beside and not own:
+            continue
+        inferred = [p for p in measured if p != each and not axes[p.layout]]
+        of_axes = _inferred(inferred, own)
+        of_each = [p for p in _inferred(inferred, [*own, each]) if p not in of_axes]
+        wanted = [*own, *of_axes, each, *of_each]
+        columns, lines = _values(unpacked, db, run["result_table_name"], wanted, each, label)
         if not lines:
             continue
-        key = (tuple(own), tuple(map(tuple, columns[:-1]))) if own else each
-        group, cells, _ = groups.setdefault(key, (list(own), columns[:-1], lines))
-        group.append(each)
-        cells.append(columns[-1])
+        found = [(p, cells) for p, cells in zip(wanted, columns, strict=True) if p in (*own, each) or any(cells)]
+        beside |= {p.layout for p, _ in found if p in inferred}
+        points = [(p, cells) for p, cells in found if p in own or p in of_axes]
+        key = tuple((p.layout, tuple(cells)) for p, cells in points) if own else each
+        group, cells, _ = groups.setdefault(key, ([p for p, _ in points], [cells for _, cells in points], lines))
+        for p, values in found:
+            if p == each or p in of_each:
+                group.append(p)
+                cells.append(values)
     for k, (group, cells, lines) in enumerate(groups.values()):
         columns_of = tuple(Column(p.name, p.unit, tuple(texts), p.label) for p, texts in zip(group, cells, strict=True))
         one = label if len(groups) == 1 else f"{label[:-1]}.{k + 1}]"
         yield Sheet(one, "qcodes", columns_of, tuple(lines), metadata=metadata)
+
+
+def _inferred(candidates: Sequence[_Parameter], known: Sequence[_Parameter]) -> list[_Parameter]:
+    """Candidates that are inferred from nothing but known parameters, directly or from one another."""
+    names, found = {each.name for each in known}, list[_Parameter]()
+    while more := [p for p in candidates if p not in found and p.inferred_from and p.inferred_from <= names]:
+        found += more
+        names |= {each.name for each in more}
+    return found
 
 
 def _metadata(run: _Record, experiment: _Record) -> dict[str, str]:
@@ -186,13 +237,18 @@ def _metadata(run: _Record, experiment: _Record) -> dict[str, str]:
 
 
 def _values(
-    unpacked: Unpacked, db: sqlite3.Connection, table: object, wanted: Sequence[_Parameter], label: str
+    unpacked: Unpacked,
+    db: sqlite3.Connection,
+    table: object,
+    wanted: Sequence[_Parameter],
+    measured: _Parameter,
+    label: str,
 ) -> tuple[list[list[str]], list[int]]:
     source = unpacked.source
     _stored(source, db, table)
     names = ", ".join(_quoted(each.name) for each in wanted)
-    last = _quoted(wanted[-1].name)
-    query = f"SELECT id, {names} FROM {_quoted(table)} WHERE {last} IS NOT NULL ORDER BY id"  # noqa: S608 - as above
+    known = _quoted(measured.name)
+    query = f"SELECT id, {names} FROM {_quoted(table)} WHERE {known} IS NOT NULL ORDER BY id"  # noqa: S608 - as above
     columns: list[list[str]] = [[] for _ in wanted]
     lines: list[int] = []
     for number, *values in db.execute(query):
@@ -214,7 +270,7 @@ def _cell(unpacked: Unpacked, label: str, number: object, name: str, value: obje
     array = _array(value)
     if array is None:
         what = f"record {number} of {label}, {name!r}, is no array of real numbers"
-        raise unpacked.source.fault(what, "export the run as netCDF")
+        raise unpacked.source.fault(what, "export the run as netCDF, complex numbers as real and imaginary part")
     unpacked.add(array.size)
     return [cell_text(each) for each in array.ravel().tolist()]
 

@@ -10,16 +10,26 @@ from typing import Any
 
 from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.readers.excel import read_excel, recognises_excel
+from mtjfit.data.readers.hdf5_tables import read_hdf5, recognises_hdf5
 from mtjfit.data.readers.labview import read_labview, recognises_labview
+from mtjfit.data.readers.matlab import read_matlab, recognises_matlab
 from mtjfit.data.readers.netcdf import read_netcdf, recognises_netcdf
+from mtjfit.data.readers.packed import unpacked, unpacked_head
 from mtjfit.data.readers.parquet import read_parquet, recognises_parquet
 from mtjfit.data.readers.pymeasure import read_pymeasure, recognises_pymeasure
 from mtjfit.data.readers.qcodes import read_qcodes, recognises_qcodes
+from mtjfit.data.readers.quantum_design import read_quantum_design, recognises_quantum_design
 from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile
+from mtjfit.data.readers.tdms import read_tdms, recognises_tdms
 from mtjfit.data.readers.text import read_origin, read_tidy, read_wide, recognises_origin, recognises_wide
 from mtjfit.data.readers.webplotdigitizer import read_webplotdigitizer, recognises_webplotdigitizer
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.input import read_bytes
+from mtjfit.text import counted
+from mtjfit.toml import toml_string
+
+_LISTED = 10
+_OF_ANYTHING = ("qcodes",)  # files whose parts need not belong together: those that cannot be read are named
 
 
 @dataclass(frozen=True)
@@ -44,9 +54,13 @@ _ALL = (
     Reader("excel", "Excel workbook", recognises_excel, read_excel),
     Reader("parquet", "Parquet table", recognises_parquet, read_parquet),
     Reader("qcodes", "QCoDeS database", recognises_qcodes, read_qcodes),
+    Reader("hdf5", "tables in HDF5", recognises_hdf5, read_hdf5),
     Reader("netcdf", "netCDF file", recognises_netcdf, read_netcdf),
+    Reader("matlab", "MATLAB file", recognises_matlab, read_matlab),
+    Reader("tdms", "LabVIEW TDMS file", recognises_tdms, read_tdms),
     Reader("pymeasure", "PyMeasure results", recognises_pymeasure, read_pymeasure),
     Reader("lvm", "LabVIEW text file", recognises_labview, read_labview),
+    Reader("quantum_design", "Quantum Design file", recognises_quantum_design, read_quantum_design),
     Reader("webplotdigitizer", "WebPlotDigitizer export", recognises_webplotdigitizer, read_webplotdigitizer),
     Reader("origin", "table with several header lines (Origin)", recognises_origin, read_origin),
     Reader("wide", "wide table with repeating names", recognises_wide, read_wide),
@@ -80,18 +94,34 @@ def read_source(path: str | Path, label: str = "", max_bytes: int = MAX_BYTES) -
 
 def recognised_in(source: SourceFile) -> Reader:
     """The reader that a file seems to need."""
-    head = source.head
+    head = unpacked_head(source)
     return next(reader for reader in _ALL if reader.recognises(head))
 
 
 def sheets_from_bytes(source: SourceFile, reader: str = "", options: ReadOptions | None = None) -> tuple[Sheet, ...]:
     """The sheets in the bytes of a file; otherwise like `read_sheet`."""
     found = reader_named(reader) if reader else recognised_in(source)
+    parts = sheets_with_problems(source, found, options)
+    sheets, faulty = [part for part in parts if not part.problems], [part for part in parts if part.problems]
+    problems = list(dict.fromkeys(problem for part in faulty for problem in part.problems))
+    if problems and not (sheets and found.name in _OF_ANYTHING):
+        if whole := list(dict.fromkeys(toml_string(sheet.part) for sheet in sheets)):
+            todo = f"to read one of them alone, set sheet = {' or '.join(whole[:_LISTED])}"
+            problems.append(Problem(source.label, f"has {counted(len(whole), 'part')} that can be read", todo))
+        raise DataError(problems)
+    unread = tuple(f"{part.label.rpartition('[')[2].rstrip(']')} is not read: {each.what}; {each.todo}"
+                   for part in faulty for each in part.problems)  # fmt: skip
+    noted = () if reader else (f"read as {found.says}",)
+    return tuple(replace(sheet, unread=unread, notes=(*noted, *sheet.notes)) for sheet in sheets)
+
+
+def sheets_with_problems(source: SourceFile, reader: Reader, options: ReadOptions | None = None) -> tuple[Sheet, ...]:
+    """Like `sheets_from_bytes`, with parts that cannot be read among them: `Sheet.problems` say why."""
+    options = options or ReadOptions()
     try:
-        sheets = found.read(source, options or ReadOptions())
+        return reader.read(unpacked(source, options.max_bytes), options)
     except MemoryError:
         raise source.fault("does not fit into memory", "cut the file") from None
-    return sheets if reader else tuple(replace(s, notes=(f"read as {found.says}", *s.notes)) for s in sheets)
 
 
 def read_sheet(

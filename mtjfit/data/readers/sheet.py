@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import import_module
 from types import MappingProxyType, ModuleType
 from typing import Literal, NamedTuple, TypeAlias
@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.data.column_names import ColumnNames, split_unit
 from mtjfit.data.format import ReadOptions
 from mtjfit.data.tidy import parse_number, plain_numbers
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
@@ -26,9 +27,11 @@ __all__ = [
     "SourceFile",
     "Unpacked",
     "cell_text",
+    "declared_decimal",
     "needed",
     "split_unit",
     "third_party",
+    "whole_or_faulty",
 ]
 
 _HEAD = 2**18
@@ -112,6 +115,17 @@ class Sheet:
         Decimal mark of the cells.
     comments : tuple of (int, str)
         Comment lines with their line numbers.
+    form : ReadOptions
+        How the table is written, as declared or inferred: what `notes` say, for programs. Names only where no header
+        line gives them.
+    part : str
+        What ``sheet = "…"`` calls it in a file of several.
+    problems : tuple of Problem
+        Why this part of the file cannot be read; it has no columns then.
+    unread : tuple of str
+        Other parts of the file that could not be read, each with the reason.
+    faults : tuple of (int, Problem)
+        Lines that are no rows of the table, with what is wrong; the rows alone must not be used then.
 
     Examples
     --------
@@ -132,6 +146,11 @@ class Sheet:
     notes: tuple[str, ...] = ()
     decimal: Decimal = "."
     comments: tuple[tuple[int, str], ...] = ()
+    form: ReadOptions = field(default_factory=ReadOptions)
+    part: str = ""
+    problems: tuple[Problem, ...] = ()
+    unread: tuple[str, ...] = ()
+    faults: tuple[tuple[int, Problem], ...] = ()
 
     def __post_init__(self) -> None:
         if any(len(column.cells) != len(self.lines) for column in self.columns):
@@ -148,15 +167,17 @@ class Sheet:
         """Place of the header, for messages."""
         return f"{self.label}:{self.header_line}" if self.header_line else self.label
 
+    @cached_property
+    def named(self) -> ColumnNames:
+        """Names of the columns with their units, by which they are found."""
+        return ColumnNames(tuple((column.name, column.unit) for column in self.columns))
+
     def column(self, name: str) -> Column:
-        """The only column of this name; DataError where there is none, or several."""
-        found = [column for column in self.columns if column.name == name]
-        if len(found) == 1:
-            return found[0]
-        what, todo = "no such column", did_you_mean(name, self.names)
-        if found:
-            what, todo = f"stands {len(found)} times in the header", "say how the columns repeat in [data.wide]"
-        raise DataError([Problem(f"{self.where}: column {name!r}", what, todo)])
+        """The only column of this name, with its unit or without; DataError where there is none, or several."""
+        places = self.named.places(name)
+        if len(places) == 1:
+            return self.columns[places[0]]
+        raise DataError([Problem(f"{self.where}: column {name!r}", *self.named.fault(name, ""))])
 
     def numbers(self, name: str) -> FloatArray:
         """All numbers of a column, shape (rows,); DataError with the line of every cell that is none."""
@@ -198,21 +219,12 @@ class Sheet:
         return replace(self, columns=columns, lines=tuple(self.lines[i] for i in rows))
 
 
-_IN_BRACKETS = re.compile(r"([^()\[\]]*[^()\[\]\s])\s*(?:\(([^()\[\]]*)\)|\[([^()\[\]]*)\])")
-
-
-def split_unit(name: str) -> tuple[str, str | None]:
-    """A column name and the unit in brackets at its end.
-
-    Examples
-    --------
-    >>> split_unit("Voltage (mV)"), split_unit("Field [Oe]"), split_unit("dT/dV")
-    (('Voltage', 'mV'), ('Field', 'Oe'), ('dT/dV', None))
-    """
-    match = _IN_BRACKETS.fullmatch(name.strip())
-    if match is None:
-        return name.strip(), None
-    return match[1].strip(), (match[2] if match[2] is not None else match[3]).strip() or None
+def whole_or_faulty(label: str, format: str, part: str, read: Callable[[], Iterable[Sheet]]) -> tuple[Sheet, ...]:
+    """The sheets of one part of a file; one with the problems in it where the part cannot be read."""
+    try:
+        return tuple(replace(sheet, part=part) for sheet in read())
+    except DataError as error:
+        return (Sheet(label, format, (), (), part=part, problems=tuple(error.problems)),)
 
 
 def needed(source: SourceFile, extra: str, *modules: str) -> ModuleType:
@@ -250,6 +262,11 @@ class Unpacked:
             raise self.source.fault(f"unpacks to more than {self.most_characters} bytes", todo, line)
 
 
+def declared_decimal(options: ReadOptions) -> Decimal:
+    """Decimal mark of the text cells of a binary format."""
+    return "," if options.decimal == "," else "."
+
+
 @contextmanager
 def third_party(source: SourceFile, format: str, todo: str) -> Iterator[None]:
     """Turn the errors that a library raises on a broken file into a DataError with the file in it."""
@@ -264,8 +281,13 @@ def third_party(source: SourceFile, format: str, todo: str) -> Iterator[None]:
         raise source.fault(what, todo) from None
 
 
-def cell_text(value: object) -> str:
-    """A value of a binary format as the shortest text that gives it back; empty for none."""
+def cell_text(value: object, decimal: Decimal = ".") -> str:
+    """A value of a binary format as the shortest text that gives it back; empty for none.
+
+    Numbers get the decimal mark that is declared for cells that hold text.
+    """
     if value is None:
         return ""
-    return repr(float(value)) if isinstance(value, float) else str(value).strip()
+    if isinstance(value, float):
+        return repr(float(value)).replace(".", decimal)
+    return str(value).strip()

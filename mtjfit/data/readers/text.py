@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from mtjfit.data.format import ENCODINGS, SEPARATORS, HeaderLine
+from mtjfit.data.format import ENCODINGS, SEPARATORS, SPACE, HeaderLine
+from mtjfit.data.readers.header import Row, mostly_numbers, n_header_lines, roles_of
 from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
 from mtjfit.data.tidy import (
     COMMENT_AMONG_DATA,
+    REPEATED,
+    excel_separator,
+    is_number,
     numbered_lines,
     parse_number,
     split_fields,
@@ -26,12 +29,8 @@ from mtjfit.text import counted
 _LOOKED_AT = 50
 _SHOWN = 100  # lines at each end of a file that show its format
 _LOOKED_AT_CHARACTERS = 2**20
-_MAX_HEADER_LINES = 8
-_NAMES = {"\t": "TAB", ",": "','", ";": "';'", "|": "'|'"}
-_UNIT = re.compile(r"\(?[A-Za-zµμΩ°%Å][\w/^·*.µμΩ°%Å−-]{0,9}\)?|-|a\.u\.|arb\. ?units?")
-_LETTERS = re.compile(r"[A-Z]{1,2}")
-
-Row = tuple[int, list[str]]
+_MOST_ROLES = 8  # header lines whose roles are worth listing
+_NAMES = {"\t": "TAB", ",": "','", ";": "';'", "|": "'|'", SPACE: "space"}
 
 
 @dataclass
@@ -44,16 +43,8 @@ class TextGrid:
     rows: list[Row]
     comments: list[tuple[int, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-def is_number(cell: str) -> bool:
-    """True for a number with a decimal point or comma, and for what programs write in place of one.
-
-    >>> is_number("62.5E+0"), is_number("1,5"), is_number("nan"), is_number("2.1nm")
-    (True, True, True, False)
-    """
-    missing = cell.strip().lower().lstrip("+-") in ("nan", "inf", "--")
-    return missing or parse_number(cell, ".")[1] is None or parse_number(cell, ",")[1] is None
+    comment: str | None = None
+    encoding: str = ""
 
 
 def lines_of(source: SourceFile, options: ReadOptions, notes: list[str]) -> Iterator[tuple[int, str]]:
@@ -83,7 +74,7 @@ def grid_of(
     notes: list[str] = []
     lines = lines_of(source, options, notes) if lines is None else lines
     comments, kept, blank = [], [], []
-    mark = options.comment
+    mark, separator, log = options.comment, options.separator, ProblemLog(source.label)
     for line in lines:
         number, text = line
         if not text.strip():
@@ -93,8 +84,12 @@ def grid_of(
         comment = without_mark(text, mark)
         if comment is not None:
             comments.append((number, comment))
+        elif number == 1 and (named := excel_separator(text, separator, log, number)):
+            separator = named
+            notes.append(f"separator {_NAMES.get(named, named)}, as the first line says")
         else:
             kept.append(line)
+    log.refuse()
     if not kept:
         raise source.fault("holds only comments" if comments else "is empty", "give rows of data")
     inside = [number for number in blank if number < kept[-1][0] and number > kept[0][0]]
@@ -102,11 +97,12 @@ def grid_of(
         raise source.fault("is blank, and data follow", "remove the blank line, or split the file", inside[0])
     if inside:
         notes.append(f"{counted(len(inside), 'blank line')} skipped, the first is line {inside[0]}")
-    separator = options.separator or _separator(source, kept, notes)
+    separator = separator or _separator(source, kept, notes)
     rows = _fields(source, kept, separator, options)
     n = n_header_lines(options, rows)
     decimal = _decimal(options, rows[n:], notes)
-    return TextGrid(separator, decimal, rows[:n], rows[n:], comments, notes)
+    encoding = options.encoding or encoding_of(source.data)
+    return TextGrid(separator, decimal, rows[:n], rows[n:], comments, notes, mark, encoding)
 
 
 def ends_of(source: SourceFile) -> SourceFile:
@@ -129,28 +125,46 @@ def comment_mark(lines: Iterable[tuple[int, str]]) -> str:
 
 
 def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list[str]) -> str:
-    """The separator that cuts the last lines, which are surely data, into equal rows with most numbers in them."""
+    """The separator that cuts the last lines, which are surely data, into rows alike with most numbers in them."""
     size = accumulate(len(line) for _, line in reversed(lines[-_LOOKED_AT:]))
     n = sum(each <= _LOOKED_AT_CHARACTERS for each in size)
+    n = min(n, max(3, len(lines) // 2))  # without header lines, of which a short table has as many as rows
     looked_at = [line for _, line in lines[-max(n, 1) :]]
     best, most = "", 0.0
     # In this order where two fit equally well: commas also occur within numbers.
     for candidate in ("\t", ";", "|", ","):
-        rows = [try_split(line, candidate) for line in looked_at]
-        if len({len(row) for row in rows}) != 1 or len(rows[0]) < 2:
-            continue
-        filled = [cell for row in rows for cell in row if cell]
-        share = (1 + sum(map(is_number, filled))) / (1 + len(filled))
+        share = _share_of_numbers([try_split(line, candidate) for line in looked_at])
         if share > most:
             best, most = candidate, share
+    if best in ("", ","):  # blanks also occur within names, commas within numbers
+        rows = [try_split(line, SPACE) for line in looked_at]
+        whole = not any(cell.startswith(",") or cell.endswith(",") for row in rows for cell in row)
+        if whole and _share_of_numbers(rows) > most:
+            best = SPACE
     if not best:
         counts = {each: sum(line.count(each) for line in looked_at) for each in SEPARATORS}
         best = max(counts, key=lambda each: counts[each])
         if not counts[best]:
-            what = "is not separated by comma, semicolon, tab or |"
-            raise source.fault(what, "save the table as CSV, or name its reader in [data.format]", lines[-1][0])
+            best = SPACE
+        if max(len(try_split(line, best)) for line in looked_at) < 2:
+            what = "is not separated by comma, semicolon, tab, | or spaces"
+            raise source.fault(what, "give a table of two columns or more", lines[-1][0])
     notes.append(f"separator {_NAMES[best]}")
     return best
+
+
+def _share_of_numbers(rows: Sequence[list[str]]) -> float:
+    """Share of numbers in the rows that are as wide as the last ones; 0 where these have one field.
+
+    Rows of another width may be broken, a preamble, or a table of their own: they say nothing against a separator.
+    """
+    width = Counter(map(len, rows[-3:])).most_common(1)[0][0]
+    if width < 2:
+        return 0.0
+    alike = [row for row in rows if len(row) == width]
+    # lines without any number are header lines
+    filled = [cell for row in [row for row in alike if any(map(is_number, row))] or alike for cell in row if cell]
+    return (1 + sum(map(is_number, filled))) / (1 + len(filled))
 
 
 def _fields(source: SourceFile, lines: Iterable[tuple[int, str]], separator: str, options: ReadOptions) -> list[Row]:
@@ -169,17 +183,6 @@ def _fields(source: SourceFile, lines: Iterable[tuple[int, str]], separator: str
             rows.append((number, row))
     log.refuse()
     return rows
-
-
-def n_header_lines(options: ReadOptions, rows: Sequence[Row]) -> int:
-    """Number of header lines: as declared, else all before the first line that is at least half of numbers."""
-    if options.header or options.names:
-        return len(options.header)
-    for n, (_, cells) in enumerate(rows[: _MAX_HEADER_LINES + 1]):
-        filled = [cell for cell in cells if cell]
-        if 2 * sum(map(is_number, filled)) >= len(filled):
-            return n
-    return 1
 
 
 def _decimal(options: ReadOptions, rows: Sequence[Row], notes: list[str]) -> Decimal:
@@ -217,13 +220,13 @@ def as_sheet(
     """
     log = ProblemLog(label or source.label)
     notes = list(grid.notes)
-    roles = options.header or _roles(grid.header)
-    if len(roles) > 1 and not options.header:
-        notes.append("header lines taken as " + ", ".join(roles))
+    roles = options.header or roles_of(grid.header, grid.rows)
+    if not options.header:
+        notes += _header_notes(grid.header, roles)
     if len(roles) != len(grid.header) and grid.header:
         what = f"has {counted(len(grid.header), 'header line')}, {len(roles)} are expected ({', '.join(roles)})"
         raise source.fault(what, "say what they hold with header in [data.format]", grid.header[0][0])
-    width = _width(grid, log)
+    width = _width([row for role, row in zip(roles, grid.header, strict=False) if role != "skip"], grid, log)
     log.refuse()
     texts: dict[str, list[str]] = {"name": [""] * width, "unit": [""] * width, "comment": [""] * width}
     header_line = 0
@@ -234,8 +237,9 @@ def as_sheet(
                 texts[role][k] = f"{texts[role][k]}; {cell}" if texts[role][k] else cell
     if grid.header and options.names:
         notes.append("names of columns as declared")
-    if not grid.header and not options.names:
-        notes.append("no header line: columns are called by their number")
+    if not header_line and not options.names:
+        first = f"line {grid.rows[0][0]} is the first of data"
+        notes.append(f"no header line: columns are called by their number, {first}")
     names = list(options.names) if options.names else [n or f"column {k + 1}" for k, n in enumerate(texts["name"])]
     refuse_names(source, names, width, grid.rows[0][0])
     columns = []
@@ -244,8 +248,21 @@ def as_sheet(
         # beside a unit of its own, brackets belong to the name
         both = (written, unit) if texts["unit"][k] else split_unit(written)
         columns.append(Column(*both, tuple(cells[k] for _, cells in grid.rows), texts["comment"][k]))
+    form = replace(
+        options,
+        separator=grid.separator,
+        decimal=grid.decimal,
+        comment=grid.comment,
+        encoding=grid.encoding,
+        header=roles,
+        names=() if header_line else tuple(map(_whole_name, columns)),
+    )
     return Sheet(log.label, name, tuple(columns), tuple(number for number, _ in grid.rows), header_line, metadata or {},
-                 tuple(notes), grid.decimal, tuple(grid.comments))  # fmt: skip
+                 tuple(notes), grid.decimal, tuple(grid.comments), form)  # fmt: skip
+
+
+def _whole_name(column: Column) -> str:
+    return f"{column.name} ({column.unit})" if column.unit else column.name
 
 
 def refuse_names(source: SourceFile, names: Sequence[str], width: int, line: int) -> None:
@@ -255,31 +272,33 @@ def refuse_names(source: SourceFile, names: Sequence[str], width: int, line: int
         raise source.fault(what, "name every column in [data.format]", line)
 
 
-def _width(grid: TextGrid, log: ProblemLog) -> int:
-    """Number of columns: that of the last header line, else of the first row; other rows are problems."""
+def _header_notes(header: Sequence[Row], roles: Sequence[HeaderLine]) -> Iterator[str]:
+    """What was inferred of the header lines."""
+    if not header:
+        return
+    if 1 < len(roles) <= _MOST_ROLES:
+        yield "header lines taken as " + ", ".join(roles)
+    above = roles.index("name") if "name" in roles else len(roles)
+    if above and (len(roles) > _MOST_ROLES or above == len(roles)):
+        lines = f"line {header[0][0]}" if above == 1 else f"lines {header[0][0]} to {header[above - 1][0]}"
+        yield f"{lines} above the table taken as a preamble, which is not read"
+    if above < len(roles) and mostly_numbers(header[above][1]):
+        yield f"names of columns in line {header[above][0]}, though most of them are numbers"
+
+
+def _width(header: Sequence[Row], grid: TextGrid, log: ProblemLog) -> int:
+    """Number of columns: that of the header lines, else of the first row; other rows are problems."""
     if not grid.rows:
         log.add("has no rows of data", "give one row per point", grid.header[-1][0] if grid.header else None)
         return 0
-    width = max(len(cells) for _, cells in [*grid.header, grid.rows[0]])
+    width = max(len(cells) for _, cells in [*header, grid.rows[0]])
     # A separator at the end of every line makes no column.
-    while width > 1 and not any(len(cells) >= width and cells[width - 1] for _, cells in [*grid.header, *grid.rows]):
+    while width > 1 and not any(len(cells) >= width and cells[width - 1] for _, cells in [*header, *grid.rows]):
         width -= 1
     for number, cells in grid.rows:
         if len(cells) < width or any(cells[width:]):
             log.add(f"has {counted(len(cells), 'field')}, {width} are expected", "give every column one field", number)
     return width
-
-
-def _roles(header: Sequence[Row]) -> tuple[HeaderLine, ...]:
-    """Likely role of each header line."""
-    roles: list[HeaderLine] = []
-    for k, (_, cells) in enumerate(header):
-        named, last = "name" in roles, k == len(header) - 1
-        role: HeaderLine = "unit" if named else "skip"  # units stand below the names, column letters above them
-        pattern = _UNIT if named else _LETTERS
-        fits = role not in roles and (named or not last) and all(pattern.fullmatch(cell) for cell in cells if cell)
-        roles.append(role if fits else "comment" if named else "name")
-    return tuple(roles)
 
 
 def read_tidy(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
@@ -291,10 +310,9 @@ def read_tidy(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         if number > first:
             log.add("is a comment among the data", COMMENT_AMONG_DATA, number)
     sheet = as_sheet(source, options, grid, "tidy")
-    for name, count in Counter(sheet.names).items():
+    for name, count in Counter(sheet.named.full).items():
         if count > 1:
-            todo = 'rename the columns, or set reader = "wide" in [data.format]'
-            log.add(f"stands {count} times in the header", todo, sheet.header_line or None, name)
+            log.add(f"stands {count} times in the header", REPEATED, sheet.header_line or None, name)
     log.refuse()
     return (sheet,)
 

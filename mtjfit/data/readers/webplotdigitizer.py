@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile
 from mtjfit.data.readers.text import TextGrid, as_sheet, ends_of, grid_of
 from mtjfit.errors import DataError
@@ -17,9 +19,7 @@ def read_webplotdigitizer(source: SourceFile, options: ReadOptions) -> tuple[She
     grid = grid_of(source, options)
     # One data set alone is exported without any header.
     names = grid.header[0][1] if grid.header else [source.name.rpartition(".")[0] or "data set", ""]
-    whole = as_sheet(
-        source, options, TextGrid(grid.separator, grid.decimal, [], grid.rows, [], grid.notes), "webplotdigitizer"
-    )
+    whole = as_sheet(source, options, replace(grid, header=[], comments=[]), "webplotdigitizer")
     width = len(whole.columns)
     if width % 2 or (grid.header and not _is_pairs(grid)):
         what = f"has {counted(width, 'column')}, not a pair X, Y for each data set"
@@ -48,8 +48,9 @@ def _series(whole: Sheet, k: int, name: str, header_line: int) -> Sheet:
     columns = tuple(Column(role, None, tuple(each.cells[i] for i in kept), name) for role, each in (("X", x), ("Y", y)))
     lines = tuple(whole.lines[i] for i in kept)
     notes = (*(note for note in whole.notes if not note.startswith("no header")), _NO_ERRORS)
+    form = replace(whole.form, header=(), names=())
     return Sheet(f"{whole.label}[{name}]", "webplotdigitizer", columns, lines, header_line, {"dataset": name}, notes,
-                 whole.decimal)  # fmt: skip
+                 whole.decimal, form=form)  # fmt: skip
 
 
 def recognises_webplotdigitizer(source: SourceFile) -> bool:

@@ -78,7 +78,7 @@ def _by_name(sheet: Sheet, wide: Wide) -> list[Sheet]:
     shared = tuple(sheet.column(name) for name in wide.common)
     groups: dict[tuple[tuple[str, str], ...], list[Column]] = {}
     for column in sheet.columns:
-        if column.name in wide.common:
+        if any(column is each for each in shared):
             continue
         text = column.name if wide.name_in == "name" else column.comment
         fields = _fields(wide, text, sheet, column)

@@ -180,7 +180,7 @@ def run_ensembles(
     Raises
     ------
     Interrupted
-        Ctrl-C with a journal; every block is saved.
+        Ctrl-C or SIGTERM with a journal; every block is saved.
     MtjfitError
         The journal is damaged, cannot be written, or belongs to another posterior.
     """

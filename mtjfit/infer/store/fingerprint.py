@@ -20,7 +20,7 @@ MODEL_VERSION = 4
 """Raise it whenever a study gets another log posterior at the same coordinates, or a seed other draws."""
 
 # Fields that do not matter; one that is added later counts until it is listed here.
-IGNORED_OF_CURVE = {"device", "used", "reasons", "declared_perp_axis", "origin", "source"}
+IGNORED_OF_CURVE = {"device", "used", "reasons", "declared_perp_axis", "origin", "source", "notices"}
 IGNORED_OF_STUDY = {"name", "curves", "parameters", "sampling", "text", "files"}
 IGNORED_OF_SAMPLING = {"seed", "target_ess", "max_steps"}
 _PACKAGES = ("mtjfit", "numpy", "scipy", "pandas", "lmfit", "emcee")

@@ -227,4 +227,5 @@ def _manifest(document: _Document) -> Manifest:
         raise ValueError("it does not begin with a prepared stage")
     if sum(each.holds == "refitted" for each in document.segments) > _MOST_REFITS:
         raise ValueError("it was refitted more often than a run ever is")
+    datetime.fromisoformat(document.saved)  # ValueError for anything else
     return Manifest(document.study, document.versions, document.segments, document.saved)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
 
-from mtjfit.wafer.catalogue.schema import Row, changed, plainly
+from mtjfit.wafer.catalogue.schema import Row, changed, plainly, roll_back
 
 _PIECE = 5000  # rows in memory at a time
 _TYPES: dict[str, set[type]] = {
@@ -67,5 +67,4 @@ class Reading:
         try:
             yield
         finally:
-            with suppress(sqlite3.Error):
-                self.connection.execute("ROLLBACK")
+            roll_back(self.connection)

@@ -148,7 +148,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
         return version
     finally:
         if own:
-            connection.execute("ROLLBACK")
+            roll_back(connection)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -308,6 +308,11 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.
             yield connection
             connection.execute("COMMIT")
         except BaseException:
-            with suppress(sqlite3.Error):  # a full disk has ended the transaction already
-                connection.execute("ROLLBACK")
+            roll_back(connection)
             raise
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """End a transaction, unless a full or failing disk has ended it already, whose error then is what to say."""
+    with suppress(sqlite3.Error):
+        connection.execute("ROLLBACK")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtjfit.errors import DataError, MtjfitError, Problem
-from mtjfit.terminal import INTERRUPTED, progress
+from mtjfit.terminal import INTERRUPTED, command_line, progress
 from mtjfit.text import counted, visible
 
 if TYPE_CHECKING:
@@ -50,12 +49,13 @@ def batch_command(
     if study is None:
         raise click.UsageError(
             f"--study is missing: nothing is guessed about the columns of {table}. "
-            f"To get one: mtjfit init {shlex.quote(str(table))} --output wafer.toml. "
+            f"To get one: {command_line('init', table, '--output', 'wafer.toml')}. "
             "Fill in the marked places, check or add the table [wafer] with the columns of x, y, wafer and split, if "
             "there are any, and try it with mtjfit check wafer.toml. Then give --study wafer.toml."
         )
     from mtjfit.wafer import load_wafer
     from mtjfit.wafer.catalogue import open_catalogue, refuse_export
+    from mtjfit.wafer.read.table import table_notes
     from mtjfit.wafer.reduce.batch import run_batch
 
     again = _again(table, study, output, workers, scheduler, export)
@@ -66,6 +66,8 @@ def batch_command(
         refuse_export(export)
     if not quiet:
         click.echo(f"{declaration_text(loaded)}\n{'catalogue':<11}{output}")
+    else:
+        click.echo("".join(f"note: {visible(each)}\n" for each in table_notes(loaded)), nl=False)
     with open_catalogue(output, write=True) as catalogue:
         progress(f"reading {table}", quiet)
         with _saying_how_to_go_on(catalogue, again):
@@ -79,17 +81,17 @@ def batch_command(
 
 
 def _again(table: Path, study: Path, output: Path, workers: int, scheduler: str, export: Path | None) -> str:
-    words = ["mtjfit", "batch", str(table), "--study", str(study), "--output", str(output)]
+    words = ["batch", str(table), "--study", str(study), "--output", str(output)]
     for option, given in (("--workers", workers), ("--scheduler", scheduler), ("--export", export)):
         words += [option, str(given)] if given else []
-    return shlex.join(words)
+    return command_line(*words)
 
 
 def declaration_text(study: WaferStudy) -> str:
     """The declarations of a wafer study in a few lines."""
     from mtjfit.data import pretty
     from mtjfit.text import number
-    from mtjfit.wafer.read.table import table_origins
+    from mtjfit.wafer.read.table import table_notes, table_origins
 
     declared, wafer = study.declaration, study.wafer
     flipped = ", flipped to M x P" if declared.perp_axis == "PxM" else ""
@@ -106,7 +108,8 @@ def declaration_text(study: WaferStudy) -> str:
         "columns": places or "no positions, wafers or splits declared",
         "chunks": f"{wafer.chunk} devices, at most {number(wafer.memory_bytes / 2**20)} MiB",
     }
-    return "\n".join(f"{name:<11}{visible(words)}" for name, words in lines.items())
+    notes = [("note", each) for each in table_notes(study)]
+    return "\n".join(f"{name:<11}{visible(words)}" for name, words in [*lines.items(), *notes])
 
 
 @contextmanager

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
 
-from mtjfit.terminal import progress
+from mtjfit.terminal import command_line, progress
 from mtjfit.text import visible
 
 _DEVICES = 200
@@ -44,6 +43,5 @@ def check_wafer(study: Path) -> None:
         click.echo(visible(f"  {fault.device}: {fault}"))
     if not found.device:
         refuse_unusable(loaded.table, [each.problem for each in found.faults[:10]], f"first {len(found.faults)}")
-    words = shlex.join(["mtjfit", "batch", str(loaded.table), "--study", str(study), "--output",
-                        f"{loaded.table.stem}.db"])  # fmt: skip
+    words = command_line("batch", loaded.table, "--study", study, "--output", f"{loaded.table.stem}.db")
     click.echo(f"Next:   {words}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from mtjfit.data.curve import BoolArray, FloatArray, Origin
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.units import bias_factor, thickness_factor
-from mtjfit.errors import Problem
+from mtjfit.errors import Line, Problem
 
 IntArray: TypeAlias = NDArray[np.int64]
 
@@ -50,6 +51,14 @@ class Fault:
 
     def __str__(self) -> str:
         return str(self.problem)
+
+
+@dataclass(frozen=True)
+class TableSaid:
+    """What a table says above its rows: comments with their places, and units that are not understood, for people."""
+
+    comments: Sequence[tuple[Line, str]]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from mtjfit.data.column_names import ColumnNames
+from mtjfit.data.column_units import checked_unit
 from mtjfit.data.origin import metadata_comments
-from mtjfit.data.readers.parquet import shared_beginnings
-from mtjfit.data.readers.sheet import SourceFile, needed, split_unit, third_party
-from mtjfit.data.table import contradicted_unit
-from mtjfit.errors import Line, ProblemLog, did_you_mean
+from mtjfit.data.readers.parquet import name_and_unit, shared_beginnings
+from mtjfit.data.readers.sheet import SourceFile, needed, third_party
+from mtjfit.data.tidy import REPEATED
+from mtjfit.errors import ProblemLog
 from mtjfit.input import opened
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import Numbers, RowBlock, Runs
-from mtjfit.wafer.read.chunk import NAMES, in_units
+from mtjfit.wafer.read.chunk import NAMES, TableSaid, in_units
 
 _MAGIC = b"PAR1"
 _BATCH = 2**16
@@ -41,10 +43,10 @@ def parquet_blocks(study: WaferStudy) -> Iterator[RowBlock]:
     parquet = needed(source, "parquet", "pyarrow.parquet", "pyarrow")
     with opened(study.table) as stream, third_party(source, "Parquet table", _TODO):
         schema = parquet.read_schema(stream)
-        fields = _fields(study, schema, source)
+        fields, _ = _fields(study, schema, source)
         names = {role: name for role, name in fields.items() if role in NAMES}
         numbers = {role: name for role, name in fields.items() if role not in NAMES}
-        beginnings = shared_beginnings(parquet.read_metadata(stream))
+        beginnings = shared_beginnings(parquet.ParquetFile(stream))
         longest = max((beginnings.get(name, 1) for name in names.values()), default=1)
         at_once = min(_BATCH, max(1, study.wafer.memory_bytes // longest))
         text = [name for name in names.values()
@@ -60,50 +62,43 @@ def parquet_blocks(study: WaferStudy) -> Iterator[RowBlock]:
                     line += n
 
 
-def parquet_comments(study: WaferStudy) -> Sequence[tuple[Line, str]]:
-    """Comments on the origin in the metadata of a Parquet table; raises DataError as `parquet_blocks`."""
+def parquet_said(study: WaferStudy) -> TableSaid:
+    """What the metadata of a Parquet table say of origin and units; raises DataError as `parquet_blocks`."""
     source = SourceFile(str(study.table), b"")
     parquet = needed(source, "parquet", "pyarrow.parquet", "pyarrow")
     with opened(study.table) as stream, third_party(source, "Parquet table", _TODO):
-        metadata = parquet.read_schema(stream).metadata or {}
-    return metadata_comments({k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in metadata.items()})
+        schema = parquet.read_schema(stream)
+        notes = _fields(study, schema, source)[1]
+    metadata = {k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in (schema.metadata or {}).items()}
+    return TableSaid(metadata_comments(metadata), notes)
 
 
-def _fields(study: WaferStudy, schema: Any, source: SourceFile) -> dict[str, str]:
-    """Name of the field of each role, its type and unit checked."""
+def _fields(study: WaferStudy, schema: Any, source: SourceFile) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Name of the field of each role, its type and unit checked, and notes on units."""
     kinds = import_module("pyarrow.types")
-    log = ProblemLog(source.label)
+    log, notes = ProblemLog(source.label), []
     fields = {}
+    names = ColumnNames(tuple(map(name_and_unit, schema)))
     for role, column in study.reading.columns.roles().items():
-        plain = [name for name in schema.names if split_unit(name)[0] == column]
-        found = [column] if schema.names.count(column) == 1 else plain
-        if len(found) != 1 or schema.names.count(found[0]) != 1:
-            what = f"no such field ({role})" if not found else "there are several of this name"
-            log.add(what, did_you_mean(column, [name for name in schema.names if name != column]), None, column)
+        places = names.places(column)
+        if len(places) != 1:
+            log.add(*names.fault(column, role), None, column)
             continue
-        fields[role], field = found[0], schema.field(found[0])
+        field = schema.field(places[0])
+        fields[role] = field.name
         is_number = kinds.is_floating(field.type) or kinds.is_integer(field.type) or kinds.is_decimal(field.type)
-        if role not in NAMES and not is_number:
+        if schema.names.count(field.name) > 1:
+            log.add("shares its name with another field", REPEATED, None, column)
+        elif role not in NAMES and not is_number:
             log.add(f"holds {field.type}, not numbers", "write it as floating-point numbers", None, column)
         elif role in NAMES and kinds.is_fixed_size_binary(field.type):
             log.add(f"holds {field.type}, not names", "write it as text", None, column)
-        elif contradicted := _unit(study, role, field.name, field.metadata):
-            log.add(contradicted, "correct [data.units], or the file if its unit is wrong", None, column)
-    if log.count:
-        raise log.error()
-    return fields
-
-
-def _unit(study: WaferStudy, role: str, name: str, metadata: Mapping[bytes, bytes] | None) -> str:
-    """How the unit in a file contradicts the declared one; empty where it does not."""
-    said = {key.lower(): value.decode("utf-8", "replace") for key, value in (metadata or {}).items()}
-    unit = said.get(b"unit") or said.get(b"units") or split_unit(name)[1]
-    if unit is None:
-        return ""
-    if role in ("x", "y"):
-        return "" if unit == "mm" else f"is in {unit!r} in the file, but positions are in mm"
-    declared = contradicted_unit(role, unit, study.declaration)
-    return f"is in {unit!r} in the file, but {declared} is declared" if declared else ""
+        else:
+            notes.append(checked_unit(role, column, names.columns[places[0]][1], study.reading, source.label, log))
+    for column, fault in names.twice(study.reading.columns.roles()):
+        log.add(*fault, None, column)
+    log.refuse()
+    return fields, tuple(filter(None, notes))
 
 
 def _names(file: Any, group: int, names: dict[str, str], at_once: int) -> Iterator[tuple[int, dict[str, Runs]]]:

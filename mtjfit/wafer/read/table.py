@@ -12,20 +12,21 @@ from pathlib import Path
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.data.column_units import checked_unit
 from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import distinct, metadata_comments, origin_in
 from mtjfit.data.readers import Sheet, read_source
 from mtjfit.data.table import curves_from_sheets, declared_sheets
 from mtjfit.data.tidy import parse_number
-from mtjfit.errors import DataError, Problem, did_you_mean
+from mtjfit.errors import DataError, Problem, ProblemLog
 from mtjfit.input import files_fitting, sha256_of
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import NameIndex, gathered
-from mtjfit.wafer.read.chunk import Chunk, Fault
+from mtjfit.wafer.read.chunk import Chunk, Fault, TableSaid
 from mtjfit.wafer.read.device_checks import checked_chunk
-from mtjfit.wafer.read.parquet import is_parquet, parquet_blocks, parquet_comments
-from mtjfit.wafer.read.text import LARGEST_BLOCK, text_blocks, text_comments
+from mtjfit.wafer.read.parquet import is_parquet, parquet_blocks, parquet_said
+from mtjfit.wafer.read.text import LARGEST_BLOCK, text_blocks, text_said
 
 _MOST_FILES = 1_000_000
 _FOR_ROWS = 4  # a quarter of the memory may be rows of one chunk; the rest is for reading and reducing
@@ -78,8 +79,22 @@ def table_origins(study: WaferStudy, *, block: int = LARGEST_BLOCK) -> tuple[Ori
     """
     if _is_folder(study.table):
         return _with_declared(study, (first_origin(study),))
-    comments = parquet_comments(study) if is_parquet(study) else text_comments(study, block)
-    return _with_declared(study, (origin_in(comments, str(study.table)),))
+    return _with_declared(study, (origin_in(_said(study, block).comments, str(study.table)),))
+
+
+def table_notes(study: WaferStudy) -> tuple[str, ...]:
+    """Units in a table, or in the first file of a folder, that are not understood, and taken as declared.
+
+    DataError as `table_origins`.
+    """
+    if not _is_folder(study.table):
+        return _said(study, LARGEST_BLOCK).notes
+    found = _device(study, folder_files(study.table)[0])
+    return () if isinstance(found, Fault) else found.curve.notices
+
+
+def _said(study: WaferStudy, block: int) -> TableSaid:
+    return parquet_said(study) if is_parquet(study) else text_said(study, block)
 
 
 def _with_declared(study: WaferStudy, found: tuple[Origin, ...]) -> tuple[Origin, ...]:
@@ -137,9 +152,7 @@ class _One:
 def folder_files(table: Path) -> list[Path]:
     """Files of a folder, or of a pattern such as ``sweeps/*.csv``, by name, without hidden ones; DataError if none."""
     folder, pattern = (table, "*") if table.is_dir() else (table.parent, table.name)
-    found = [
-        path for path in files_fitting(folder, pattern, _MOST_FILES) if path.is_file() and not path.name.startswith(".")
-    ]
+    found = [path for path in files_fitting(folder, pattern, _MOST_FILES) if path.is_file()]
     if not found:
         raise DataError([Problem(str(table), "fits no file", "give a folder, or a pattern such as 'sweeps/*.csv'")])
     return found
@@ -175,8 +188,12 @@ def _device(study: WaferStudy, path: Path) -> _One | Fault:
         if len(curves) != 1:
             todo = "give every device its own file, or put all rows into one table"
             raise DataError([Problem(str(path), f"holds {len(curves)} devices", todo)])
+        left_out = [text for sheet in sheets for text in sheet.unread]
+        left_out += curves[0].notices if curves[0].bias.size < sum(len(sheet.lines) for sheet in sheets) else ()
+        if left_out:
+            raise DataError([Problem(str(path), left_out[0], "remove what cannot be read")])
         roles = study.wafer.roles()
-        x, y = (_position(sheets, roles[role]) if role in roles else math.nan for role in ("x", "y"))
+        x, y = (_position(study, sheets, role) if role in roles else math.nan for role in ("x", "y"))
         wafer, split = (_text(sheets, roles[role])[0] if role in roles else "" for role in ("wafer", "split"))
         for role, text in (("wafer", wafer), ("split", split)):
             if not text.isprintable():
@@ -203,26 +220,27 @@ def _text(sheets: Sequence[Sheet], name: str) -> tuple[str, str | None, Sheet]:
     """The only text that a column or header parameter holds, its unit, and its sheet."""
     sheet = sheets[0]
     where = f"{sheet.where}: column {name!r}"
-    if name in sheet.names:
-        column = sheet.column(name)
+    places = sheet.named.places(name)
+    if len(places) == 1:
+        column = sheet.columns[places[0]]
         if len(set(column.cells)) != 1:
             raise DataError([Problem(where, "differs within the device", "a device has one")])
         return column.cells[0], column.unit, sheet
-    if name not in sheet.metadata:
-        todo = did_you_mean(name, [*sheet.names, *sheet.metadata])
-        raise DataError([Problem(where, "no such column or header parameter", todo)])
+    if places or name not in sheet.metadata:
+        raise DataError([Problem(where, *sheet.named.fault(name, "", sheet.metadata))])
     return sheet.metadata[name], None, sheet
 
 
-def _position(sheets: Sequence[Sheet], name: str) -> float:
+def _position(study: WaferStudy, sheets: Sequence[Sheet], role: str) -> float:
+    name = study.wafer.roles()[role]
     text, unit, sheet = _text(sheets, name)
     number, _, behind = text.partition(" ")
-    unit = unit or behind.strip() or None
     value, fault = parse_number(number, sheet.decimal)
-    if fault is None and unit not in (None, "mm"):
-        fault = f"is in {unit!r}, but positions are in mm", "give it in mm"
     if fault is not None:
         raise DataError([Problem(f"{sheet.where}: column {name!r}", *fault)])
+    log = ProblemLog(sheet.label)
+    checked_unit(role, name, unit or behind.strip() or None, study.declaration, sheet.where, log)
+    log.refuse()
     return value
 
 

@@ -20,13 +20,16 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import BoolArray, FloatArray
-from mtjfit.data.format import TableFormat
-from mtjfit.data.tidy import Header, find_header, numbered_lines, parse_number, split_fields
-from mtjfit.errors import DataError, Line, Problem, ProblemLog
+from mtjfit.data.column_names import ColumnNames
+from mtjfit.data.column_units import checked_unit
+from mtjfit.data.format import SPACE, TableFormat
+from mtjfit.data.plain_table import Header, find_header
+from mtjfit.data.tidy import numbered_lines, parse_number, split_fields
+from mtjfit.errors import DataError, Problem, ProblemLog
 from mtjfit.input import opened
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import BadCell, Numbers, RowBlock, Runs
-from mtjfit.wafer.read.chunk import NAMES, IntArray, in_units
+from mtjfit.wafer.read.chunk import NAMES, IntArray, TableSaid, in_units
 
 _TINY = re.compile(rb"[eE]-0*[1-9]\d\d|0{300}")  # in every number that is too small to be kept
 _OLD = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)  # does not round correctly, unless asked to
@@ -81,7 +84,7 @@ def text_blocks(study: WaferStudy, largest: int = LARGEST_BLOCK) -> Iterator[Row
     piece = min(max(study.wafer.memory_bytes // _SHARE, _SMALLEST_BLOCK), largest)
     with opened(study.table) as file:
         size = os.fstat(file.fileno()).st_size
-        header, offset = _header(study, file, largest)
+        header, offset, _ = _header(study, file, largest)
         file.seek(offset)
         reader, empty = _Reader(study, header, header.line + 1), True
         for data in reader.whole_lines(file, piece):
@@ -92,29 +95,38 @@ def text_blocks(study: WaferStudy, largest: int = LARGEST_BLOCK) -> Iterator[Row
         raise reader.error(header.line, "has a header and no data", "give one row per bias point")
 
 
-def text_comments(study: WaferStudy, largest: int = LARGEST_BLOCK) -> tuple[tuple[Line, str], ...]:
-    """Comment lines above the header, with their numbers; raises DataError as `text_blocks`."""
+def text_said(study: WaferStudy, largest: int = LARGEST_BLOCK) -> TableSaid:
+    """What a table says above its rows; raises DataError as `text_blocks`."""
     with opened(study.table) as file:
-        return _header(study, file, largest)[0].comments
+        header, _, notes = _header(study, file, largest)
+        return TableSaid(header.comments, notes)
 
 
-def _header(study: WaferStudy, file: BinaryIO, largest: int) -> tuple[Header, int]:
-    """The header, and where the rows begin."""
+def _header(study: WaferStudy, file: BinaryIO, largest: int) -> tuple[Header, int, tuple[str, ...]]:
+    """The header, where the rows begin, and notes on units."""
     label, most = str(study.table), min(_HEAD[0], max(largest, _HEAD[1]))
     head = file.read(most)
     whole = head if len(head) < most else head[: head.rfind(b"\n") + 1]
     log = ProblemLog(label)
+    form = study.declaration.format
+    lines = numbered_lines(whole, form.encoding, label, form)
     if whole.count(b"\r") != whole.count(b"\r\n"):
         log.add("has lines that end with a carriage return alone", "save it with line feeds")
         raise log.error()
-    form = study.declaration.format
-    header = find_header(numbered_lines(whole, form.encoding, label, form), study.reading, log)
-    if header is None:
+    header = find_header(lines, study.reading, log)
+    if header is not None and header.separator == SPACE:
+        log.add("is separated by spaces, which is not read for whole wafers", "save it with tabs", header.line)
+    if header is None or log.count:
         raise log.error()
+    units, place = ColumnNames.of_header(header.names).columns, f"{label}:{header.line}"
+    roles = study.reading.columns.roles()
+    notes = [checked_unit(role, name, units[header.place[role]][1], study.reading, place, log)
+             for role, name in roles.items()]  # fmt: skip
+    log.refuse()
     offset = 0
     for _ in range(header.line):
         offset = whole.find(b"\n", offset) + 1 or len(whole)
-    return header, offset
+    return header, offset, tuple(filter(None, notes))
 
 
 class _NoRow(NamedTuple):

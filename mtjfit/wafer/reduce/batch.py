@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
 from collections.abc import Callable, Container, Generator, Iterator
 from dataclasses import dataclass, replace
@@ -82,7 +81,7 @@ def run_batch(
     study = replace(study, wafer=replace(study.wafer, chunk=source.chunk_size))  # numbers of chunks mean this size
     done = catalogue.done(source)
     shown = bar("reducing", progress, initial=catalogue.tally(source).all, unit="dev", unit_scale=True)
-    with shown, graceful_interrupt(signals=(signal.SIGINT, signal.SIGTERM)) as ending:
+    with shown, graceful_interrupt() as ending:
         if scheduler:
             found = reduced_on_cluster(study, jobs(study, done, read), scheduler=scheduler, ending=ending)
         elif workers:

@@ -1,0 +1,225 @@
+"""Roles that the columns and header parameters of a sheet seem to have: guesses with evidence and none against them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from mtjfit.data.readers import Sheet
+from mtjfit.data.tidy import parse_number
+from mtjfit.data.units import find_unit
+from mtjfit.data.written_units import written_unit
+from mtjfit.toml import PLACEHOLDER
+
+NAMES = {
+    "bias": ("bias", "v", "voltage", "vbias", "biasv", "vdc", "dcbias", "biasmv", "u"),
+    "par": ("par", "taupar", "tpar", "torquepar", "torkancepar", "inplane", "tauinplane", "parallel", "dtaupar",
+            "tauip", "ip", "dampinglike", "dl", "tau1"),
+    "perp": ("perp", "tauperp", "tperp", "torqueperp", "torkanceperp", "outofplane", "tauoutofplane", "perpendicular",
+             "dtauperp", "tauop", "op", "fieldlike", "fl", "tau2"),
+    "sigma_par": ("sigmapar", "errpar", "parerr", "parerror", "tauparerr", "sdpar", "separ", "dpar",
+                  "errorpar", "tauparerror", "sigmataupar", "uncertaintypar"),
+    "sigma_perp": ("sigmaperp", "errperp", "perperr", "perperror", "tauperperr", "sdperp", "seperp", "dperp",
+                   "errorperp", "tauperperror", "sigmatauperp", "uncertaintyperp"),
+    "rho": ("rho", "corr", "correlation", "corrparperp"),
+    "sigma_bias": ("sigmabias", "biaserr", "errbias", "biaserror", "sigmav", "verr", "errv"),
+    "device": ("device", "sample", "samplename", "mtj", "junction", "deviceid", "devicename", "sampleid", "die",
+               "dieid", "name", "id"),
+    "thickness": ("thickness", "d", "dnm", "t", "tnm", "thicknessnm", "tfree", "tfreenm", "tfl", "dfree", "tcofeb",
+                  "dangstrom"),
+    "group": ("group", "wafer", "stack", "split", "batch", "series"),
+}  # fmt: skip
+"""Names, without case and punctuation, that columns of each role go by; the likeliest first."""
+PLACES = {
+    "x": ("x", "xmm", "diex", "xdie", "posx", "xpos"),
+    "y": ("y", "ymm", "diey", "ydie", "posy", "ypos"),
+    "wafer": ("wafer", "waferid", "wafername"),
+    "split": ("split", "stack", "group"),
+}
+"""The same for columns that only a table of whole wafers has."""
+KINDS = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque",
+         "sigma_par": "torque", "sigma_perp": "torque"}  # fmt: skip
+"""Kind of unit of each role that has one."""
+_MEASURES = {"bias": "voltage", "thickness": "length"}
+_NAMED = ("device", "group")
+_AT_EACH_POINT = ("bias", "par", "perp")
+_NO_BIAS = ("ac", "mix", "rect", "lock")  # in names of voltages that a lock-in measures
+_ANYTHING = ("name", "id")  # also of a measurement, or of a row
+_OF_WAFERS = ("tidy", "parquet")  # formats that batch reads
+_SIMILAR = 0.8
+_MOST_COMPARED = 500
+_SHORT = 3  # letters of a name that may mean anything
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A column, or a header parameter, whose only cell holds for all rows."""
+
+    name: str
+    unit: str | None
+    cells: tuple[str, ...]
+    is_column: bool
+
+    @property
+    def key(self) -> str:
+        """The name without case and punctuation."""
+        return _key(self.name)
+
+
+def guessed_roles(sheet: Sheet) -> tuple[dict[str, str], dict[str, str]]:
+    """Columns and header parameters by role, and columns of ``[wafer]``; none of these unless dies have places."""
+    candidates = tuple(_candidates(sheet))
+    device = _assigned(candidates, ("device",), sheet, "")
+    places = _places(candidates, sheet, device.get("device", ""))
+    rest = tuple(each for each in candidates if each.name not in (*places.values(), *device.values()))
+    others = [role for role in NAMES if role != "device"]
+    return device | _assigned(rest, others, sheet, device.get("device", "")), places
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.casefold())[:40]
+
+
+def _candidates(sheet: Sheet) -> Iterator[_Candidate]:
+    """What has a name of its own that a study file can hold."""
+    names = sheet.names
+    for column in sheet.columns:
+        if names.count(column.name) == 1 and _is_proper(column.name):
+            yield _Candidate(column.name, column.unit, column.cells, True)
+    for name, value in sheet.metadata.items():
+        if name not in names and _is_proper(name) and value.strip():
+            number, _, unit = value.partition(" ")
+            is_number = parse_number(number, sheet.decimal)[1] is None
+            yield _Candidate(name, unit.strip() or None if is_number else None, (value,), False)
+
+
+def _is_proper(name: str) -> bool:
+    return bool(name) and name == name.strip() and PLACEHOLDER.fullmatch(name) is None
+
+
+def _assigned(candidates: Sequence[_Candidate], roles: Collection[str], sheet: Sheet, device: str) -> dict[str, str]:
+    """Most similar column of each role, every column once; names without similarity stay out."""
+    scores, known = [], {each for likely in NAMES.values() for each in likely}
+    for candidate in candidates:
+        key = candidate.key
+        if len(candidates) > _MOST_COMPARED and key not in known:  # of very many, similar ones are not looked for
+            continue
+        for role in roles:
+            likeness, place = _likeness(candidate, role)
+            if likeness >= _SIMILAR and not _is_contradicted(candidate, role, sheet, device):
+                scores.append((-likeness, not candidate.is_column, place, role, candidate.name))
+    columns: dict[str, str] = {}
+    for *_, role, name in sorted(scores, key=lambda each: each[:3]):
+        if role not in columns and name not in columns.values():
+            columns[role] = name
+    return _of_one_unit(columns, candidates)
+
+
+def _likeness(candidate: _Candidate, role: str) -> tuple[float, int]:
+    """How much a name is like those of a role, from 0 to 1, and the place of the most similar one."""
+    key, likely = candidate.key, NAMES[role]
+    if key in likely:
+        return 1.0, likely.index(key)
+    # "torkance_perp" is similar to "torkance_par", "Samples" to "sample": never propose one for the other.
+    wrong = (role.endswith("par") and "perp" in key) or (role.endswith("perp") and "par" in key)
+    wrong |= role == "bias" and any(word in key for word in _NO_BIAS)
+    if wrong or role in _NAMED or not candidate.is_column or len(key) <= _SHORT:
+        return 0.0, len(likely)
+    return max((SequenceMatcher(None, key, each).ratio() if len(each) > _SHORT else 0.0, -k)
+               for k, each in enumerate(likely))  # fmt: skip
+
+
+def _is_contradicted(candidate: _Candidate, role: str, sheet: Sheet, device: str) -> bool:
+    """Whether unit or cells show that a column cannot have a role."""
+    if candidate.unit and not unit_fits(role, candidate.unit):
+        return True
+    if not candidate.is_column:
+        # of one point there may be one value; "t" alone may be a time, "name" that of a measurement
+        unclear = candidate.key in _ANYTHING or (len(candidate.key) < _SHORT and not candidate.unit)
+        return unclear or (role in _AT_EACH_POINT and len(sheet.lines) > 1)
+    if role == "device":
+        return candidate.key in _ANYTHING and len(set(candidate.cells)) == len(candidate.cells) > 1
+    if role == "group":
+        return not _is_constant(candidate.cells, sheet, device)
+    if not any(map(str.isdigit, "".join(candidate.cells))):
+        return True
+    if role == "thickness":
+        return not _is_constant(candidate.cells, sheet, device)
+    numbers = numbers_among(candidate.cells, sheet)
+    if role.startswith("sigma"):
+        return any(each < 0 for each in numbers)
+    return role == "rho" and any(abs(each) > 1 for each in numbers)
+
+
+def unit_fits(role: str, unit: str) -> bool:
+    """False where a unit as written is plainly none of a role's kind; one that is not understood fits all.
+
+    >>> unit_fits("thickness", "s"), unit_fits("bias", "mV"), unit_fits("par", "mT/V"), unit_fits("par", "a.u.")
+    (False, True, True, True)
+    """
+    kind = KINDS.get(role)
+    if kind is None:
+        return role == "rho" or written_unit(unit) is None
+    if role.startswith("sigma") and unit == "%":
+        return False
+    is_torque, written = _is_torque(unit), written_unit(unit)
+    if kind == "torque":
+        return is_torque or written is None
+    if kind == "thickness" and unit == "A":  # for Å
+        return True
+    return written.quantity == _MEASURES[kind] if written is not None else not is_torque
+
+
+def _is_torque(unit: str) -> bool:
+    try:
+        return bool(find_unit(unit))
+    except ValueError:
+        return False
+
+
+def _of_one_unit(columns: Mapping[str, str], candidates: Iterable[_Candidate]) -> dict[str, str]:
+    """Without columns of errors in another unit than that of their values."""
+    units = {each.name: each.unit for each in candidates}
+    found = dict(columns)
+    for role, value in (("sigma_par", "par"), ("sigma_perp", "perp"), ("sigma_bias", "bias")):
+        own, other = units.get(columns.get(role, "")), units.get(columns.get(value, ""))
+        if own and other and own != other:
+            found.pop(role)
+    return found
+
+
+def numbers_among(cells: Iterable[str], sheet: Sheet) -> list[float]:
+    """The cells that are numbers."""
+    parsed = (parse_number(cell, sheet.decimal) for cell in cells)
+    return [value for value, fault in parsed if fault is None]
+
+
+def _is_constant(cells: Sequence[str], sheet: Sheet, device: str) -> bool:
+    """Whether a column has one value in each device, or in all rows where no column tells devices apart."""
+    devices = sheet.column(device).cells if device in sheet.names else ("",) * len(cells)
+    return len(set(zip(devices, cells, strict=True))) == len(set(devices))
+
+
+def _places(candidates: Sequence[_Candidate], sheet: Sheet, device: str) -> dict[str, str]:
+    """Columns of ``[wafer]``, by exact names; none unless several devices have each one place in mm, or in no unit."""
+    if device not in sheet.names or sheet.format not in _OF_WAFERS or sheet.form.names or len(sheet.form.header) > 1:
+        return {}
+    found: dict[str, str] = {}
+    for role, likely in PLACES.items():
+        fitting = sorted((likely.index(each.key), each.name) for each in candidates
+                         if each.is_column and each.key in likely and each.name != device
+                         and _is_constant(each.cells, sheet, device)
+                         and (role not in ("x", "y") or _is_place(each, sheet)))  # fmt: skip
+        if fitting:
+            found[role] = fitting[0][1]
+    if not {"x", "y"} <= set(found):
+        return {}
+    x, y = (sheet.column(found[role]).cells for role in ("x", "y"))
+    return found if len(set(zip(x, y, strict=True))) > 1 else {}
+
+
+def _is_place(candidate: _Candidate, sheet: Sheet) -> bool:
+    in_mm = candidate.unit in (None, "mm")
+    return in_mm and len(numbers_among(candidate.cells, sheet)) == len(candidate.cells)
