@@ -22,6 +22,7 @@ from mtjfit.model.equivalent_noise import least_squares_model, student_scales
 from mtjfit.model.identifiability import Identifiability, determined_table, directions
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import FullPosterior, full_posterior
+from mtjfit.model.patterns import Pattern, find_patterns
 from mtjfit.model.rank import structure
 from mtjfit.study import JITTER, NOISE, ParameterName, Study
 from mtjfit.text import card, number, p_text, shortened, table, value_with_error
@@ -83,6 +84,11 @@ class FitResult:
         if self.p_value < _MISFIT:
             return ()
         return prior_conflicts(self.study, self.optimum, self.optimum.chi2_data + self.optimum.chi2_thickness)
+
+    @cached_property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """Patterns in the residuals that the declared powers of V do not explain, the clearest first."""
+        return find_patterns(self.study)
 
     @property
     def chi2_says(self) -> str:

@@ -13,6 +13,7 @@ from mtjfit.data.implausible import suspicious_curve
 from mtjfit.infer import FitResult
 from mtjfit.model import DeviceCombinations
 from mtjfit.model.noise import noise_words
+from mtjfit.results.patterns import pattern_words
 from mtjfit.study import LENGTHS, Study
 from mtjfit.text import p_text
 from mtjfit.version import __version__
@@ -187,6 +188,9 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
     elif fit.p_value > P_TOO_GOOD:
         title = f"the data scatter less than their errors predict (1 - p = {1 - fit.p_value:.1g})"
         found.append(Notice(False, title, ("the errors may be overestimated, and with them the error bars below",)))
+    if fit.patterns:
+        says = "THE RESIDUALS SHOW A PATTERN that the declared powers of V lack; the errors below do not allow for it"
+        found.append(Notice(True, says, tuple(pattern_words(fit.study, each) for each in fit.patterns)))
     if fit.conflicts:
         found.append(_contradicted(fit))
     if fit.study.data_notices:

@@ -10,9 +10,10 @@ from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.convergence.excess import DrawnChi2
 from mtjfit.results.headers import P_BAD, free_lengths
+from mtjfit.results.patterns import pattern_words
 from mtjfit.results.tables import interval, limit
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude
-from mtjfit.text import p_text, value_with_error
+from mtjfit.text import counted, p_text, value_with_error
 
 State: TypeAlias = Literal["yes", "partly", "no", "open"]
 MARKS: dict[State, str] = {"yes": "✓", "partly": "◐", "no": "✗", "open": "–"}
@@ -92,6 +93,15 @@ def _plausible(fit: FitResult) -> Answer:
     return Answer("χ² plausible", "yes", fit.chi2_says)
 
 
+def _noise(fit: FitResult) -> Answer:
+    name = "residuals are noise"
+    if not fit.patterns:
+        return Answer(name, "yes", "no further power of V, drift, difference of sweeps or runs of one sign")
+    first, *others = fit.patterns
+    more = f", and {counted(len(others), 'more pattern')}" if others else ""
+    return Answer(name, "no", pattern_words(fit.study, first) + more)
+
+
 def _draws_fit(posterior: Posterior | None, drawn: DrawnChi2 | None) -> Answer:
     name = "draws fit the data"
     if posterior is None:
@@ -115,7 +125,7 @@ def _priors_agree(fit: FitResult) -> Answer:
 
 
 def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None) -> tuple[Answer, ...]:
-    """Determined, converged, χ² plausible, draws fit the data, priors agree with the data.
+    """Determined, converged, χ² plausible, residuals are noise, draws fit the data, priors agree with the data.
 
     `posterior` is None where one thickness made sampling pointless; `drawn` comes from
     `mtjfit.infer.convergence.excess.chi2_of_draws` of a posterior that converged.
@@ -124,6 +134,7 @@ def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None)
         _determined(fit, posterior),
         _converged(posterior),
         _plausible(fit),
+        _noise(fit),
         _draws_fit(posterior, drawn),
         _priors_agree(fit),
     )
@@ -140,6 +151,9 @@ def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
             f" T_perp is probably flipped: with the other perp_axis p would be {fit.p_value_flipped:.2g}."
         )  # fmt: skip
         return f"{failing}.{why}", f"If it did, this would follow: {' '.join(sentences)}"
+    if fit.patterns:
+        where = ", ".join(dict.fromkeys(each.device or "all devices" for each in fit.patterns))
+        return f"The residuals of {where} show a pattern that the model lacks; the numbers below ignore it.", *sentences
     if fit.conflicts:
         names = ", ".join(each.name for each in fit.conflicts)
         return f"The data contradict the prior of {names}; the numbers below combine both all the same.", *sentences

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
+    from mtjfit.model.residuals import ResidualTests, residual_tests
     from mtjfit.spectra.analysis import analyse
     from mtjfit.spectra.calibration import Constant, Constants, torkances
     from mtjfit.spectra.export import spectra_files
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from mtjfit.spectra.lines import fit_lines, fit_spectrum
     from mtjfit.spectra.lineshape import antisymmetric, complex_line, symmetric
     from mtjfit.spectra.load import load_spectra
-    from mtjfit.spectra.residuals import ResidualTests, residual_tests
     from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, branches, line_values
     from mtjfit.spectra.study import (
         Hysteresis,
@@ -79,7 +79,7 @@ _HOMES = {
     ".lines": ("fit_lines", "fit_spectrum"),
     ".lineshape": ("antisymmetric", "background", "complex_line", "line_derivatives", "symmetric"),
     ".load": ("load_spectra",),
-    ".residuals": ("ResidualTests", "residual_tests"),
+    "mtjfit.model.residuals": ("ResidualTests", "residual_tests"),
     ".spectrum": ("LineFits", "LineModel", "Spectrum", "branches", "line_values"),
     ".study": (
         "Hysteresis",

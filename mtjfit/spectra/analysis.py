@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import fdtrc
 
 from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.model.residuals import ResidualTests, residual_tests, tangent_space
 from mtjfit.spectra.calibration import rectified_background
 from mtjfit.spectra.hysteresis import DIFFERENT, hysteresis_of
 from mtjfit.spectra.joint import DeviceLines, fit_together, separate
@@ -17,7 +18,6 @@ from mtjfit.spectra.kittel import KittelFit, fit_kittel, held_groups, resonance_
 from mtjfit.spectra.lines import fit_lines, stacked
 from mtjfit.spectra.lineshape import background
 from mtjfit.spectra.notices import analysis_notices, kittel_notices, sharing_notices, window_notice
-from mtjfit.spectra.residuals import ResidualTests, residual_tests, tangent_space
 from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, line_gradient, line_values
 from mtjfit.spectra.study import (
     Hysteresis,

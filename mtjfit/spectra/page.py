@@ -13,11 +13,11 @@ from markupsafe import Markup
 
 from mtjfit.data import find_unit, pretty
 from mtjfit.html import inline_svg, template
+from mtjfit.model.residuals import FALSE_FLAGS
 from mtjfit.plot import render
 from mtjfit.results.methods import provenance
 from mtjfit.spectra import SpectraResult, SpectrumFit
 from mtjfit.spectra.plot import plot_kittel, plot_lines, plot_sweeps, plot_thumbnails, plot_torkances
-from mtjfit.spectra.residuals import FALSE_FLAGS
 from mtjfit.study import Study
 from mtjfit.text import Table, counted, number, p_text, value_with_error, visible
 from mtjfit.version import __version__

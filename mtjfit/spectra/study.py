@@ -12,10 +12,10 @@ import numpy as np
 
 from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.data.curve import Origin
+from mtjfit.model.residuals import ResidualTests
 from mtjfit.spectra.calibration import Constants
 from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.kittel import Free, KittelFit
-from mtjfit.spectra.residuals import ResidualTests
 from mtjfit.spectra.spectrum import Against, LineModel, Spectrum, line_values
 from mtjfit.spectra.sweeps import Sweeps
 from mtjfit.spectra.torkance import TorkanceCurve

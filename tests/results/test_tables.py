@@ -152,11 +152,11 @@ def states(fit, posterior) -> list[str]:
 
 def test_checks_can_say_no(finished, one_thickness_fit, flipped_fit):
     fit, posterior, mute = finished.fit, finished.posterior, replace(finished.posterior, verdict=NOT_YET)
-    assert states(fit, posterior) == ["partly", "yes", "yes", "yes", "yes"]
-    assert states(flipped_fit, mute) == ["open", "no", "no", "open", "open"]
-    assert states(one_thickness_fit, None) == ["no", "open", "yes", "open", "yes"]
+    assert states(fit, posterior) == ["partly", "yes", "yes", "yes", "yes", "yes"]
+    assert states(flipped_fit, mute) == ["open", "no", "no", "yes", "open", "open"]
+    assert states(one_thickness_fit, None) == ["no", "open", "yes", "yes", "open", "yes"]
     assert states(replace(fit, p_value=float("nan")), posterior)[2] == "open"
-    assert [check.mark for check in checked(flipped_fit, mute)] == ["–", "✗", "✗", "–", "–"]
+    assert [check.mark for check in checked(flipped_fit, mute)] == ["–", "✗", "✗", "✓", "–", "–"]
     assert checked(fit, posterior)[0].mark == "◐"
 
 
@@ -165,7 +165,7 @@ def test_draws_that_miss_the_data_are_refused(finished):
     posterior = finished.posterior
     chain = posterior.chain.copy()
     chain[..., posterior.names.index("a1")] *= 1.5
-    check = checked(finished.fit, replace(posterior, chain=chain))[3]
+    check = checked(finished.fit, replace(posterior, chain=chain))[4]
     assert check.state == "no"
     assert check.says.startswith("the draws miss what the best fit does not: χ² of the draws ")
 
@@ -174,7 +174,7 @@ def test_a_prior_in_conflict_is_a_finding_of_its_own(finished, golden, tmp_path)
     found = Conflict("a1", "normal 3 ± 0.05", 1.0, 0.01, 39.6, 1e-300, 160.0, 130.0, (("b2", 0.5, 0.6),))
     fit = replace(finished.fit)
     fit.__dict__["conflicts"] = (found,)  # a cached property
-    check, conclusion = checked(fit, finished.posterior)[4], learned(fit, finished.posterior)[0]
+    check, conclusion = checked(fit, finished.posterior)[5], learned(fit, finished.posterior)[0]
     said = {
         check.state: [check.says],
         "without": [found.without],

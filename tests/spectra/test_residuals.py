@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import kstest
 
+from mtjfit.model.residuals import FALSE_FLAGS, smoothness, tangent_space
 from mtjfit.spectra import LineModel, fit_lines, residual_tests
-from mtjfit.spectra.residuals import FALSE_FLAGS, smoothness, tangent_space
 from mtjfit.spectra.spectrum import line_gradient
 
 F = np.linspace(4.0, 6.0, 150)

@@ -1,4 +1,4 @@
-"""Tests of the residuals of a spectrum: runs, autocorrelation and χ², each with a p-value."""
+"""Tests of the residuals of a curve against its abscissa: runs, autocorrelation and χ², each with a p-value."""
 
 from __future__ import annotations
 
