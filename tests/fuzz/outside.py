@@ -123,6 +123,8 @@ class Commands:
         shutil.rmtree(victim.parent, ignore_errors=True)
         victim.parent.mkdir()
         victim.write_text(_VICTIM, encoding="utf-8")
+        for name in ("touched", "stdout", "stderr"):  # a command that is interrupted at once writes none of them
+            (folder / name).write_bytes(b"")
         if self._process is None:
             ended = _as_new_python(case, folder, self._environment)
         else:
@@ -140,7 +142,6 @@ class Commands:
 
 def _as_new_python(case: Case, folder: Path, environment: dict[str, str]) -> dict[str, Any]:
     """The end of a new Python, whose memory nobody measures."""
-    (folder / "touched").write_bytes(b"")
     begun, code = time.monotonic(), None
     with (
         (folder / "stdout").open("wb") as out,
