@@ -311,3 +311,10 @@ def test_matlab_files_have_limits_and_run_nothing(variable: bytes, what: str) ->
 def test_what_matlab_wrote_beside_a_vector_is_noted() -> None:
     sheet = read(matlab(matrix(6, (1, 3), NUMBERS), matrix(16, (1, 1))))
     assert (sheet.numbers("v").tolist(), sheet.notes[-1]) == ([0.0, 1.0, 2.0], "left out: /v (a function handle)")
+
+
+def test_a_name_of_a_device_above_one_number_is_no_name_of_a_column() -> None:
+    """Of a table without header, whose second device is called 5e-324."""
+    rows = "D0  18.0  -1.06\n5e-324  18.1  -1.04\nD2  18.2  -0.3\nD3  18.3  0.62\n"
+    (sheet,) = sheets_from_bytes(SourceFile("t.txt", rows.encode()))
+    assert sheet.lines == (1, 2, 3, 4)

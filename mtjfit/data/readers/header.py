@@ -12,6 +12,7 @@ from mtjfit.data.written_units import written_unit
 
 _UNIT = re.compile(r"[(\[]?[A-Za-zµμΩ°%Å][\w/^·*.µμΩ°%Å−-]{0,9}[)\]]?|-|a\.u\.|arb\. ?units?")
 _KNOWN = ("-", "--", "1", "%", "a.u.", "arb", "counts", "emu")
+_LOOKED_AT = 50
 _KINDS = ("bias", "thickness", "torque")
 
 Row = tuple[int, list[str]]
@@ -48,11 +49,13 @@ def mostly_numbers(cells: Sequence[str]) -> bool:
 
 
 def _numbers_as_names(rows: Sequence[Row]) -> bool:
-    """True where a text stands above numbers in a first line of numbers, as in ``V,0.8,1.2``."""
-    if len(rows) < 2:
-        return False
-    pairs = zip(rows[0][1], rows[1][1], strict=False)
-    return any(above and not is_number(above) and is_number(below) for above, below in pairs)
+    """True where a text stands above a column of numbers in a first line of numbers, as in ``V,0.8,1.2``."""
+    below = [cells for _, cells in rows[1 : _LOOKED_AT + 1]]
+    for k, above in enumerate(rows[0][1]):
+        column = [cells[k] for cells in below if k < len(cells) and cells[k]]
+        if above and not is_number(above) and 2 * sum(map(is_number, column)) > len(column):
+            return True
+    return False
 
 
 def roles_of(header: Sequence[Row], rows: Sequence[Row]) -> tuple[HeaderLine, ...]:
