@@ -53,7 +53,8 @@ def _numbers_as_names(rows: Sequence[Row]) -> bool:
     below = [cells for _, cells in rows[1 : _LOOKED_AT + 1]]
     for k, above in enumerate(rows[0][1]):
         column = [cells[k] for cells in below if k < len(cells) and cells[k]]
-        if above and not is_number(above) and 2 * sum(map(is_number, column)) > len(column):
+        names = above and not is_number(above)  # in the next line, too: another table may follow
+        if names and column and is_number(column[0]) and 2 * sum(map(is_number, column)) > len(column):
             return True
     return False
 
