@@ -44,6 +44,7 @@ _LEAST_DOF = 5  # fewer points have neither runs nor neighbours to speak of
 _MOST_SWEEPS, _LEAST_PER_SWEEP = 8, 3
 _COLLINEAR = 0.02  # of a column must be left beyond the polynomials
 _MOST_FOUND = 4
+_ROUNDING = 1e-10
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,15 @@ class _Part:
         tangent = self.tangent
         residual = self.y - tangent @ (tangent.T @ self.y)
         dof = residual.size - tangent.shape[1]
+        if residual @ residual <= _ROUNDING**2 * (self.y @ self.y):  # numbers without noise: only rounding is left
+            return
         for kind, columns in self.added.items():
             left = columns - tangent @ (tangent.T @ columns)
             size = np.linalg.norm(columns, axis=0)
             if np.any(np.linalg.norm(left, axis=0) <= _COLLINEAR * size) or dof <= columns.shape[1]:
                 continue
             yield kind, self._p_added(residual, spanned(left, 1e-6), dof)
-        if dof >= _LEAST_DOF and residual @ residual > 0:
+        if dof >= _LEAST_DOF:
             tests = residual_tests(residual, tangent)
             yield "runs", tests.p_runs
             yield "neighbours", tests.p_autocorrelation

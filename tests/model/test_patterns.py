@@ -134,3 +134,11 @@ def test_the_unit_does_not_matter():
     one, other = find_patterns(study), find_patterns(small)
     assert [(p.kind, p.component, p.device) for p in one] == [(p.kind, p.component, p.device) for p in other]
     np.testing.assert_allclose([p.p for p in one], [p.p for p in other], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["plain", "fitted-noise"])
+def test_rounding_of_numbers_without_noise_is_no_pattern(kind: str):
+    """Sums and powers leave 1e-16 of the values, with neighbours alike."""
+    for study in of_points(11, kind, n=5):
+        curves = (replace(c, par=0.3 * c.bias + 0.1 * c.bias**2, perp=c.bias / 7 - c.bias**2 / 3) for c in study.curves)
+        assert find_patterns(study.replace(curves=tuple(curves))) == ()
