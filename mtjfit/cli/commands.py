@@ -95,11 +95,14 @@ class Commands(click.Group):
 def _dropped_exceptions() -> Iterator[None]:
     """Interrupt again where a library dropped Ctrl-C, and tell of anything else that it dropped in one line."""
 
+    pending: list[threading.Timer] = []
+
     def dropped(what: sys.UnraisableHookArgs) -> None:
         if issubclass(what.exc_type, KeyboardInterrupt):
             again = threading.Timer(0.5, _thread.interrupt_main)  # here it would be dropped once more
             again.daemon = True
             again.start()
+            pending.append(again)
         else:
             said = f"{what.exc_type.__name__}: {what.exc_value}"
             click.echo(visible(f"note: a library went on after {said[:300]}"), err=True)
@@ -110,6 +113,8 @@ def _dropped_exceptions() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook, sys.excepthook = before
+        for each in pending:  # a command that has ended is not interrupted
+            each.cancel()
 
 
 def _with_streams(code: int, out: VisibleStream, err: VisibleStream) -> int:
