@@ -98,7 +98,7 @@ def _read(source: SourceFile, device: str, n: int, declaration: TableDeclaration
 def _check(values: FloatArray, lines: Sequence[int], log: ProblemLog) -> None:
     """Faults of the matrix as a whole, at the numbers that cause them."""
     variances = np.diagonal(values)
-    for what, todo in covariance_faults(len(values) // 2, values, None, None):
+    for what, todo in covariance_faults(len(values) // 2, values, None, None, np.ones(len(values), dtype=bool)):
         if "not symmetric" in what:
             apart = np.argwhere(np.triu(np.abs(values - values.T) > 1e-10 * np.max(np.abs(values))))
             for i, k in apart[:_LISTED]:

@@ -76,7 +76,8 @@ def masked_points(curve: TorqueCurve) -> dict[str, int]:
     >>> masked_points(curve.mask(curve.bias < 0, "the contact slipped"))
     {'the contact slipped': 1}
     """
-    left_out = (why for why, used in zip(curve.reasons, curve.used, strict=True) if not used)
+    masked = (curve.measured & ~curve.used_values).any(axis=0) | ~curve.used
+    left_out = (why for why, left in zip(curve.reasons, masked, strict=True) if left)
     return dict(Counter(why or "no reason given" for why in left_out))
 
 
