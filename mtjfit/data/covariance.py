@@ -43,7 +43,11 @@ def covariances(points: Mapping[str, int], declaration: TableDeclaration, opened
         if device in files and opened is not None:
             with log.catching():
                 found[device] = _read(opened(files[device]), device, n, declaration)
-        elif declaration.sigma == "columns" and not declaration.columns.sigma_par:
+        elif declaration.sigma == "columns" and not declaration.columns.roles().keys() & {
+            "sigma_par",
+            "sigma_perp",
+            "sigma_torque",
+        }:
             todo = "give it a covariance, or name the columns of its errors"
             log.take([Problem(f"device {device!r}", "has neither errors nor a covariance", todo)])
     log.refuse()

@@ -16,10 +16,22 @@ from mtjfit.errors import DataError, Problem
 from mtjfit.physics.torque import sin_degrees
 from mtjfit.text import card, number, shortened
 
-__all__ = ["BoolArray", "Component", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "SinTheta", "TorqueCurve"]
+__all__ = [
+    "COMPONENTS",
+    "BoolArray",
+    "Component",
+    "FloatArray",
+    "Origin",
+    "Per",
+    "PerpAxis",
+    "Quantity",
+    "SinTheta",
+    "TorqueCurve",
+]
 
 PerpAxis: TypeAlias = Literal["MxP", "PxM"]
 Component: TypeAlias = Literal["par", "perp"]
+COMPONENTS: tuple[Component, Component] = ("par", "perp")
 OriginKind: TypeAlias = Literal["measured", "reconstruction", "simulated"]
 _OPTIONAL = ("sigma_par", "sigma_perp", "angle", "rho", "covariance", "sigma_bias")
 _CHOICES = {"quantity": Quantity, "per": Per, "declared_perp_axis": PerpAxis}
@@ -194,7 +206,7 @@ class TorqueCurve:
     def _fill_unmeasured(self, used_values: BoolArray) -> None:
         """NaN for every value and error of a component that was given as one NaN, with its flags cleared."""
         nothing, n = _frozen(np.full(self.bias.shape, np.nan)), self.bias.size
-        for c, name in enumerate(("par", "perp")):
+        for c, name in enumerate(COMPONENTS):
             value, other_errors = self.component(c)[0], self.component(1 - c)[1]
             if value.ndim == 0 and np.isnan(value):
                 object.__setattr__(self, name, nothing)
@@ -337,7 +349,7 @@ class TorqueCurve:
         leave_out = np.asarray(where, dtype=bool)
         if leave_out.shape != self.bias.shape:
             self._refuse([(f"mask has shape {leave_out.shape}", "give one flag per bias")])
-        of = np.array([component in (None, each) for each in get_args(Component)])[:, None]
+        of = np.array([component in (None, each) for each in COMPONENTS])[:, None]
         hit = self.used_values & leave_out & of
         reasons = tuple(reason if new else kept for new, kept in zip(hit.any(axis=0), self.reasons, strict=True))
         return replace(self, used_values=self.used_values & ~hit, reasons=reasons)

@@ -26,7 +26,7 @@ import numpy as np
 from scipy.stats import chi2, combine_pvalues, f
 
 from mtjfit.arrays import FloatArray
-from mtjfit.data import Component, TorqueCurve
+from mtjfit.data import COMPONENTS, Component, TorqueCurve
 from mtjfit.model.compress import polynomial_design, polynomial_slope, spanned
 from mtjfit.model.equivalent_noise import as_normal, declares_noise
 from mtjfit.model.noise import PointErrors, effective_errors, values_in_use
@@ -139,8 +139,7 @@ def _parts(study: Study, curve: TorqueCurve, powers: np.ndarray, scale_is_known:
     if not curve.sigma_is_fitted:
         errors = effective_errors(curve, scale, design, polynomial_slope(curve, powers, curve.bias[used]))
     missing = np.array([power for power in _POWERS if power not in powers], dtype=int)
-    names: tuple[Component, Component] = ("par", "perp")
-    for c, (name, variance) in enumerate(zip(names, (errors.par, errors.perp), strict=True)):
+    for c, (name, variance) in enumerate(zip(COMPONENTS, (errors.par, errors.perp), strict=True)):
         rows = np.flatnonzero(curve.used_values[c, used])
         if rows.size == 0:
             continue

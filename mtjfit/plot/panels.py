@@ -10,12 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mtjfit.arrays import BoolArray, FloatArray
-from mtjfit.data import Component, Quantity, TorqueCurve, conversion
+from mtjfit.data import COMPONENTS, Component, Quantity, TorqueCurve, conversion
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.predict import Quantiles, errors_of, predictive_bands, torque_at
 from mtjfit.study import Study
 
-COMPONENTS: tuple[Component, Component] = ("par", "perp")
 _GRID = 41
 _MANY = 400  # points of a component beyond which they are drawn as an image within a vector file
 _SYMBOL = {"torque": r"$T_{}$", "torkance": r"$\mathrm{{d}}T_{}/\mathrm{{d}}V$"}

@@ -13,10 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mtjfit.data import Quantity
+from mtjfit.data import COMPONENTS, Quantity
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.plot.panels import (
-    COMPONENTS,
     Drawn,
     draw_band,
     draw_line,
