@@ -18,7 +18,7 @@ _SAME = ("quantity", "per", "thickness", "group", "angle", "sin_theta")
 """What both components of a device have in common."""
 
 
-def joined(curves: Iterable[TorqueCurve]) -> tuple[TorqueCurve, ...]:
+def joined_components(curves: Iterable[TorqueCurve]) -> tuple[TorqueCurve, ...]:
     """Curves with both components of a device in one, where one curve holds each; all others as they are.
 
     The second component is converted to the unit of the first. DataError where the two contradict each other.
@@ -26,7 +26,7 @@ def joined(curves: Iterable[TorqueCurve]) -> tuple[TorqueCurve, ...]:
     >>> shared = dict(thickness=2.0, quantity="torque", per="device", sigma_par=None)
     >>> par = TorqueCurve("A1", [-0.1, 0.0, 0.1], [-1, 0, 1], np.nan, **shared)
     >>> perp = TorqueCurve("A1", [-0.1, 0.05, 0.1], np.nan, [0.1, 0.0, 0.1], **shared)
-    >>> one, = joined([par, perp])
+    >>> one, = joined_components([par, perp])
     >>> one.bias.tolist(), one.par.tolist(), one.perp.tolist()
     ([-0.1, 0.0, 0.1, 0.05], [-1.0, 0.0, 1.0, nan], [0.1, nan, 0.1, 0.0])
     """

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from mtjfit.data.components import joined
+from mtjfit.data.components import joined_components
 from mtjfit.data.copies import copies, copy_notices
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.format import MAX_BYTES
@@ -170,7 +170,7 @@ def _curves(raw: object, folder: Path, found: CollectedProblems) -> tuple[list[T
         curves += read
         complete &= bool(read)
     with found.catching():
-        curves = [*joined(curves)]
+        curves = [*joined_components(curves)]
     notices += copy_notices(
         (first.device, again.device)
         for first, again in copies(curves, lambda curve: (curve.bias, curve.par, curve.perp))
