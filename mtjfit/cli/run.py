@@ -170,6 +170,7 @@ def run_study(
     from mtjfit.infer.sampling import refuse_one_thickness
     from mtjfit.report import ResultFolder, findings, write_report
     from mtjfit.results import header, notices, provenance
+    from mtjfit.results.headers import P_BAD
     from mtjfit.study import refuse_nothing_free
 
     refuse_nothing_free(study, "there is nothing to sample")
@@ -204,11 +205,11 @@ def run_study(
     if refusal is not None:
         raise refusal
     if posterior is not None and not posterior.verdict.converged:
-        raise NotConverged(
-            f"NOT CONVERGED: {'; '.join(posterior.verdict.reasons)}. "
-            f"Everything in {output} is marked; raise sampling.max_steps and "
-            + ("run again" if journal is None else "continue with --resume")
-        )
+        todo = "raise sampling.max_steps and " + ("run again" if journal is None else "continue with --resume")
+        if fit.p_value < P_BAD:
+            todo = "find out first why the model does not describe the data; more steps would not help"
+        reasons = "; ".join(posterior.verdict.reasons)
+        raise NotConverged(f"NOT CONVERGED: {reasons}. Everything in {output} is marked; {todo}")
 
 
 def _compared(study: Study, seed: int, quiet: bool) -> object:

@@ -16,7 +16,7 @@ from scipy.stats import chi2, f
 from mtjfit.arrays import FloatArray
 from mtjfit.data import pretty
 from mtjfit.infer.convergence.conflict import Conflict, prior_conflicts
-from mtjfit.infer.optimum import Optimum, flipped, optimum
+from mtjfit.infer.optimum import Optimum, as_other_quantity, flipped, optimum
 from mtjfit.model.device_combinations import DeviceCombinations, combinations, noise_groups, quantities_table
 from mtjfit.model.equivalent_noise import least_squares_model, student_scales
 from mtjfit.model.identifiability import Identifiability, determined_table, directions
@@ -75,7 +75,15 @@ class FitResult:
     @cached_property
     def p_value_flipped(self) -> float:
         """The p-value with the sign of T_perp reversed."""
-        model = flipped(least_squares_model(self.study))
+        return self._p_value_of(flipped(least_squares_model(self.study)))
+
+    @cached_property
+    def p_value_other_quantity(self) -> float:
+        """The p-value of torques taken as torkances or the reverse; NaN where units, b0 or a pattern exclude it."""
+        model = as_other_quantity(least_squares_model(self.study))
+        return math.nan if model is None or find_patterns(model.study) else self._p_value_of(model)
+
+    def _p_value_of(self, model: FullPosterior) -> float:
         return _p_value(model, optimum(model), self.study.n_values - self.dof, _from_scatter(self.study))[1]
 
     @cached_property

@@ -8,6 +8,7 @@ import lmfit
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.data import Quantity
 from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.layout import even_points
@@ -205,3 +206,13 @@ def flipped(model: FullPosterior) -> FullPosterior:
     """The same study with the sign of T_perp reversed, as by a wrong perp_axis."""
     curves = tuple(replace(curve, perp=-curve.perp) for curve in model.study.curves)
     return FullPosterior(model.study.replace(curves=curves))
+
+
+def as_other_quantity(model: FullPosterior) -> FullPosterior | None:
+    """The same study with torkances for torques and the reverse; None where units or b0 exclude it."""
+    study = model.study
+    if any(curve.unit != "arb" for curve in study.curves) or "b0" in study.parameters:
+        return None
+    other: dict[Quantity, Quantity] = {"torque": "torkance", "torkance": "torque"}
+    curves = tuple(replace(curve, quantity=other[curve.quantity]) for curve in study.curves)
+    return FullPosterior(study.replace(curves=curves))

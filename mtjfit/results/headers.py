@@ -203,7 +203,8 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
         found.append(Notice(False, title, ("the errors may be overestimated, and with them the error bars below",)))
     if fit.patterns:
         says = "THE RESIDUALS SHOW A PATTERN that the declared powers of V lack; the errors below do not allow for it"
-        found.append(Notice(True, says, tuple(pattern_words(fit.study, each) for each in fit.patterns)))
+        lines = (*_other_quantity(fit), *(pattern_words(fit.study, each) for each in fit.patterns))
+        found.append(Notice(True, says, lines))
     if fit.conflicts:
         found.append(_contradicted(fit))
     found += _one_component(fit.study)
@@ -262,10 +263,21 @@ def _scatter(device: DeviceCombinations) -> str:
     return f"{device.device}: {square}, {p_text(device.scatter_p_value)}"
 
 
+def _other_quantity(fit: FitResult) -> Iterator[str]:
+    """That the values may be torkances, or torques, if these would fit without a pattern."""
+    other = {"torque": "torkance", "torkance": "torque"}[fit.study.curves[0].quantity]
+    if fit.p_value_other_quantity >= P_BAD:
+        yield (
+            f'the values may be {other}s: with quantity = "{other}" they would fit (p = '
+            f"{fit.p_value_other_quantity:.2g}); which of the two was measured?"
+        )
+
+
 def _causes(fit: FitResult) -> Iterable[str]:
     """Likely causes of a misfit, the ones that can be tested first."""
     flipped, axis = fit.p_value_flipped, fit.study.curves[0].declared_perp_axis
     other = "PxM" if axis == "MxP" else "MxP"
+    yield from _other_quantity(fit)
     if flipped >= P_BAD:
         yield (
             f'T_perp may be flipped: with the other perp_axis p would be {flipped:.2g}. Is perp_axis = "{other}" right?'

@@ -142,14 +142,17 @@ def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None)
 
 def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
     """Conclusions in one to three sentences; a run or a model that failed is named first."""
+    failing, why = f"The model does not describe these data ({p_text(fit.p_value)})", ""
     if posterior is not None and not posterior.verdict.converged:
+        if fit.p_value < P_BAD:
+            return (f"{failing}, and the run did not converge; more steps would not help: find the cause first.",)
         return ("NOT CONVERGED: nothing may be concluded from these draws; raise sampling.max_steps and run again.",)
     sentences = _of_devices(fit) if posterior is None else (_of_lengths(fit, posterior),)
     if fit.p_value < P_BAD:
-        failing = f"The model does not describe these data ({p_text(fit.p_value)})"
-        why = "" if not fit.p_value_flipped >= P_BAD else (
-            f" T_perp is probably flipped: with the other perp_axis p would be {fit.p_value_flipped:.2g}."
-        )  # fmt: skip
+        if fit.p_value_other_quantity >= P_BAD:
+            why = f" The quantity is probably the other one: with it p would be {fit.p_value_other_quantity:.2g}."
+        elif fit.p_value_flipped >= P_BAD:
+            why = f" T_perp is probably flipped: with the other perp_axis p would be {fit.p_value_flipped:.2g}."
         return f"{failing}.{why}", f"If it did, this would follow: {' '.join(sentences)}"
     if fit.patterns:
         where = ", ".join(dict.fromkeys(each.device or "all devices" for each in fit.patterns))
