@@ -20,8 +20,9 @@ import click
 
 from mtjfit.errors import MtjfitError
 from mtjfit.input import read_bytes, refuse_names_not_utf8
+from mtjfit.interrupts import interrupted_by_signals
 from mtjfit.streams import VisibleStream, visible_streams
-from mtjfit.terminal import INTERRUPTED
+from mtjfit.terminal import INTERRUPTED, stopped
 from mtjfit.text import visible
 
 _FAILED = 3  # input or output, and faults of mtjfit
@@ -53,7 +54,7 @@ class Commands(click.Group):
             with contextlib.suppress(Exception):
                 return super().main(*args, **kwargs | {"complete_var": _COMPLETE})
             sys.exit(_FAILED)
-        with visible_streams() as (out, err), _dropped_exceptions():
+        with visible_streams() as (out, err), _dropped_exceptions(), interrupted_by_signals():
             try:
                 code = super().main(*args, **kwargs | {"standalone_mode": False})
             except click.ClickException as error:
@@ -83,9 +84,8 @@ class Commands(click.Group):
             super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except KeyboardInterrupt:
-            click.echo("\nInterrupted; no result was written.", err=True)
-            ctx.exit(INTERRUPTED)
+        except KeyboardInterrupt as error:
+            raise stopped(error, "no result was written.") from None
         except Exception as error:
             click.echo(f"Error: {_told(error, ctx.meta[_ARGUMENTS])}", err=True)
             ctx.exit(error.exit_code if isinstance(error, MtjfitError) else _FAILED)

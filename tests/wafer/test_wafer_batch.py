@@ -19,7 +19,7 @@ from wafer_cases import Wafer, at_chunk, folder_study, resumed, run, said, simul
 
 from mtjfit.data import Origin
 from mtjfit.errors import ConfigError, DataError, MtjfitError
-from mtjfit.parallel import Interrupted
+from mtjfit.interrupts import Interrupted
 from mtjfit.wafer import (
     FLAGS,
     Catalogue,
