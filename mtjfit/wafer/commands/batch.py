@@ -118,7 +118,9 @@ def _saying_how_to_go_on(catalogue: Catalogue, again: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        kept = f"{catalogue.path} holds {catalogue.n_devices} devices"
+        if not (n := catalogue.n_devices):
+            raise
+        kept = f"{catalogue.path} holds {n} devices"
         raise stopped(error, f"{kept}. Go on with: {again}") from None
     except MtjfitError:
         if n := catalogue.n_devices:
