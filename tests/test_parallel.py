@@ -69,6 +69,23 @@ def test_a_worker_that_is_killed_while_it_answers_is_an_error_and_not_waited_for
     assert multiprocessing.active_children() == []
 
 
+DRAWS = """
+from mtjfit.parallel import in_parallel
+from mtjfit.progress import bar
+def drawn(n):
+    with bar("at work", False) as shown:
+        shown.update(n)
+if __name__ == "__main__":
+    in_parallel(drawn, [1, 2], 2)
+"""
+
+
+def test_workers_that_draw_bars_leave_no_words_of_python_behind(tmp_path: Path) -> None:
+    (tmp_path / "draws.py").write_text(DRAWS)
+    done = subprocess.run([sys.executable, tmp_path / "draws.py"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_workers_leave_the_answer_to_signals_to_their_parent() -> None:
     signals = [each for name in ("SIGINT", "SIGTERM", "SIGHUP") if (each := getattr(signal, name, None)) is not None]
     assert in_parallel(signal.raise_signal, signals, 2, progress=False) == [None] * len(signals)
