@@ -67,7 +67,7 @@ def wafer_command(
     from mtjfit.wafer.survey.curves import curves_of, survey_of
     from mtjfit.wafer.survey.limits import WaferFindings, odd_devices
 
-    with open_catalogue(catalogue) as opened:
+    with open_catalogue(catalogue) as opened, opened.at_one_time():  # a page of one state, whoever writes meanwhile
         folder = OutputFolder(output, "page of wafers", is_wafer_file, beside=_are_runs)
         folder.prepare()
         progress(f"reading {catalogue}", quiet)
