@@ -204,6 +204,21 @@ def replace_file(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
+def make_empty(path: Path) -> bool:
+    """Make an empty file, for a library to fill; False where something has its name, or no file can be made."""
+    try:
+        with path.open("xb"):
+            return True
+    except OSError:
+        return False
+
+
+def delete(path: Path) -> None:
+    """Delete a file of ours, if that is possible."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
 @contextlib.contextmanager
 def replacing(path: Path, over: bytes | None = b"") -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` at the end, and is removed after an error.

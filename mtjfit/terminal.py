@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
+def stopped(error: KeyboardInterrupt, kept: str) -> click.exceptions.Exit:
+    """Say what interrupted a command, and what is kept; the exit to be raised."""
+    click.echo(f"\n{error}; {kept}" if error.args else f"\nInterrupted; {kept}", err=True)
+    return click.exceptions.Exit(INTERRUPTED)
+
+
 def command_line(*words: object) -> str:
     """A call of mtjfit that can be pasted into a shell."""
     said = ["mtjfit", *map(str, words)]

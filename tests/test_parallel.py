@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -38,10 +39,56 @@ def test_a_killed_worker_is_an_error_that_says_so() -> None:
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
 def test_a_worker_that_was_stopped_does_not_keep_the_program_from_ending() -> None:
     start = time.monotonic()
-    with process_pool(1) as pool:
+    with process_pool() as pool:
         os.kill(pool.submit(os.getpid).result(), signal.SIGSTOP)
     assert time.monotonic() - start < 60
     assert multiprocessing.active_children() == []
+
+
+def answer_cut_off(size: int) -> bytes:
+    """An answer of so many bytes; the process is killed when its parent has read a hundredth of it."""
+    io = Path(f"/proc/{os.getppid()}/io")
+
+    def read() -> int:
+        return int(io.read_text().split()[1])
+
+    def end(before: int) -> None:
+        while read() < before + size // 100:
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=end, args=(read(),)).start()
+    return bytes(size)
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="looks how much of the answer was read")
+@pytest.mark.timeout(60)  # it would be waited for for ever
+def test_a_worker_that_is_killed_while_it_answers_is_an_error_and_not_waited_for() -> None:
+    with pytest.raises(MtjfitError, match="a worker process ended before its work was done, after 0 of 2 runs"):
+        in_parallel(answer_cut_off, [10**8, 10**8], 2, progress=False)
+    assert multiprocessing.active_children() == []
+
+
+DRAWS = """
+from mtjfit.parallel import in_parallel
+from mtjfit.progress import bar
+def drawn(n):
+    with bar("at work", False) as shown:
+        shown.update(n)
+if __name__ == "__main__":
+    in_parallel(drawn, [1, 2], 2)
+"""
+
+
+def test_workers_that_draw_bars_leave_no_words_of_python_behind(tmp_path: Path) -> None:
+    (tmp_path / "draws.py").write_text(DRAWS)
+    done = subprocess.run([sys.executable, tmp_path / "draws.py"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_workers_leave_the_answer_to_signals_to_their_parent() -> None:
+    signals = [each for name in ("SIGINT", "SIGTERM", "SIGHUP") if (each := getattr(signal, name, None)) is not None]
+    assert in_parallel(signal.raise_signal, signals, 2, progress=False) == [None] * len(signals)
 
 
 def test_an_error_in_a_worker_ends_the_others_at_once() -> None:
@@ -73,7 +120,7 @@ def test_ctrl_c_ends_all_processes_at_once_without_tracebacks_of_workers(after: 
 @pytest.mark.skipif(os.name == "nt", reason="reads a pipe until its last writer ends")
 def test_workers_end_with_a_parent_that_was_killed() -> None:
     program = "from functools import partial\nfrom time import sleep\nfrom mtjfit.parallel import process_pool\n"
-    program += "if __name__ == '__main__':\n    with process_pool(1) as pool:\n"
+    program += "if __name__ == '__main__':\n    with process_pool() as pool:\n"
     program += "        pool.submit(partial(print, 'at work', flush=True))\n        pool.submit(sleep, 600).result()\n"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as running:
         assert running.stdout is not None

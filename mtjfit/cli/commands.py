@@ -20,11 +20,14 @@ import click
 
 from mtjfit.errors import MtjfitError
 from mtjfit.input import read_bytes, refuse_names_not_utf8
+from mtjfit.interrupts import interrupted_by_signals
 from mtjfit.streams import VisibleStream, visible_streams
-from mtjfit.terminal import INTERRUPTED
+from mtjfit.terminal import INTERRUPTED, stopped
 from mtjfit.text import visible
 
 _FAILED = 3  # input or output, and faults of mtjfit
+_LEAST_MEMORY = 1_024_000_000  # bytes of address space; a run takes 600 MB
+_LEAST_FILES = 64  # a command without further processes opens some twenty
 _LARGEST = 1_000_000  # bytes of a study file in a report, and of a matplotlibrc
 _LONGEST_DATE = 11  # digits, until the year 5138
 _ELSEWHERE = "work in another folder, or unset MATPLOTLIBRC"
@@ -53,7 +56,7 @@ class Commands(click.Group):
             with contextlib.suppress(Exception):
                 return super().main(*args, **kwargs | {"complete_var": _COMPLETE})
             sys.exit(_FAILED)
-        with visible_streams() as (out, err), _dropped_exceptions():
+        with visible_streams() as (out, err), _dropped_exceptions(), interrupted_by_signals():
             try:
                 code = super().main(*args, **kwargs | {"standalone_mode": False})
             except click.ClickException as error:
@@ -78,14 +81,14 @@ class Commands(click.Group):
         """Run a command; what it returns is no exit code."""
         try:
             refuse_names_not_utf8(ctx.meta[_ARGUMENTS])
+            _refuse_small_limits()
             _refuse_strange_settings()
             os.environ["MPLBACKEND"] = "agg"  # no command opens a window, and unknown names are errors
             super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except KeyboardInterrupt:
-            click.echo("\nInterrupted; no result was written.", err=True)
-            ctx.exit(INTERRUPTED)
+        except KeyboardInterrupt as error:
+            raise stopped(error, "no result was written.") from None
         except Exception as error:
             click.echo(f"Error: {_told(error, ctx.meta[_ARGUMENTS])}", err=True)
             ctx.exit(error.exit_code if isinstance(error, MtjfitError) else _FAILED)
@@ -124,6 +127,21 @@ def _with_streams(code: int, out: VisibleStream, err: VisibleStream) -> int:
         what = visible(str(out.failure.strerror or out.failure))
         click.echo(f"Error: standard output cannot be written: {what}; files of the command are complete", err=True)
     return code if lost is None or code == INTERRUPTED else _FAILED
+
+
+def _refuse_small_limits() -> None:
+    """Refuse limits at which libraries fail somewhere, or wait for memory and for ever, as OpenBLAS does."""
+    with contextlib.suppress(ImportError):  # Windows has no such limits
+        import resource
+
+        for limit, least, what, how in (
+            (resource.RLIMIT_AS, _LEAST_MEMORY, "bytes of memory", f"ulimit -v {_LEAST_MEMORY // 1024}"),
+            (resource.RLIMIT_NOFILE, _LEAST_FILES, "open files", f"ulimit -n {_LEAST_FILES}"),
+        ):
+            allowed, _ = resource.getrlimit(limit)
+            if allowed != resource.RLIM_INFINITY and allowed < least:
+                few = f"this process may have {allowed} {what}, too few for the libraries that it needs"
+                raise MtjfitError(f"{few}; allow {least} or more ({how})")
 
 
 def _refuse_strange_settings() -> None:

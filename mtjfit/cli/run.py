@@ -13,7 +13,7 @@ import click
 
 from mtjfit.errors import MtjfitError, NotConverged, NotDetermined
 from mtjfit.lazy import wing
-from mtjfit.terminal import INTERRUPTED, command_line, echo, progress, with_pdf
+from mtjfit.terminal import command_line, echo, progress, stopped, with_pdf
 
 if TYPE_CHECKING:
     from mtjfit.infer import FitResult, Posterior
@@ -132,11 +132,10 @@ def _resume_hint(journal: Journal, again: str) -> Iterator[None]:
         yield
     except (NotConverged, NotDetermined):
         raise
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if journal.is_empty:
             raise
-        click.echo(f"\nInterrupted; what was sampled is saved. Resume with: {again}", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        raise stopped(error, f"what was sampled is saved. Resume with: {again}") from None
     except Exception:
         if not journal.is_empty:
             click.echo(f"What was sampled is saved. Resume with: {again}", err=True)

@@ -160,6 +160,18 @@ def test_what_cannot_be_calibrated_ends_with_the_code_of_its_reason(tmp_path: Pa
     assert invoke(tmp_path / "none.toml", "-o", tmp_path / "out").exit_code == 3
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_command_in_words(name: str, tmp_path: Path, study_file: Path) -> None:
+    if not hasattr(signal, name):
+        pytest.skip("no such signal here")
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_DFL)
+    result = invoke(study_file, "-o", tmp_path / "out", obj=lambda *_, **__: signal.raise_signal(number))
+    assert signal.signal(number, before) is signal.SIG_DFL
+    assert (result.exit_code, content(tmp_path / "out")) == (130, {})
+    assert result.stderr.endswith(f"\nEnded by {name}; no result was written.\n")
+
+
 def test_other_files_are_refused_before_anything_is_computed(tmp_path: Path, asked: Asked) -> None:
     asked.out.mkdir(parents=True)
     for name in "dbca":

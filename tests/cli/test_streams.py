@@ -272,3 +272,27 @@ def test_shells_can_still_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         3,
         b"",
     )
+
+
+LIMITED = """
+import resource, sys
+limit, allowed = getattr(resource, sys.argv[1]), int(sys.argv[2])
+resource.setrlimit(limit, (allowed, resource.getrlimit(limit)[1]))
+from mtjfit.cli import cli
+cli(["datasets"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "least", "advice"),
+    [("RLIMIT_AS", 1_024_000_000, "(ulimit -v 1000000)"), ("RLIMIT_NOFILE", 64, "(ulimit -n 64)")],
+)
+def test_limits_that_are_too_small_are_said_before_a_library_waits_or_fails(limit: str, least: int, advice: str):
+    pytest.importorskip("resource")
+    few, enough = (
+        subprocess.run([sys.executable, "-c", LIMITED, limit, str(n)], capture_output=True, text=True, check=False)
+        for n in (least - 1, least)
+    )
+    assert (few.returncode, enough.returncode) == (3, 0)
+    assert few.stderr.count("\n") == 1
+    assert few.stderr.endswith(f"allow {least} or more {advice}\n")

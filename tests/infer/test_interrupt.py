@@ -15,7 +15,7 @@ import pytest
 from journal_runs import STUDY, Bell, contents, run, run_in, same
 
 from mtjfit.infer import Chains, judge, open_journal, saved_steps
-from mtjfit.parallel import Interrupted, graceful_interrupt
+from mtjfit.interrupts import Interrupted, graceful_interrupt, signals_postponed
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +59,34 @@ def test_the_end_of_a_batch_job_is_waited_for_like_it(begun: Path, undisturbed: 
     with pytest.raises(Interrupted):
         run_in(begun, target=Presses(3, kind=signal.SIGTERM))
     assert signal.signal(signal.SIGTERM, before) == signal.SIG_DFL
-    assert "Asked to end: finishing this block and saving it." in capfd.readouterr().err
+    assert "Asked to end (SIGTERM): finishing this block and saving it." in capfd.readouterr().err
     assert (saved_steps(begun), (begun / "lock").exists()) == (35, False)
     assert same(run_in(begun), undisturbed)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no terminal hangs up here")
+def test_a_closed_terminal_sends_two_and_loses_no_block(begun: Path, undisturbed: Chains, capfd):
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    with pytest.raises(Interrupted):
+        run_in(begun, target=Presses(3, 4, kind=signal.SIGHUP))
+    assert signal.signal(signal.SIGHUP, before) == signal.SIG_DFL
+    assert "Asked to end (SIGHUP): finishing this block and saving it." in capfd.readouterr().err
+    assert saved_steps(begun) == 35
+    assert same(run_in(begun), undisturbed)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no signal can be postponed here")
+def test_what_is_postponed_is_not_lost():
+    done = []
+
+    def postponed() -> None:
+        with signals_postponed():
+            signal.raise_signal(signal.SIGINT)
+            done.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        postponed()
+    assert done
 
 
 def test_the_second_stops_at_once_and_loses_that_block(begun: Path, undisturbed: Chains):
@@ -131,7 +156,7 @@ def test_no_terminal_to_say_it_to(begun: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_real_signal_to_a_real_process():
     program = """
 import time
-from mtjfit.parallel import Interrupted, graceful_interrupt
+from mtjfit.interrupts import Interrupted, graceful_interrupt
 try:
     with graceful_interrupt() as asked_to_end:
         print("ready", flush=True)

@@ -160,7 +160,7 @@ def drawn(fit: mtjfit.FitResult) -> tuple[ReportFigure, ...]:
 # pickle looks for functions that lmfit keeps in every module that is loaded, and so in mpmath
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:mpmath.*")
 def test_another_process_draws_the_same_bytes(one_thickness_fit):
-    with process_pool(1) as pool:
+    with process_pool() as pool:
         assert pool.submit(drawn, one_thickness_fit).result() == drawn(one_thickness_fit)
 
 

@@ -19,7 +19,7 @@ from wafer_cases import Wafer, at_chunk, folder_study, resumed, run, said, simul
 
 from mtjfit.data import Origin
 from mtjfit.errors import ConfigError, DataError, MtjfitError
-from mtjfit.parallel import Interrupted
+from mtjfit.interrupts import Interrupted
 from mtjfit.wafer import (
     FLAGS,
     Catalogue,
@@ -133,8 +133,7 @@ def test_a_table_that_changes_while_it_is_read_leaves_no_mixture(study: WaferStu
     changed = replace(wafer, rows=wafer.rows.assign(T_par=wafer.rows.T_par + 1e-3))
     with pytest.raises(DataError, match="has changed while it was read"):
         run(study, tmp_path / "a.db", at_chunk(3, partial(changed.csv, study.table)))
-    with open_catalogue(tmp_path / "a.db") as catalogue:
-        assert (catalogue.n_devices, catalogue.sources()) == (0, [])
+    assert not (tmp_path / "a.db").exists()
     assert resumed(study, tmp_path / "a.db")[1] == SMALL
 
 
@@ -185,6 +184,32 @@ def test_faulty_devices_are_listed_and_kept_and_all_faulty_is_an_error(wafer: Wa
     result = command(spoilt(*range(len(wafer.rows))))
     assert result.exit_code == 3
     assert f"none of its {SMALL} devices could be used" in result.stderr
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_refused_table_leaves_nothing_that_was_made_for_it(existing: bool, study: WaferStudy, tmp_path: Path):
+    if existing:
+        (tmp_path / "a.db").touch()
+    lines = study.table.read_text().splitlines(keepends=True)
+    study.table.write_text("".join([*lines, lines[1]]))  # in the first chunk, for it is the only one
+    (tmp_path / "wafer.toml").write_text((tmp_path / "wafer.toml").read_text().replace(IN_CHUNKS, ""))
+    result = command(study)
+    assert (result.exit_code, "begins again here" in result.stderr) == (3, True)
+    left = {each.name for each in tmp_path.iterdir()} - {study.table.name, "wafer.toml"}
+    assert left == ({"a.db"} if existing else set())
+
+
+def test_an_interrupted_run_without_devices_leaves_no_catalogue_and_one_with_them_stays(
+    study: WaferStudy, tmp_path: Path
+):
+    for at, stays in ((0, False), (2, True)):
+        with pytest.raises(KeyboardInterrupt):
+            run(study, tmp_path / "a.db", at_chunk(at, partial(interrupted_now, tmp_path)))
+        assert (tmp_path / "a.db").exists() is stays
+
+
+def interrupted_now(folder: Path) -> None:
+    raise KeyboardInterrupt
 
 
 def test_flagged_devices_are_counted_by_reason(wafer: Wafer, tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -64,6 +65,32 @@ def catalogue(path: Path) -> Iterator[Catalogue]:
     filled(path)
     with open_catalogue(path, write=True) as opened:
         yield opened
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no permissions of this kind")
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o000, 0o666)])
+def test_its_permissions_are_those_of_the_umask(path: Path, umask: int, mode: int):
+    before = os.umask(umask)
+    try:
+        filled(path)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
+
+
+def test_an_empty_new_catalogue_stays_while_somebody_else_has_it_open(path: Path):
+    def refused() -> None:
+        with open_catalogue(path, write=True):
+            other.append(open_catalogue(path, write=True))
+            raise ZeroDivisionError
+
+    other: list[Catalogue] = []
+    with pytest.raises(ZeroDivisionError):
+        refused()
+    with other[0] as catalogue:
+        catalogue.write(begun(catalogue), reduced(0))
+    with open_catalogue(path) as catalogue:
+        assert catalogue.n_devices == 4
 
 
 def test_numbers_come_back_exactly_and_in_the_order_of_the_table(path: Path):

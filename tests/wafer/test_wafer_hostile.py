@@ -158,6 +158,42 @@ def test_a_journal_deletes_no_file_elsewhere(good: Path, tmp_path: Path, write: 
     assert precious.read_text() == "mine"
 
 
+def journal_of_others(path: Path) -> bytes:
+    """The journal of another program, in the middle of a transaction."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("CREATE TABLE t (a)")
+    connection.execute("PRAGMA cache_size = 1")
+    connection.execute("BEGIN")
+    connection.executemany("INSERT INTO t VALUES (?)", [("x" * 1000,)] * 200)
+    found = path.with_name(f"{path.name}-journal").read_bytes()
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize("ending", ["-journal", "-wal", "-shm", "-journal of SQLite"])
+def test_files_of_others_beside_an_empty_file_are_neither_used_nor_deleted(ending: str, write: bool, tmp_path: Path):
+    path, content = tmp_path / "x.db", b"my own notes"
+    if " " in ending:
+        ending, content = "-journal", journal_of_others(tmp_path / "other.db")
+    path.touch()
+    beside = tmp_path / f"x.db{ending}"
+    beside.write_bytes(content)
+    with pytest.raises(MtjfitError, match=f"x.db{ending}: lies beside a catalogue that is empty.*move it away"):
+        open_catalogue(path, write=write)
+    assert (path.read_bytes(), beside.read_bytes()) == (b"", content)
+
+
+def test_a_catalogue_of_which_only_the_first_journal_was_written_is_begun_anew(tmp_path: Path):
+    path, mark = tmp_path / "x.db", bytes.fromhex("d9d505f920a163d7")
+    for begins in (b"", mark.ljust(512, b"\0"), bytes(512)):
+        path.write_bytes(b"")
+        path.with_name("x.db-journal").write_bytes(begins)
+        with open_catalogue(path, write=True) as catalogue:
+            assert catalogue.n_devices == 0
+        path.unlink()
+
+
 def test_a_journal_of_this_catalogue_alone_is_rolled_back(good: Path, tmp_path: Path):
     path = changed(good, tmp_path, "PRAGMA journal_mode = DELETE")
     path.with_name("copy.db-journal").write_bytes(bytes(3))

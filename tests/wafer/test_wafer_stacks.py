@@ -142,6 +142,28 @@ def test_posteriors_are_kept_and_gone_on_with(folder: Path, tmp_path: Path, monk
     assert "not converged</td>" in page
 
 
+def test_a_page_is_of_one_state_of_the_catalogue_whoever_writes_meanwhile(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue, seen = tmp_path / "copy.db", []
+    shutil.copy(folder / "mixed.db", catalogue)
+
+    def drawn(model: WaferPosterior, *_: object, **__: object) -> Any:
+        seen.append(model.devices.n)
+        return drawn_run(model, 0.01)
+
+    def sampled(*words: Any, **options: Any) -> Any:
+        with open_catalogue(catalogue, write=True) as other:
+            other.connection.execute("UPDATE devices SET split = 'one' WHERE split = 'several' AND place % 8 = 0")
+        return SAMPLE(*words, run=drawn, **options)
+
+    monkeypatch.setattr(groups, "sample_groups", sampled)
+    for devices in (16, 14):  # the second page is that of what the first one met
+        done = called(catalogue, tmp_path / "page", "--posterior")
+        assert done.exit_code == 5, done.stderr
+        assert seen.pop() == devices
+
+
 def test_ctrl_c_while_posteriors_are_sampled_says_where_they_are(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

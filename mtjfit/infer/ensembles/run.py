@@ -29,7 +29,7 @@ from mtjfit.infer.ensembles.ensemble import (
 from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity
 from mtjfit.infer.evidence import Evidence, Exploration, explore_posterior, log_evidence
 from mtjfit.infer.store.journal import Journal
-from mtjfit.parallel import Interrupted, graceful_interrupt
+from mtjfit.interrupts import Interrupted, graceful_interrupt
 from mtjfit.progress import bar
 
 Opinion: TypeAlias = Callable[[Chains, Jump, Evidence, Exploration], Check]

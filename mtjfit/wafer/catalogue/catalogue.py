@@ -14,6 +14,7 @@ import numpy as np
 
 from mtjfit.data.origin import to_json
 from mtjfit.errors import DataError, Problem
+from mtjfit.wafer.catalogue.files import discard_if_empty
 from mtjfit.wafer.catalogue.queries import Queries
 from mtjfit.wafer.catalogue.schema import (
     OF_DEVICE,
@@ -57,7 +58,8 @@ def open_catalogue(path: str | Path, *, write: bool = False) -> Catalogue:
     mtjfit.errors.DataError: nowhere.db: there is no such catalogue; make it with mtjfit batch
     """
     path = Path(path)
-    return Catalogue(path, connect(path, write=write))
+    connection, new = connect(path, write=write)
+    return Catalogue(path, connection, new)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +70,14 @@ class Catalogue(Queries):
     holds several, queries need the beginning of a fingerprint; configurations are never mixed.
     """
 
+    is_new: bool = False  #: by this opening; if its block ends early and without devices, the file is deleted
+
     def __enter__(self) -> Catalogue:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None and self.is_new:
+            discard_if_empty(self.connection, self.path)
         self.close()
 
     def close(self) -> None:

@@ -180,7 +180,7 @@ class Queries(Reading):
             raise DataError(problems)
         names = tuple(columns) or chosen.columns
         cells, types = [f"devices.{quoted(each)}" for each in (*_ABOUT, *names)], "NNNI" + "R" * len(names)
-        with self._at_one_time():
+        with self.at_one_time():
             frames = [_frame(rows, names) for rows in self._rows(types, cells, chosen, wafer, split, flagged)]
             if wafer is None and split is None and flagged is None:
                 self._refuse_lost(chosen, sum(map(len, frames)))

@@ -57,7 +57,7 @@ class Reading:
         return [row for piece in self._pieces(types, statement, *values) for row in piece]
 
     @contextmanager
-    def _at_one_time(self) -> Iterator[None]:
+    def at_one_time(self) -> Iterator[None]:
         """Several statements that see the same content, whoever writes meanwhile."""
         if self.connection.in_transaction:
             yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mtjfit.errors import DataError, MtjfitError, Problem
-from mtjfit.output import OTHER_FILE, not_written, refuse_file, regular_file
+from mtjfit.output import make_empty, refuse_file
+from mtjfit.wafer.catalogue.files import discard_if_empty, identity_of, refuse_beside
 
 Row: TypeAlias = tuple[Any, ...]
 """One row of SQLite: the type of each column is in the statement."""
@@ -165,8 +165,6 @@ _PATIENCE = 60.0  # seconds that a writer waits for another one; a chunk takes i
 _RETRY = 0.05
 _MAX_BYTES = 2**21  # of one value: the text of a study has a megabyte at most
 
-_SEVERAL = bytes.fromhex("d9d505f920a163d7")  # ends a journal that is part of a transaction over several files
-
 _LOCAL = "on a network drive keep the catalogue on a local disk, and copy it when it is done"
 _TODO = {
     sqlite3.SQLITE_FULL: ("the disk is full", "free it and repeat; what was written before is whole"),
@@ -212,54 +210,31 @@ def plainly(path: Path) -> Iterator[None]:
         raise MtjfitError(f"{path}: {what} ({error}); {todo}") from error
 
 
-def connect(path: Path, *, write: bool) -> sqlite3.Connection:
-    """Open the file as `mtjfit.wafer.catalogue.open_catalogue` says."""
+def connect(path: Path, *, write: bool) -> tuple[sqlite3.Connection, bool]:
+    """Open the file as `mtjfit.wafer.catalogue.open_catalogue` says; True if it is new."""
     with plainly(path):
         if path.exists() and not path.is_file():
             raise DataError([Problem(str(path), "cannot be opened: is not a regular file", "name a catalogue")])
         if write:
             refuse_file(path, b"")
-            _refuse_beside(path.resolve())
-            return _opened(path, "mode=rwc", write=True)
+            refuse_beside(path.resolve())
+            new = make_empty(path)  # by SQLite it would not have the permissions of the umask
+            return _opened(path, "mode=rwc", write=True, new=new), new
         if not path.is_file():
             raise DataError([Problem(str(path), "there is no such catalogue", "make it with mtjfit batch")])
-        _refuse_beside(path.resolve())
+        refuse_beside(path.resolve())
         try:
-            return _opened(path, "mode=rw", write=False)
+            return _opened(path, "mode=rw", write=False), False
         except sqlite3.OperationalError:
             if path.with_name(f"{path.name}-wal").exists():
                 raise
             # SQLite keeps two files beside a reader; where it cannot make them, nobody else writes either.
-            return _opened(path, "immutable=1", write=False)
+            return _opened(path, "immutable=1", write=False), False
 
 
-def _refuse_beside(path: Path) -> None:
-    """Refuse links, and files of others, under the names that SQLite writes beside a catalogue.
-
-    A journal may name one more file, which SQLite deletes, wherever it lies, once the catalogue is restored.
-    """
-    found = [each for ending in ("-journal", "-wal", "-shm") if os.path.lexists(each := Path(f"{path}{ending}"))]
-    for each in found:
-        refuse_file(each, b"")
-        if each.name.endswith("-journal") and _end_of(each) == _SEVERAL:
-            raise MtjfitError(f"{each}: names a file that SQLite would delete; move it away, mtjfit did not write it")
-    if found and not path.exists():  # SQLite would delete what it takes for its own
-        raise MtjfitError(f"{found[0]}: lies beside a catalogue that is not there; move it away, or name another file")
-
-
-def _end_of(path: Path) -> bytes:
-    try:
-        with regular_file(path) as stream:
-            stream.seek(max(stream.seek(0, os.SEEK_END) - len(_SEVERAL), 0))
-            return stream.read()
-    except FileNotFoundError:  # another process has ended its transaction meanwhile
-        return b""
-    except OSError as error:
-        raise not_written(path, error, OTHER_FILE) from error
-
-
-def _opened(path: Path, how: str, *, write: bool) -> sqlite3.Connection:
+def _opened(path: Path, how: str, *, write: bool, new: bool = False) -> sqlite3.Connection:
     uri = f"{path.resolve().as_uri()}?{how}"
+    before = identity_of(path)
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_BYTES)
@@ -267,7 +242,9 @@ def _opened(path: Path, how: str, *, write: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA cell_size_check = ON")
         version = _version(connection, path)  # before anything is written into somebody else's file
         if write:
-            _write_ahead(connection, path)
+            _write_ahead(connection, path)  # from here on nobody deletes it: see `discard_if_empty`
+            if identity_of(path) != before:
+                raise MtjfitError(f"{path}: was deleted while it was opened; repeat the command")
             connection.execute("PRAGMA synchronous = FULL")  # a power cut, too, takes no more than a chunk
         elif version == 0:
             raise DataError([Problem(str(path), "is empty", "fill it with mtjfit batch")])
@@ -276,6 +253,8 @@ def _opened(path: Path, how: str, *, write: bool) -> sqlite3.Connection:
         if not write:
             connection.execute("PRAGMA query_only = ON")
     except BaseException:
+        if new:
+            discard_if_empty(connection, path)
         connection.close()
         raise
     return connection

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtjfit.errors import DataError, MtjfitError, Problem
-from mtjfit.terminal import INTERRUPTED, command_line, progress
+from mtjfit.terminal import command_line, progress, stopped
 from mtjfit.text import counted, visible
 
 if TYPE_CHECKING:
@@ -117,10 +117,11 @@ def _saying_how_to_go_on(catalogue: Catalogue, again: str) -> Iterator[None]:
     """If the run ends early, print how many devices are written, and the command that continues."""
     try:
         yield
-    except KeyboardInterrupt:
-        written = f"{catalogue.path} holds {catalogue.n_devices} devices"
-        click.echo(f"\nInterrupted; {written}. Go on with: {again}", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        if not (n := catalogue.n_devices):
+            raise
+        kept = f"{catalogue.path} holds {n} devices"
+        raise stopped(error, f"{kept}. Go on with: {again}") from None
     except MtjfitError:
         if n := catalogue.n_devices:
             click.echo(f"Stopped early; {catalogue.path} holds {n} devices.", err=True)

@@ -11,7 +11,7 @@ import click
 
 from mtjfit.errors import NotConverged, NotDetermined
 from mtjfit.output import OutputFolder
-from mtjfit.terminal import INTERRUPTED, echo, progress, with_pdf
+from mtjfit.terminal import echo, progress, stopped, with_pdf
 
 if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue
@@ -67,7 +67,7 @@ def wafer_command(
     from mtjfit.wafer.survey.curves import curves_of, survey_of
     from mtjfit.wafer.survey.limits import WaferFindings, odd_devices
 
-    with open_catalogue(catalogue) as opened:
+    with open_catalogue(catalogue) as opened, opened.at_one_time():  # a page of one state, whoever writes meanwhile
         folder = OutputFolder(output, "page of wafers", is_wafer_file, beside=_are_runs)
         folder.prepare()
         progress(f"reading {catalogue}", quiet)
@@ -113,10 +113,8 @@ def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Pat
     progress(f"sampling {len(fits.fits)} posteriors; every block is kept in {runs}", quiet)
     try:
         found = sample_groups(opened, declared, leave=refused, journal=runs, progress=not quiet)
-    except KeyboardInterrupt:
-        kept = f"the finished blocks are in {runs}. Repeat the command to go on from there."
-        click.echo(f"\nInterrupted; {kept}", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        raise stopped(error, f"the finished blocks are in {runs}. Repeat the command to go on from there.") from None
     return StackResults(fits, found, refused)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mtjfit.errors import ConfigError, DataError, Problem
-from mtjfit.parallel import graceful_interrupt
+from mtjfit.interrupts import graceful_interrupt
 from mtjfit.progress import bar
 from mtjfit.wafer.catalogue import Catalogue, Configuration, Source
 from mtjfit.wafer.declaration import WaferStudy

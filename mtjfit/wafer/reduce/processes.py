@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from mtjfit.errors import MtjfitError
-from mtjfit.parallel import ignore_sigint, process_pool
+from mtjfit.parallel import process_pool
 from mtjfit.wafer.reduce.jobs import Job, killed_by, program_versions, reduce_job
 
 if TYPE_CHECKING:
@@ -54,12 +54,11 @@ def reduced_by_processes(
 
         def submit(job: Job) -> None:
             if len(pools) < workers:
-                pools.append(stack.enter_context(process_pool(1)))
+                pools.append(stack.enter_context(process_pool()))
             load = Counter(id(pool) for pool, _ in at_work.values())
             pool = min(pools, key=lambda each: load[id(each)])
             try:
-                with ignore_sigint():
-                    at_work[pool.submit(reduce, study, job, mine)] = pool, job
+                at_work[pool.submit(reduce, study, job, mine)] = pool, job
             except BrokenProcessPool:
                 pools.remove(pool)
                 submit(job)
