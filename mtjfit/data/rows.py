@@ -247,9 +247,11 @@ def curves_of_devices(
     found = [*gap_notices({name: device.gaps for name, device in devices.items()}, declaration)]
     found += gone_notices([name for name, device in devices.items() if not device.lines])
     found += date_notices([*devices, *sorted(groups)])
-    notices = (*log.notices, *(f"{log.label}: {text}" for text in found))
+    log.notices += (f"{log.label}: {text}" for text in found)
     measured = {name: device for name, device in devices.items() if device.lines}
-    covariance = covariances({name: len(device.lines) for name, device in measured.items()}, declaration, opened)
+    points = {name: len(device.lines) for name, device in measured.items()}
+    covariance = covariances(points, declaration, opened, log.notices)
+    notices = tuple(log.notices)
     return tuple(
         replace(_curve(name, device, declaration, origin, log.label, covariance.get(name)), notices=notices)
         for name, device in measured.items()

@@ -19,7 +19,7 @@ from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import metadata_comments
 from mtjfit.data.plain_table import BLANK, Header, plain_sheet
-from mtjfit.data.readers import Sheet, SourceFile, blocks, read_source, sheets_from_bytes
+from mtjfit.data.readers import Sheet, SourceFile, blocks, read_source, settled, sheets_from_bytes
 from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.rows import Cell, collect, curves_of_devices
 from mtjfit.data.tidy import COMMENT_AMONG_DATA, LETTERS, REPEATED
@@ -156,6 +156,8 @@ def curves_from_sheets(
     """Like `curves_from_sources`, for sheets: their rows below one another, columns first, then header parameters."""
     roles = declaration.columns.roles()
     log = ProblemLog(label or sheets[0].label)
+    numeric = [name for role, name in roles.items() if role not in ("device", "group")]
+    sheets, log.notices = settled(sheets, numeric, declaration.format.decimal)
     line = sheets[0].header_line if len(sheets) == 1 else 0
     header = Header(line, tuple(roles.values()), "", {role: k for k, role in enumerate(roles)})
     picked = [

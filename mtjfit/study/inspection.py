@@ -9,9 +9,8 @@ from pathlib import Path
 
 from mtjfit.data.format import ReadOptions
 from mtjfit.data.implausible import suspicious_units
-from mtjfit.data.readers import Column, Sheet, read_source, recognised_in, sheets_with_problems
+from mtjfit.data.readers import Column, Sheet, read_source, recognised_in, share_of_commas, sheets_with_problems
 from mtjfit.data.readers.packed import unpacked
-from mtjfit.data.readers.text import uses_commas
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
@@ -99,7 +98,8 @@ def inspect_file(path: Path) -> FileInspection:
     if is_large:
         source = replace(source, data=source.data[: source.data.rfind(b"\n", 0, _LARGEST_LOOKED_AT) + 1])
     sheets = sheets_with_problems(source, reader)
-    if reader.name in _TEXT_IN_CELLS and uses_commas(cell for s in sheets for c in s.columns for cell in c.cells):
+    cells = (cell for sheet in sheets for column in sheet.columns for cell in column.cells)
+    if reader.name in _TEXT_IN_CELLS and share_of_commas(cells) > 0.5:
         sheets = sheets_with_problems(source, reader, ReadOptions(decimal=","))
     good = tuple(sheet for sheet in sheets if not sheet.problems)
     if not good:

@@ -28,6 +28,7 @@ from mtjfit.data.readers.registry import (
     sheets_with_problems,
 )
 from mtjfit.data.readers.sheet import Column, HeaderParameter, ReadOptions, Sheet, SourceFile, split_unit
+from mtjfit.data.readers.typography import settled, share_of_commas
 from mtjfit.data.readers.wide import blocks
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "read_sheet",
     "read_source",
     "recognised_in",
+    "settled",
+    "share_of_commas",
     "sheets_from_bytes",
     "sheets_with_problems",
     "split_unit",
