@@ -70,7 +70,7 @@ class ReadOptions:
     @property
     def max_lines(self) -> int:
         """Largest number of lines of a text; each takes some hundred bytes of memory, even a blank one."""
-        return max(10_000, self.max_bytes // 100)
+        return max(10_000, self.max_bytes // 80)
 
     @property
     def max_line(self) -> int:

@@ -19,7 +19,7 @@ from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import metadata_comments
 from mtjfit.data.plain_table import BLANK, Header, plain_sheet
-from mtjfit.data.readers import Sheet, SourceFile, blocks, read_source, settled, sheets_from_bytes
+from mtjfit.data.readers import Sheet, SourceFile, blocks, one_alone, read_source, settled, sheets_from_bytes
 from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.rows import Cell, collect, curves_of_devices
 from mtjfit.data.tidy import COMMENT_AMONG_DATA, LETTERS, REPEATED
@@ -160,9 +160,12 @@ def curves_from_sheets(
     sheets, log.notices = settled(sheets, numeric, declaration.format.decimal)
     line = sheets[0].header_line if len(sheets) == 1 else 0
     header = Header(line, tuple(roles.values()), "", {role: k for k, role in enumerate(roles)})
-    picked = [
-        (sheet, [_picked(sheet, role, name, declaration, log) for role, name in roles.items()]) for sheet in sheets
-    ]
+    picked, whole = [], []
+    for sheet in sheets:
+        before = log.count
+        picked.append((sheet, [_picked(sheet, role, name, declaration, log) for role, name in roles.items()]))
+        whole += [sheet] if log.count == before else []
+    log.take(one_alone(log.label, whole) if log.count else ())
     for sheet in sheets:
         for name, fault in sheet.named.twice(roles):
             log.take([Problem(f"{sheet.where}: column {name!r}", *fault)])

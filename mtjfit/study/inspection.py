@@ -150,20 +150,21 @@ def _lines(inspection: FileInspection) -> Iterator[str]:
     for sheet in inspection.faulty[:_MOST_SHEETS]:
         first, more = sheet.problems[0], len(sheet.problems) - 1
         rest = f" ({counted(more, 'more problem')})" if more else ""
-        yield f"  {_short(_last(sheet.label))}: cannot be read: {first.what}; {first.todo}{rest}"
+        yield f"  {_short(_last(sheet, inspection))}: cannot be read: {first.what}; {first.todo}{rest}"
     if len(inspection.faulty) > _MOST_SHEETS:
         yield f"  and {len(inspection.faulty) - _MOST_SHEETS} more that cannot be read"
     for note in inspection.notes:
         yield f"  found out: {note}"
 
 
-def _last(label: str) -> str:
-    return label.rpartition("/")[2]
+def _last(sheet: Sheet, inspection: FileInspection) -> str:
+    """The label without folders."""
+    return inspection.path.name + sheet.label.removeprefix(str(inspection.path))
 
 
 def _sheet(sheet: Sheet, inspection: FileInspection) -> Iterator[str]:
     size = f"{counted(len(sheet.lines), 'row')}, {counted(len(sheet.columns), 'column')}"
-    yield f"  {_short(_last(sheet.label))}: {size}"
+    yield f"  {_short(_last(sheet, inspection))}: {size}"
     taken = {name: role for role, name in (inspection.columns | inspection.places).items()}
     yield from ("    " + line for line in column_table(sheet, taken).splitlines())
     if len(sheet.columns) > _MOST_COLUMNS:

@@ -21,6 +21,7 @@ from mtjfit.data.format import NamePattern, Wide
 from mtjfit.data.readers.registry import (
     READERS,
     Reader,
+    one_alone,
     read_sheet,
     read_source,
     recognised_in,
@@ -42,6 +43,7 @@ __all__ = [
     "SourceFile",
     "Wide",
     "blocks",
+    "one_alone",
     "read_sheet",
     "read_source",
     "recognised_in",
