@@ -141,10 +141,18 @@ def _strict(sheet: Sheet) -> Sheet:
         if count > 1:
             log.add(f"stands {count} times in the header", REPEATED, sheet.header_line or None, name)
     log.refuse()
+    return with_odd_lines(sheet)
+
+
+def with_odd_lines(sheet: Sheet) -> Sheet:
+    """The same sheet, with blank lines and comments below its header among its faults."""
     if sheet.faults or sheet.format not in _LINES_ARE_COUNTED:
         return sheet
     comments = {line for line, _ in sheet.comments}
-    odd = [above + 1 for above, line in pairwise(sheet.lines) if line > above + 1]
+    roles = sheet.form.header
+    last = sheet.header_line + (len(roles) - 1 - roles.index("name") if "name" in roles else 0)
+    header = [last] if sheet.header_line else []
+    odd = [above + 1 for above, line in pairwise([*header, *sheet.lines]) if line > above + 1]
     said = [("is a comment among the data", COMMENT_AMONG_DATA) if line in comments else BLANK for line in odd]
     faults = [(line, Problem(f"{sheet.label}:{line}", *each)) for line, each in zip(odd, said, strict=True)]
     return replace(sheet, faults=tuple(faults))

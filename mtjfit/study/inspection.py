@@ -11,6 +11,7 @@ from mtjfit.data.format import ReadOptions
 from mtjfit.data.implausible import suspicious_units
 from mtjfit.data.readers import Column, Sheet, read_source, recognised_in, share_of_commas, sheets_with_problems
 from mtjfit.data.readers.packed import unpacked
+from mtjfit.data.table import with_odd_lines
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
@@ -101,6 +102,7 @@ def inspect_file(path: Path) -> FileInspection:
     cells = (cell for sheet in sheets for column in sheet.columns for cell in column.cells)
     if reader.name in _TEXT_IN_CELLS and share_of_commas(cells) > 0.5:
         sheets = sheets_with_problems(source, reader, ReadOptions(decimal=","))
+    sheets = tuple(map(_without_odd_lines, sheets))
     good = tuple(sheet for sheet in sheets if not sheet.problems)
     if not good:
         raise DataError(problem for sheet in sheets for problem in sheet.problems)
@@ -108,6 +110,12 @@ def inspect_file(path: Path) -> FileInspection:
         todo = "spectra, V_mix against frequency or field, go to mtjfit spectra"
         raise source.fault(f"has {counted(len(good[0].columns), 'column')}, torques against bias need three", todo)
     return FileInspection(path, reader.name, reader.says, good, tuple(s for s in sheets if s.problems), is_large)
+
+
+def _without_odd_lines(sheet: Sheet) -> Sheet:
+    """The sheet as `mtjfit check` takes it: with blank lines in it, only what is wrong."""
+    faults = () if period_of(sheet.names) else with_odd_lines(sheet).faults
+    return replace(sheet, columns=(), lines=(), problems=tuple(each for _, each in faults)) if faults else sheet
 
 
 _LEAST_COLUMNS, _TABLES = 3, ("tidy", "origin")

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from mtjfit.data import (
     curves_from_sources,
 )
 from mtjfit.errors import DataError, Problem
+from mtjfit.study.inspection import inspect_file
 
 NAMES, UNITS = ("d", "V", "par", "perp"), ("nm", "mV", "mT/V", "mT/V")
 ROWS = [[2.1, -100.0, -1.5, 0.123456789012345], [2.1, 0.0, 1e-7, 0.0], [2.1, 100.0, 1.5, 6.66666666666667e-10]]
@@ -257,10 +259,24 @@ def test_a_name_with_its_unit_tells_columns_apart(container: str) -> None:
         assert curve.perp[0] == first
 
 
-@pytest.mark.parametrize("container", ["csv", "tidy", "pymeasure", "excel"])
-def test_a_blank_line_among_the_data_is_refused_alike(container: str) -> None:
-    found = said(lambda: read(container, rows=[*ROWS[:2], ["", "", "", ""], *ROWS[2:]]))
-    assert ("", "is blank, and data follow", "remove the blank line, or split the file") in found
+@pytest.mark.parametrize("container", ["csv", "tidy", "preamble", "pymeasure", "excel"])
+@pytest.mark.parametrize("above", [0, 2])
+def test_a_blank_line_below_the_header_is_refused_alike(container: str, above: int, tmp_path: Path) -> None:
+    rows = [*ROWS[:above], ["", "", "", ""], *ROWS[above:]]
+    problem = ("", "is blank, and data follow", "remove the blank line, or split the file")
+    assert said(lambda: read(container, rows=rows)) == [problem]
+    if container != "preamble":  # init takes it for one of Origin, in which blank lines may stand
+        file = tmp_path / ("t.xlsx" if container == "excel" else "t.csv")
+        file.write_bytes(ALL[container][0](NAMES, UNITS, rows))
+        assert problem in said(lambda: inspect_file(file))
+
+
+@pytest.mark.parametrize("container", ["tidy", "excel"])
+def test_a_line_of_units_is_no_blank_line(container: str) -> None:
+    form = {**ALL[container][1], "header": ("name", "unit")}
+    data = ALL[container][0](NAMES, [""] * 4, [list(UNITS), *ROWS])
+    (curve,) = curves_from_bytes(data, declared(**form), "t")
+    assert curve.bias.tolist() == [-0.1, 0.0, 0.1]
 
 
 @pytest.mark.parametrize("container", ["csv", "tidy", "pymeasure"])
