@@ -21,7 +21,7 @@ from mtjfit.data.origin import metadata_comments
 from mtjfit.data.plain_table import BLANK, Header, plain_sheet
 from mtjfit.data.readers import Sheet, SourceFile, blocks, one_alone, read_source, settled, sheets_from_bytes
 from mtjfit.data.readers.packed import unpacked
-from mtjfit.data.rows import Cell, collect, curves_of_devices
+from mtjfit.data.rows import TEXTS, Cell, collect, curves_of_devices
 from mtjfit.data.tidy import COMMENT_AMONG_DATA, LETTERS, REPEATED
 from mtjfit.errors import DataError, Line, Place, Problem, ProblemLog
 
@@ -164,7 +164,7 @@ def curves_from_sheets(
     """Like `curves_from_sources`, for sheets: their rows below one another, columns first, then header parameters."""
     roles = declaration.columns.roles()
     log = ProblemLog(label or sheets[0].label)
-    numeric = [name for role, name in roles.items() if role not in ("device", "group")]
+    numeric = [name for role, name in roles.items() if role not in TEXTS]
     sheets, log.notices = settled(sheets, numeric, declaration.format.decimal)
     line = sheets[0].header_line if len(sheets) == 1 else 0
     header = Header(line, tuple(roles.values()), "", {role: k for k, role in enumerate(roles)})
@@ -208,7 +208,7 @@ _Picked: TypeAlias = "tuple[str, ...] | str | float"
 def _picked(sheet: Sheet, role: str, name: str, declaration: TableDeclaration, log: ProblemLog) -> _Picked:
     found: _Picked = ""
     with log.catching():
-        found, unit = column_or_parameter(sheet, role, name, as_text=role in ("device", "group"))
+        found, unit = column_or_parameter(sheet, role, name, as_text=role in TEXTS)
         if note := checked_unit(role, name, unit, declaration, sheet.where, log):
             log.notices.append(note)
     return found

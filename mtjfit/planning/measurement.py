@@ -78,7 +78,8 @@ def point_errors(curve: TorqueCurve, scale: float, powers: IntArray, noise: Mapp
     are worth less.
     """
     if curve.sigma_is_fitted:
-        par, perp = (np.full(curve.n_used, noise[f"noise_{part}"] ** 2) for part in ("par", "perp"))
+        scales = [noise.get(f"noise_{part}", 1.0) ** 2 for part in ("par", "perp")]
+        par, perp = np.where(curve.used_values[:, curve.used], np.array(scales)[:, None], np.inf)
         errors = PointErrors(par, perp, np.zeros(curve.n_used))
     else:
         used = curve.bias[curve.used]
