@@ -72,6 +72,15 @@ def hdf5(**content: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
+def packed() -> bytes:
+    needs("hdf5")
+    import h5py
+
+    with h5py.File(stream := io.BytesIO(hdf5(V=np.arange(3), par=np.arange(3))), "a") as file:
+        file.create_dataset("x", data=np.arange(3.0), chunks=(3,), scaleoffset=2)
+    return stream.getvalue()
+
+
 def excel(*lines: list[object]) -> bytes:
     needs("excel")
     import openpyxl
@@ -95,6 +104,8 @@ MADE = {
     "formulas in Excel": lambda: excel(["V", "par"], [1.0, 2.0], [3.0, 4.0], ["=A2", 5.0]),
     "MATLAB 5 to 7: vectors, matrices, structures": matlab,
     "HDF5, MATLAB 7.3: vectors of one length in a group": lambda: hdf5(**{"a/V": np.arange(3), "b/V": np.arange(4)}),
+    "HDF5: arrays packed in an odd way, damaged, too large, or kept in another file": packed,
+    "a column of another length in a group": lambda: hdf5(**{"A/V": np.arange(11), "A/x": np.arange(2)}),
     "HDF5 without a table": lambda: hdf5(grid=np.eye(3)),
 }
 
@@ -123,7 +134,7 @@ def test_every_line_has_a_case() -> None:
 
 @pytest.mark.parametrize("oddity", SAID)
 def test_what_the_page_says_happens(oddity: str) -> None:
-    if "HDF5" in oddity:
+    if "HDF5" in oddity or "in a group" in oddity:
         needs("hdf5")
     content = MADE[oddity]() if oddity in MADE else TEXTS[oddity]
     data = content.encode() if isinstance(content, str) else content

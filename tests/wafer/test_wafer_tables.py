@@ -83,7 +83,7 @@ def test_a_folder_gives_the_same_devices(wafer: Wafer, tmp_path: Path) -> None:
         assert same(joined(found), replace(wafer.chunk(), wafer=("",) * 11, split=("",) * 11))
         assert [chunk.share for chunk in found] == [4 / 11, 8 / 11, 1.0]
     (sweeps / "later.CSV").write_text("no", encoding="utf-8")
-    assert [note.partition(" not read")[0] for note in table_notes(study)] == ["1 hidden file", "1 file"]
+    assert [note.partition(" not read")[0] for note in table_notes(study)] == ["1 file"]
     next(sweeps.glob("D000003*")).unlink()
     (sweeps / "D000003_X1mm_Y2mm_T1.2nm.csv").write_text("V,T_par\n1,2\n", encoding="utf-8")
     (fault,) = (fault for chunk in chunks(study) for fault in chunk.faults)
