@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,6 +103,12 @@ def _values_of(curve: TorqueCurve, component: Component) -> tuple[BoolArray, Boo
     """Where a component has values in use, and where it has masked ones, each of shape (n,)."""
     c = COMPONENTS.index(component)
     return curve.used_values[c], curve.measured[c] & ~curve.used_values[c]
+
+
+def say_not_measured(ax: Axes, drawn: Sequence[Drawn], component: Component) -> None:
+    """A word in place of points that no device has: line and band are then what the others imply."""
+    if not any(one.curve.measured[COMPONENTS.index(component)].any() for one in drawn):
+        ax.text(0.5, 0.94, "not measured", transform=ax.transAxes, ha="center", va="top", fontsize=6.5, color="0.3")
 
 
 def draw_points(ax: Axes, one: Drawn, component: Component) -> None:

@@ -24,6 +24,7 @@ from mtjfit.plot.panels import (
     drawn_device,
     in_words,
     place,
+    say_not_measured,
     symbol_of,
     y_label,
 )
@@ -131,6 +132,7 @@ def _overview(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mappin
             for one in (one for one in drawn if one.curve.quantity == kind):
                 draw_points(ax, one, component)
                 draw_line(ax, one, component, colour=one.colour)
+            say_not_measured(ax, [one for one in drawn if one.curve.quantity == kind], component)
             low, high = ax.get_ylim()
             if low < 0 < high:
                 ax.axhline(0, color="0.8", lw=0.5, zorder=0)
@@ -168,6 +170,7 @@ def _multiples(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mappi
             draw_points(ax, one, component)
             draw_line(ax, one, component, colour="black")
             draw_residuals(strip, one, component)
+            say_not_measured(ax, [one], component)
             ax.xaxis.set_visible(False)
             ax.yaxis.set_major_locator(MaxNLocator(3))
             kind = one.curve.quantity
