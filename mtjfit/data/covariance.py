@@ -13,6 +13,7 @@ from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.readers import ReadOptions, SourceFile
 from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.readers.text import grid_of
+from mtjfit.data.readers.typography import minus_notice
 from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
 from mtjfit.text import counted
@@ -23,7 +24,9 @@ _LISTED = 5
 """Places of one kind of fault that are listed."""
 
 
-def covariances(points: Mapping[str, int], declaration: TableDeclaration, opened: Opener) -> dict[str, FloatArray]:
+def covariances(
+    points: Mapping[str, int], declaration: TableDeclaration, opened: Opener, notices: list[str]
+) -> dict[str, FloatArray]:
     """Covariance of all values of each device that a declaration gives one, shape (2n, 2n), in-plane first, along M ×
     P.
 
@@ -42,7 +45,7 @@ def covariances(points: Mapping[str, int], declaration: TableDeclaration, opened
     for device, n in points.items():
         if device in files and opened is not None:
             with log.catching():
-                found[device] = _read(opened(files[device]), device, n, declaration)
+                found[device] = _read(opened(files[device]), device, n, declaration, notices)
         elif declaration.sigma == "columns" and not declaration.columns.roles().keys() & {
             "sigma_par",
             "sigma_perp",
@@ -71,7 +74,7 @@ def _files(declaration: TableDeclaration, devices: Sequence[str]) -> dict[str, s
     return dict(declared)
 
 
-def _read(source: SourceFile, device: str, n: int, declaration: TableDeclaration) -> FloatArray:
+def _read(source: SourceFile, device: str, n: int, declaration: TableDeclaration, notices: list[str]) -> FloatArray:
     form, size = declaration.format, 2 * n
     # Numbers alone show what separates them: the file need not be written like the table.
     options = ReadOptions("", form.decimal, encoding=form.encoding, names=("covariance",),
@@ -86,6 +89,7 @@ def _read(source: SourceFile, device: str, n: int, declaration: TableDeclaration
         if len(cells) != size:
             log.add(f"has {counted(len(cells), 'number')}; {shape}", "give one number for each pair of values", line)
     log.refuse()
+    notices += minus_notice((f"{source.label}:{line}", cell) for line, cells in rows for cell in cells)
     values = np.empty((size, size))
     for i, (line, cells) in enumerate(rows):
         for k, cell in enumerate(cells):

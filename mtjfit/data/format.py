@@ -70,7 +70,7 @@ class ReadOptions:
     @property
     def max_lines(self) -> int:
         """Largest number of lines of a text; each takes some hundred bytes of memory, even a blank one."""
-        return max(10_000, self.max_bytes // 100)
+        return max(10_000, self.max_bytes // 80)
 
     @property
     def max_line(self) -> int:
@@ -113,7 +113,7 @@ class TableFormat(ReadOptions):
 
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+−-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LONGEST_NAME, _MAX_FIELDS = 1000, 20
 _EXAMPLE = "write it like {device}_{frequency:GHz}_T{thickness:nm}_{bias:mV}.txt"
 

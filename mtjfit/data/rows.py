@@ -34,6 +34,8 @@ _WORDS: Mapping[str, Component] = MappingProxyType(
     {"par": "par", "parallel": "par", "in-plane": "par", "perp": "perp", "perpendicular": "perp",
      "out-of-plane": "perp"}
 )  # fmt: skip
+TEXTS = ("device", "group", "component")
+"""Roles whose cells are texts; all others are numbers."""
 _BIASES = ("different bias", "different biases")
 _MIN_BIASES = 3
 """Points of a straight line and of a check of it; fewer determine nothing that can be tested."""
@@ -169,7 +171,7 @@ class _Row:
         numbers: dict[str, float | None] = {}
         faults: dict[str, tuple[str, str]] = {}
         for role, place in self.header.place.items():
-            if role in ("device", "group", "component"):
+            if role in TEXTS:
                 continue
             cell, decimal = self.cells[place], self.declaration.format.decimal
             value, fault = parse_number(cell, decimal) if isinstance(cell, str) else (cell, None)
@@ -300,9 +302,11 @@ def curves_of_devices(
     found = [*gap_notices({name: device.gaps for name, device in devices.items()}, declaration)]
     found += gone_notices([name for name, device in devices.items() if not device.lines])
     found += date_notices([*devices, *sorted(groups)])
-    notices = (*log.notices, *(f"{log.label}: {text}" for text in found))
+    log.notices += (f"{log.label}: {text}" for text in found)
     measured = {name: device for name, device in devices.items() if device.lines}
-    covariance = covariances({name: len(device.lines) for name, device in measured.items()}, declaration, opened)
+    points = {name: len(device.lines) for name, device in measured.items()}
+    covariance = covariances(points, declaration, opened, log.notices)
+    notices = tuple(log.notices)
     return tuple(
         replace(_curve(name, device, declaration, origin, log.label, covariance.get(name)), notices=notices)
         for name, device in measured.items()

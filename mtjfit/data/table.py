@@ -19,9 +19,9 @@ from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import metadata_comments
 from mtjfit.data.plain_table import BLANK, Header, plain_sheet
-from mtjfit.data.readers import Sheet, SourceFile, blocks, read_source, sheets_from_bytes
+from mtjfit.data.readers import Sheet, SourceFile, blocks, one_alone, read_source, settled, sheets_from_bytes
 from mtjfit.data.readers.packed import unpacked
-from mtjfit.data.rows import Cell, collect, curves_of_devices
+from mtjfit.data.rows import TEXTS, Cell, collect, curves_of_devices
 from mtjfit.data.tidy import COMMENT_AMONG_DATA, LETTERS, REPEATED
 from mtjfit.errors import DataError, Line, Place, Problem, ProblemLog
 
@@ -141,10 +141,18 @@ def _strict(sheet: Sheet) -> Sheet:
         if count > 1:
             log.add(f"stands {count} times in the header", REPEATED, sheet.header_line or None, name)
     log.refuse()
+    return with_odd_lines(sheet)
+
+
+def with_odd_lines(sheet: Sheet) -> Sheet:
+    """The same sheet, with blank lines and comments below its header among its faults."""
     if sheet.faults or sheet.format not in _LINES_ARE_COUNTED:
         return sheet
     comments = {line for line, _ in sheet.comments}
-    odd = [above + 1 for above, line in pairwise(sheet.lines) if line > above + 1]
+    roles = sheet.form.header
+    last = sheet.header_line + (len(roles) - 1 - roles.index("name") if "name" in roles else 0)
+    header = [last] if sheet.header_line else []
+    odd = [above + 1 for above, line in pairwise([*header, *sheet.lines]) if line > above + 1]
     said = [("is a comment among the data", COMMENT_AMONG_DATA) if line in comments else BLANK for line in odd]
     faults = [(line, Problem(f"{sheet.label}:{line}", *each)) for line, each in zip(odd, said, strict=True)]
     return replace(sheet, faults=tuple(faults))
@@ -156,11 +164,16 @@ def curves_from_sheets(
     """Like `curves_from_sources`, for sheets: their rows below one another, columns first, then header parameters."""
     roles = declaration.columns.roles()
     log = ProblemLog(label or sheets[0].label)
+    numeric = [name for role, name in roles.items() if role not in TEXTS]
+    sheets, log.notices = settled(sheets, numeric, declaration.format.decimal)
     line = sheets[0].header_line if len(sheets) == 1 else 0
     header = Header(line, tuple(roles.values()), "", {role: k for k, role in enumerate(roles)})
-    picked = [
-        (sheet, [_picked(sheet, role, name, declaration, log) for role, name in roles.items()]) for sheet in sheets
-    ]
+    picked, whole = [], []
+    for sheet in sheets:
+        before = log.count
+        picked.append((sheet, [_picked(sheet, role, name, declaration, log) for role, name in roles.items()]))
+        whole += [sheet] if log.count == before else []
+    log.take(one_alone(log.label, whole) if log.count else ())
     for sheet in sheets:
         for name, fault in sheet.named.twice(roles):
             log.take([Problem(f"{sheet.where}: column {name!r}", *fault)])
@@ -195,7 +208,7 @@ _Picked: TypeAlias = "tuple[str, ...] | str | float"
 def _picked(sheet: Sheet, role: str, name: str, declaration: TableDeclaration, log: ProblemLog) -> _Picked:
     found: _Picked = ""
     with log.catching():
-        found, unit = column_or_parameter(sheet, role, name, as_text=role in ("device", "group"))
+        found, unit = column_or_parameter(sheet, role, name, as_text=role in TEXTS)
         if note := checked_unit(role, name, unit, declaration, sheet.where, log):
             log.notices.append(note)
     return found

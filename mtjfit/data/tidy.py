@@ -136,6 +136,9 @@ COMMENT_AMONG_DATA = "move it above the header; leave points out with mask, whic
 REPEATED = 'rename the columns, or set reader = "wide" in [data.format] and say how they repeat in [data.wide]'
 """Remedy for names that stand several times in a header."""
 
+MINUS = "\N{MINUS SIGN}"
+"""What word processors make of a hyphen in front of a number; it means nothing else."""
+_DASH = re.compile("[\u2010-\u2015\ufe63\uff0d]")  # also mean a range, or that there is nothing
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 FORMULA = "=formula"
 """Text of a cell with a formula that no program has computed."""
@@ -145,10 +148,11 @@ _NOT_FINITE = {"nan", "inf", "infinity", "na", "n/a", "null", "none", "#n/a", "-
 def parse_number(text: str, decimal: str) -> tuple[float, tuple[str, str] | None]:
     """The number a field holds, or NaN and (what is wrong, what to do).
 
-    >>> parse_number("-1.5e-3", "."), parse_number("1,25", ".")[1]
-    ((-0.0015, None), ("'1,25' looks like a decimal comma", 'set decimal = "," in [data.format]'))
+    >>> parse_number("-1.5e-3", "."), parse_number("\N{MINUS SIGN}2", "."), parse_number("1,25", ".")[1]
+    ((-0.0015, None), (-2.0, None), ("'1,25' looks like a decimal comma", 'set decimal = "," in [data.format]'))
     """
     plain = text if decimal == "." else text.replace(",", ".") if "." not in text else ""
+    plain = plain.replace(MINUS, "-")
     if _NUMBER.fullmatch(plain) and math.isfinite(value := float(plain)) and not vanishes(plain, value):
         return value, None
     return math.nan, _why_not(text, plain, decimal)
@@ -161,6 +165,7 @@ def is_number(cell: str) -> bool:
     (True, True, True, False)
     """
     plain = cell if "," not in cell else cell.replace(",", ".") if "." not in cell else ""
+    plain = plain.replace(MINUS, "-")
     if _NUMBER.fullmatch(plain):
         return math.isfinite(value := float(plain)) and not vanishes(plain, value)
     return cell.strip().lower().lstrip("+-") in ("nan", "inf", "--")
@@ -201,12 +206,12 @@ def _why_not(text: str, plain: str, decimal: str) -> tuple[str, str]:
         return f"{shown} is too {'small' if float(plain) == 0 else 'large'}", "correct the number or its unit"
     if text.lower().lstrip("+-") in _NOT_FINITE:
         return f"{shown} is not a finite number", "remove the row, or measure the point again"
-    if decimal == "." and _NUMBER.fullmatch(text.replace(",", ".", 1)):
+    if decimal == "." and _NUMBER.fullmatch(text.replace(",", ".", 1).replace(MINUS, "-")):
         return f"{shown} looks like a decimal comma", 'set decimal = "," in [data.format]'
-    if decimal == "," and _NUMBER.fullmatch(text):
+    if decimal == "," and _NUMBER.fullmatch(text.replace(MINUS, "-")):
         return f"{shown} has a decimal point", 'set decimal = "." in [data.format]'
-    if _NUMBER.fullmatch(text.replace("−", "-")):
-        return f"{shown} has a typographic minus sign (U+2212)", "replace it by '-' everywhere"
+    if (dash := _DASH.search(text)) and _NUMBER.fullmatch(_DASH.sub("-", text.replace(",", "."))):
+        return f"{shown} has a dash (U+{ord(dash[0]):04X})", "write '-' in its place if it is a minus sign"
     if _NUMBER.fullmatch(re.sub(r"[,.'_\s]", "", text)):
         return f"{shown} is not a number", "write it without thousands separators and spaces, such as 1250.5"
     return f"{shown} is not a number", "write a plain number such as -1.25e-3"

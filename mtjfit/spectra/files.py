@@ -11,7 +11,7 @@ from mtjfit.data.copies import copies, copy_notices
 from mtjfit.data.curve import Origin
 from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import declared_origin
-from mtjfit.data.readers import Sheet, SourceFile, Wide, blocks, read_source, sheets_from_bytes
+from mtjfit.data.readers import Sheet, SourceFile, Wide, blocks, read_source, settled, sheets_from_bytes
 from mtjfit.data.table import comments_of
 from mtjfit.errors import ConfigError, DataError, Line, Problem, ProblemLog
 from mtjfit.input import backslash_advice, files_fitting, files_nearly_fitting
@@ -161,7 +161,10 @@ def _take(
     sheet: Sheet, table: FilesTable, name: str, against: Against, options: LineOptions, found: FoundSpectra
 ) -> None:
     """Add all spectra of one sheet, and count its rows."""
-    read = len(sheet.lines)
+    read, columns = len(sheet.lines), table.columns
+    names = (columns.x, columns.voltage, columns.bias, columns.fixed)
+    (sheet,), notices = settled([sheet], filter(None, names), table.read.decimal)
+    found.notices += notices
     sheet = unmasked(sheet, table, name, against)
     if not sheet.lines:
         todo = "correct mask, or leave the file out with leave_out"

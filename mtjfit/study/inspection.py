@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mtjfit.data.format import ReadOptions
 from mtjfit.data.implausible import suspicious_units
-from mtjfit.data.readers import Column, Sheet, read_source, recognised_in, sheets_with_problems
+from mtjfit.data.readers import Column, Sheet, read_source, recognised_in, share_of_commas, sheets_with_problems
 from mtjfit.data.readers.packed import unpacked
-from mtjfit.data.readers.text import uses_commas
+from mtjfit.data.table import with_odd_lines
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
@@ -99,8 +99,10 @@ def inspect_file(path: Path) -> FileInspection:
     if is_large:
         source = replace(source, data=source.data[: source.data.rfind(b"\n", 0, _LARGEST_LOOKED_AT) + 1])
     sheets = sheets_with_problems(source, reader)
-    if reader.name in _TEXT_IN_CELLS and uses_commas(cell for s in sheets for c in s.columns for cell in c.cells):
+    cells = (cell for sheet in sheets for column in sheet.columns for cell in column.cells)
+    if reader.name in _TEXT_IN_CELLS and share_of_commas(cells) > 0.5:
         sheets = sheets_with_problems(source, reader, ReadOptions(decimal=","))
+    sheets = tuple(map(_without_odd_lines, sheets))
     good = tuple(sheet for sheet in sheets if not sheet.problems)
     if not good:
         raise DataError(problem for sheet in sheets for problem in sheet.problems)
@@ -108,6 +110,12 @@ def inspect_file(path: Path) -> FileInspection:
         todo = "spectra, V_mix against frequency or field, go to mtjfit spectra"
         raise source.fault(f"has {counted(len(good[0].columns), 'column')}, torques against bias need three", todo)
     return FileInspection(path, reader.name, reader.says, good, tuple(s for s in sheets if s.problems), is_large)
+
+
+def _without_odd_lines(sheet: Sheet) -> Sheet:
+    """The sheet as `mtjfit check` takes it: with blank lines in it, only what is wrong."""
+    faults = () if period_of(sheet.names) else with_odd_lines(sheet).faults
+    return replace(sheet, columns=(), lines=(), problems=tuple(each for _, each in faults)) if faults else sheet
 
 
 _LEAST_COLUMNS, _TABLES = 3, ("tidy", "origin")
@@ -150,20 +158,21 @@ def _lines(inspection: FileInspection) -> Iterator[str]:
     for sheet in inspection.faulty[:_MOST_SHEETS]:
         first, more = sheet.problems[0], len(sheet.problems) - 1
         rest = f" ({counted(more, 'more problem')})" if more else ""
-        yield f"  {_short(_last(sheet.label))}: cannot be read: {first.what}; {first.todo}{rest}"
+        yield f"  {_short(_last(sheet, inspection))}: cannot be read: {first.what}; {first.todo}{rest}"
     if len(inspection.faulty) > _MOST_SHEETS:
         yield f"  and {len(inspection.faulty) - _MOST_SHEETS} more that cannot be read"
     for note in inspection.notes:
         yield f"  found out: {note}"
 
 
-def _last(label: str) -> str:
-    return label.rpartition("/")[2]
+def _last(sheet: Sheet, inspection: FileInspection) -> str:
+    """The label without folders."""
+    return inspection.path.name + sheet.label.removeprefix(str(inspection.path))
 
 
 def _sheet(sheet: Sheet, inspection: FileInspection) -> Iterator[str]:
     size = f"{counted(len(sheet.lines), 'row')}, {counted(len(sheet.columns), 'column')}"
-    yield f"  {_short(_last(sheet.label))}: {size}"
+    yield f"  {_short(_last(sheet, inspection))}: {size}"
     taken = {name: role for role, name in (inspection.columns | inspection.places).items()}
     yield from ("    " + line for line in column_table(sheet, taken).splitlines())
     if len(sheet.columns) > _MOST_COLUMNS:

@@ -10,8 +10,10 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from reader_files import needs, source
+from scipy.io import savemat
 
 from mtjfit.data.readers import READERS, ReadOptions, read_sheet, read_source, sheets_from_bytes
 from mtjfit.errors import DataError
@@ -170,3 +172,9 @@ def test_damaged_metadata_of_parquet_do_not_end_python() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 2
+
+
+def test_a_compressed_matlab_variable_is_not_unpacked_beyond_the_limit() -> None:
+    savemat(stream := io.BytesIO(), {"V": np.zeros(5_000_000)}, do_compression=True)
+    bomb = source("a.mat", stream.getvalue())
+    assert peak(lambda: sheets_from_bytes(bomb, "matlab", ReadOptions(max_bytes=1_000_000))) < 5_000_000

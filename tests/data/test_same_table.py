@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from mtjfit.data import (
     curves_from_sources,
 )
 from mtjfit.errors import DataError, Problem
+from mtjfit.study.inspection import inspect_file
 
 NAMES, UNITS = ("d", "V", "par", "perp"), ("nm", "mV", "mT/V", "mT/V")
 ROWS = [[2.1, -100.0, -1.5, 0.123456789012345], [2.1, 0.0, 1e-7, 0.0], [2.1, 100.0, 1.5, 6.66666666666667e-10]]
@@ -198,7 +200,7 @@ def test_units_that_are_not_understood_are_noted(container: str) -> None:
     ]
 
 
-CELLS = {"nothing": "", "nan": "nan", "text": "abc", "a sign": "−2", "thousands": "1 250"}
+CELLS = {"nothing": "", "nan": "nan", "text": "abc", "a dash": "–2", "thousands": "1 250"}
 
 
 @pytest.mark.parametrize("container", NAMED)
@@ -257,10 +259,24 @@ def test_a_name_with_its_unit_tells_columns_apart(container: str) -> None:
         assert curve.perp[0] == first
 
 
-@pytest.mark.parametrize("container", ["csv", "tidy", "pymeasure", "excel"])
-def test_a_blank_line_among_the_data_is_refused_alike(container: str) -> None:
-    found = said(lambda: read(container, rows=[*ROWS[:2], ["", "", "", ""], *ROWS[2:]]))
-    assert ("", "is blank, and data follow", "remove the blank line, or split the file") in found
+@pytest.mark.parametrize("container", ["csv", "tidy", "preamble", "pymeasure", "excel"])
+@pytest.mark.parametrize("above", [0, 2])
+def test_a_blank_line_below_the_header_is_refused_alike(container: str, above: int, tmp_path: Path) -> None:
+    rows = [*ROWS[:above], ["", "", "", ""], *ROWS[above:]]
+    problem = ("", "is blank, and data follow", "remove the blank line, or split the file")
+    assert said(lambda: read(container, rows=rows)) == [problem]
+    if container != "preamble":  # init takes it for one of Origin, in which blank lines may stand
+        file = tmp_path / ("t.xlsx" if container == "excel" else "t.csv")
+        file.write_bytes(ALL[container][0](NAMES, UNITS, rows))
+        assert problem in said(lambda: inspect_file(file))
+
+
+@pytest.mark.parametrize("container", ["tidy", "excel"])
+def test_a_line_of_units_is_no_blank_line(container: str) -> None:
+    form = {**ALL[container][1], "header": ("name", "unit")}
+    data = ALL[container][0](NAMES, [""] * 4, [list(UNITS), *ROWS])
+    (curve,) = curves_from_bytes(data, declared(**form), "t")
+    assert curve.bias.tolist() == [-0.1, 0.0, 0.1]
 
 
 @pytest.mark.parametrize("container", ["csv", "tidy", "pymeasure"])
@@ -280,14 +296,48 @@ def advice(data: bytes, declaration: TableDeclaration) -> Problem:
 COMMAS = [[str(cell).replace(".", ",") for cell in row] for row in ROWS]
 
 
-@pytest.mark.parametrize("container", ["csv", "tidy", "excel", "parquet", "netcdf"])
-def test_who_declares_the_decimal_comma_as_advised_reads_the_numbers(container: str) -> None:
+OF_TEXT = [*NAMED, "netcdf"]
+
+
+@pytest.mark.parametrize("container", OF_TEXT)
+@pytest.mark.parametrize("declares", [False, True])
+def test_decimal_commas_beyond_doubt_are_read_and_told_unless_they_are_declared(container: str, declares: bool) -> None:
     write, form = ALL[container]
-    data = write(NAMES, UNITS, COMMAS)
-    assert 'set decimal = ","' in advice(data, declared(**form)).todo
-    (curve,) = curves_from_bytes(data, declared(**form, decimal=","), "t.csv")
+    form = {**form, "decimal": "," if declares else "."}
+    cells = [[str(cell).replace(".", ",") for cell in row] for row in ROWS]
+    (curve,) = curves_from_bytes(write(NAMES, UNITS, cells), declared(**form), "t.csv")
     assert (curve.bias.tolist(), curve.perp.tolist()) == ([-0.1, 0.0, 0.1], [row[3] for row in ROWS])
-    (curve,) = curves_from_bytes(write(NAMES, UNITS, COMMAS), declared(**form, decimal=","), "t.csv")
+    told = [notice.partition(": ")[2] for notice in curve.notices]
+    assert told == ([] if declares else ["'-100,0' has a decimal comma: all numbers are read so"])
+
+
+@pytest.mark.parametrize("container", OF_TEXT)
+@pytest.mark.parametrize("doubt", [("1,234", "2", "3"), ("0,5", "1.5", "2"), ("1,5", "1.234", "2")])
+def test_who_declares_the_decimal_comma_in_doubt_as_advised_reads_the_numbers(
+    container: str, doubt: Sequence[str]
+) -> None:
+    write, form = ALL[container]
+    form = {**form, "decimal": "."}
+    data = write(NAMES, UNITS, [["2", f"{row[1]:g}", cell, "0"] for row, cell in zip(ROWS, doubt, strict=True)])
+    assert 'set decimal = ","' in advice(data, declared(**form)).todo
+    if "." not in "".join(doubt):
+        (curve,) = curves_from_bytes(data, declared(**{**form, "decimal": ","}), "t.csv")
+        assert curve.par.tolist() == [1.234, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("container", OF_TEXT)
+def test_minus_signs_of_word_processors_are_read_and_told(container: str) -> None:
+    write, form = ALL[container]
+    plain = [[str(cell).replace(".", "," if form.get("decimal") else ".") for cell in row] for row in ROWS]
+    signs = [[cell.replace("-", "−") for cell in row] for row in plain]
+    ((one,), (other,)) = (
+        curves_from_bytes(write(NAMES, UNITS, cells), declared(**form), "t") for cells in (plain, signs)
+    )
+    for name in ("bias", "par", "perp"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    assert one.notices == ()
+    (told,) = other.notices
+    assert "and 3 more: a word processor's minus sign (U+2212) is read as '-'" in told
 
 
 def test_text_with_a_point_is_no_number_where_commas_are_declared() -> None:
@@ -299,10 +349,12 @@ def test_text_with_a_point_is_no_number_where_commas_are_declared() -> None:
         assert "has a decimal point" in advice(data, declared(**form)).what
 
 
-def test_numbers_of_a_workbook_stay_numbers_where_commas_are_declared_for_its_text() -> None:
+def test_numbers_of_a_workbook_stay_numbers_beside_text_with_commas() -> None:
     mixed = [[row[0], *commas[1:]] for row, commas in zip(ROWS, COMMAS, strict=True)]
-    (curve,) = curves_from_bytes(excel(NAMES, UNITS, mixed), declared(reader="excel", decimal=","), "t.xlsx")
-    assert (curve.thickness, curve.bias[0]) == (2.1, -0.1)
+    for decimal, told in ((",", 0), (".", 1)):
+        (curve,) = curves_from_bytes(excel(NAMES, UNITS, mixed), declared(reader="excel", decimal=decimal), "t.xlsx")
+        assert (curve.thickness, curve.bias[0], curve.perp[0]) == (2.1, -0.1, ROWS[0][3])
+        assert len(curve.notices) == told
 
 
 def test_who_saves_unquoted_decimal_commas_as_advised_reads_the_numbers() -> None:

@@ -67,6 +67,16 @@ def test_the_advice_works_where_rows_do_not_stand_together(tmp_path: Path):
     assert (study.rows.masked, study.rows.used) == (6, 202)
 
 
+def test_minus_signs_and_decimal_commas_of_office_programs_are_read_and_told(tmp_path: Path):
+    text = text_of(FIELD, noisy(FIELD) - 1.0)
+    (plain,) = load_spectra(written(tmp_path, {"a.txt": text})).spectra
+    head, *rows = (line.split(",") for line in text.replace("-", "−").splitlines())
+    quoted = "\n".join([",".join(head), *(f'"{x}","{v.replace(".", ",")}"' for x, v in rows)])
+    study = load_spectra(written(tmp_path, {"a.txt": quoted}))
+    assert np.array_equal(study.spectra[0].voltage, plain.voltage)
+    assert sum("has a decimal comma" in each or "U+2212" in each for each in study.notices) == 2
+
+
 def test_zero_field_belongs_to_the_only_side(tmp_path: Path):
     study = load_spectra(written(tmp_path, {"a.txt": text_of(-FIELD, noisy(FIELD))}))
     assert [(each.sign, each.x.size) for each in study.spectra] == [(-1, 101)]

@@ -9,8 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.io import savemat
+from small import declare
 
 from mtjfit.cli import cli
+from mtjfit.data import Columns, read_curves
+from mtjfit.data.readers import read_sheet
 from mtjfit.errors import DataError
 from mtjfit.study.inspection import FileInspection, inspect_file, period_of
 from mtjfit.study.template import template_of
@@ -117,6 +121,77 @@ def test_complex_variables_of_netcdf(tmp_path: Path) -> None:
     found = inspect_file(tmp_path / "a.nc")
     assert "a.nc[f]: cannot be read: variable 'S21' is complex" in found.as_text()
     assert (found.part, found.names) == ("V", ("V", "par", "perp"))
+
+
+V = np.linspace(-0.5, 0.5, 11)
+GOOD = {"V": V, "par": V + 1.0, "perp": V**2}
+BAD: dict[str, tuple[dict[str, np.ndarray], str]] = {
+    "complex": (GOOD | {"par": V + 1j}, "B/par (complex)"),
+    "of another length": (GOOD | {"par": V[:5]}, "B, 5 rows]"),
+    "padded": ({name: np.append(values, [np.nan] * 3) for name, values in GOOD.items()}, "3 of them no numbers"),
+}
+
+
+def groups_of(container: str, path: Path, groups: dict[str, dict[str, np.ndarray]]) -> None:
+    """Write columns by group."""
+    if container == "hdf5":
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            for group, columns in groups.items():
+                for name, values in columns.items():
+                    file[f"{group}/{name}"] = values
+    elif container == "tdms":
+        nptdms = pytest.importorskip("nptdms")
+        with nptdms.TdmsWriter(path) as file:
+            file.write_segment([nptdms.ChannelObject(group, name, values)
+                                for group, columns in groups.items() for name, values in columns.items()])  # fmt: skip
+    else:
+        savemat(path, groups)
+
+
+@pytest.mark.parametrize("container", ["hdf5", "tdms", "matlab"])
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_group_does_not_hide_the_others(container: str, bad: str, tmp_path: Path) -> None:
+    columns, said = BAD[bad]
+    path = tmp_path / f"a.{container}"
+    groups_of(container, path, {"A": GOOD, "B": columns})
+    found = inspect_file(path)
+    assert said in found.as_text()
+    assert found.part.strip("/") == "A"
+    sheet = read_sheet(path, container, sheet=found.part)[0]
+    assert sheet.numbers("par").tolist() == (V + 1.0).tolist()
+
+
+@pytest.mark.parametrize("container", ["hdf5", "tdms", "matlab"])
+def test_a_column_of_another_length_does_not_hide_its_group(container: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{container}"
+    groups_of(container, path, {"A": GOOD | {"limits": V[:2]}})
+    found = inspect_file(path)
+    assert found.part.strip("/") == "A, 11 rows"
+    (sheet,) = read_sheet(path, container, sheet=found.part)
+    assert sheet.names == ("V", "par", "perp")
+    declaration = declare(Columns("V", "par", "perp"), device="A", thickness=2.0, sigma="fit", reader=container)
+    with pytest.raises(DataError, match=r'alone, set sheet = ".*A, 11 rows"'):
+        read_curves(path, declaration)
+
+
+def test_arrays_of_hdf5_that_are_packed_elsewhere_or_damaged_do_not_hide_the_others(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "a.h5"
+    groups_of("hdf5", path, {"A": GOOD})
+    with h5py.File(path, "a") as file:
+        file.create_dataset("B/scaled", data=V, chunks=(4,), scaleoffset=2)
+        file["B/linked"] = h5py.ExternalLink("other.h5", "/x")
+        file["B/image"] = np.zeros((3, 4))
+        file.create_dataset("B/huge", (10**9,), "f8", chunks=(10**6,), compression="gzip")
+        broken = file.create_dataset("B/broken", data=V, chunks=(11,), fletcher32=True).id
+        where = broken.get_chunk_info(0).byte_offset
+    data = bytearray(path.read_bytes())
+    data[where] ^= 1
+    path.write_bytes(data)
+    found = inspect_file(path)
+    assert found.names == ("V", "par", "perp")
+    for name in ("scaled (packs it in a way", "linked", "image (3, 4)", "huge (unpacks to more", "broken (cannot be"):
+        assert f"/B/{name}" in found.as_text()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -81,6 +82,8 @@ def test_a_folder_gives_the_same_devices(wafer: Wafer, tmp_path: Path) -> None:
         found = list(chunks(study))
         assert same(joined(found), replace(wafer.chunk(), wafer=("",) * 11, split=("",) * 11))
         assert [chunk.share for chunk in found] == [4 / 11, 8 / 11, 1.0]
+    (sweeps / "later.CSV").write_text("no", encoding="utf-8")
+    assert [note.partition(" not read")[0] for note in table_notes(study)] == ["1 file"]
     next(sweeps.glob("D000003*")).unlink()
     (sweeps / "D000003_X1mm_Y2mm_T1.2nm.csv").write_text("V,T_par\n1,2\n", encoding="utf-8")
     (fault,) = (fault for chunk in chunks(study) for fault in chunk.faults)
@@ -249,6 +252,22 @@ FAULTS: dict[str, tuple[Callable[[list[str]], object], dict[str, str], str]] = {
     "comment": (lambda lines: lines.insert(8, "# noted"), {"B": "is a comment among the data"}, "table.csv:9"),
     "open quote": (put(8, row('"B', -0.1)), {"B": "cannot be split into fields"}, "table.csv:8"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("separator", [";", ","])
+def test_decimal_commas_and_minus_signs_beyond_doubt_are_read_and_told(separator: str, tmp_path: Path) -> None:
+    head, _, rows = table(lambda lines: None).partition("\n")
+    quoted = re.sub(r"[^,\n]+", lambda cell: f'"{cell[0]}"', rows).replace('","', f'"{separator}"')
+    written = f"{head.replace(',', separator)}\n{quoted.replace('.', ',').replace('-', '−')}"
+    (tmp_path / "plain").mkdir()
+    study = small(tmp_path, written)
+    (one,), (other,) = chunks(small(tmp_path / "plain", f"{head}\n{rows}")), chunks(study)
+    for name in ROWS[:5]:
+        assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
+    assert one.faults == other.faults == ()
+    assert [note.rpartition(": ")[2] for note in table_notes(study)] == [
+        "all numbers are read so", "minus signs of a word processor (U+2212) in numbers are read as '-'"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", list(FAULTS))

@@ -21,6 +21,7 @@ from mtjfit.data.format import NamePattern, Wide
 from mtjfit.data.readers.registry import (
     READERS,
     Reader,
+    one_alone,
     read_sheet,
     read_source,
     recognised_in,
@@ -28,6 +29,7 @@ from mtjfit.data.readers.registry import (
     sheets_with_problems,
 )
 from mtjfit.data.readers.sheet import Column, HeaderParameter, ReadOptions, Sheet, SourceFile, split_unit
+from mtjfit.data.readers.typography import settled, share_of_commas
 from mtjfit.data.readers.wide import blocks
 
 __all__ = [
@@ -41,9 +43,12 @@ __all__ = [
     "SourceFile",
     "Wide",
     "blocks",
+    "one_alone",
     "read_sheet",
     "read_source",
     "recognised_in",
+    "settled",
+    "share_of_commas",
     "sheets_from_bytes",
     "sheets_with_problems",
     "split_unit",

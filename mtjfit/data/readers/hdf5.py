@@ -19,8 +19,12 @@ _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"  # mark of
 _TODO = "write it anew as one file, or export CSV"
 
 
-def refuse_hdf5(source: SourceFile, options: ReadOptions) -> None:
-    """Refuse a file whose numbers stand elsewhere, or unpack to more than ``options.max_bytes``; a DataError."""
+def refuse_hdf5(source: SourceFile, options: ReadOptions, faulty: dict[int, str] | None = None) -> None:
+    """Refuse a file whose numbers stand elsewhere, or unpack to more than ``options.max_bytes``; a DataError.
+
+    With `faulty`, arrays of which that is true are put there, by address, and those of several dimensions are not
+    looked at: none of them may be read then.
+    """
     h5py = needed(source, "netcdf", "h5py")
     unpacked = Unpacked(source, options.max_cells, options.max_bytes)
     most = max(_LEAST_OBJECTS, options.max_bytes // _BYTES_PER_OBJECT)
@@ -31,7 +35,7 @@ def refuse_hdf5(source: SourceFile, options: ReadOptions) -> None:
             group, path = waiting.pop()
             for name in group:
                 link, where = group.get(name, getlink=True), f"{path}/{name}"[:100]
-                if isinstance(link, h5py.ExternalLink):
+                if isinstance(link, h5py.ExternalLink) and faulty is None:
                     raise source.fault(f"keeps {where!r} in another file", _TODO)
                 if not isinstance(link, h5py.HardLink):
                     continue  # what a soft link names has a name of its own
@@ -46,27 +50,53 @@ def refuse_hdf5(source: SourceFile, options: ReadOptions) -> None:
                 _refuse_attributes(found, where, unpacked)
                 if isinstance(found, h5py.Group):
                     waiting.append((found, where))
-                elif isinstance(found, h5py.Dataset):
-                    _refuse_dataset(found, where, unpacked)
+                elif isinstance(found, h5py.Dataset) and not (faulty is not None and is_grid(found)):
+                    fault = _unreadable(found, where, unpacked)
+                    if fault is None:
+                        _count(found, where, unpacked)
+                    elif faulty is None:
+                        raise source.fault(*fault)
+                    else:
+                        faulty[address] = fault[0]
 
 
-def _refuse_dataset(found: Any, where: str, unpacked: Unpacked) -> None:
-    if found.external or found.is_virtual:
-        raise unpacked.source.fault(f"keeps the numbers of {where!r} in another file", _TODO)
+def is_grid(found: Any) -> bool:
+    """True for an array of several dimensions longer than one."""
+    return bool(sum(n != 1 for n in found.shape or ()) > 1)
+
+
+def _size(found: Any) -> int:
+    """Bytes to unpack: the storage of a chunk is unpacked as a whole, however little of it is inside the shape."""
     if found.shape is None or _NO_VARIABLE in str(found.attrs.get("NAME", "")):
+        return 0
+    return int(max(math.prod(found.shape), math.prod(found.chunks or (0,))) * found.dtype.itemsize)
+
+
+def _filters(found: Any) -> list[int]:
+    filters = found.id.get_create_plist()
+    return [filters.get_filter(k)[0] for k in range(filters.get_nfilters())]
+
+
+def _unreadable(found: Any, where: str, unpacked: Unpacked) -> tuple[str, str] | None:
+    """Why an array must not be read, as far as can be told without reading it, and what to do."""
+    if found.external or found.is_virtual:
+        return f"keeps the numbers of {where!r} in another file", _TODO
+    if not (size := _size(found)):
+        return None
+    numbers = _filters(found)
+    if not set(numbers) <= {_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF} or numbers.count(_DEFLATE) > 1:
+        return f"packs {where!r} in a way that is not read", "write it anew with gzip, or unpacked"
+    return unpacked.too_many(0, size)
+
+
+def _count(found: Any, where: str, unpacked: Unpacked) -> None:
+    """Count what is unpacked; DataError where it is more than the file says."""
+    if not (size := _size(found)):
         return
-    # The storage of a chunk is unpacked as a whole, however little of it is inside the shape.
-    count = max(math.prod(found.shape), math.prod(found.chunks or (0,)))
-    unpacked.add(0, count * found.dtype.itemsize)
+    unpacked.add(0, size)
     if found.dtype.hasobject:
         _refuse_texts(found, where, unpacked)
-    filters = found.id.get_create_plist()
-    numbers = [filters.get_filter(k)[0] for k in range(filters.get_nfilters())]
-    if not set(numbers) <= {_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF} or numbers.count(_DEFLATE) > 1:
-        raise unpacked.source.fault(
-            f"packs {where!r} in a way that is not read", "write it anew with gzip, or unpacked"
-        )
-    if _DEFLATE in numbers:
+    if _DEFLATE in _filters(found):
         _refuse_chunks(found, unpacked)
 
 

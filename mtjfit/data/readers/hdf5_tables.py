@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from mtjfit.data.readers.columns import Group, sheets_of_groups
-from mtjfit.data.readers.hdf5 import refuse_hdf5
+from mtjfit.data.readers.columns import Group, or_left_out, sheets_of_groups
+from mtjfit.data.readers.hdf5 import is_grid, refuse_hdf5
 from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, Unpacked, cell_text, needed, third_party
 
 _MAGIC, _MATLAB = b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3"
 _NETCDF = b"_NCProperties"
-_CELLS = "biufcSU"
+_CELLS = "biufSU"
 _LONGEST = 500
 
 
@@ -19,11 +19,11 @@ def read_hdf5(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """A sheet for the vectors of each group and for each compound data set; single values become header parameters."""
     h5py = needed(source, "netcdf", "h5py")
     with third_party(source, "HDF5 file", "write it anew, or export CSV"):
-        refuse_hdf5(source, options)
-        left_out: list[str] = []
+        left_out, faulty = list[str](), dict[int, str]()
+        refuse_hdf5(source, options, faulty)
         unpacked = Unpacked(source, options.max_cells, options.max_bytes)
         with h5py.File(io.BytesIO(source.data), "r") as file:
-            groups = _groups(h5py, file, unpacked, left_out)
+            groups = _groups(h5py, file, unpacked, left_out, faulty)
         return sheets_of_groups(source, options, "hdf5", groups, left_out)
 
 
@@ -34,7 +34,7 @@ def recognises_hdf5(source: SourceFile) -> bool:
     return (written and not named) or source.data.startswith(_MATLAB)
 
 
-def _groups(h5py: Any, file: Any, unpacked: Unpacked, left_out: list[str]) -> list[Group]:
+def _groups(h5py: Any, file: Any, unpacked: Unpacked, left_out: list[str], faulty: dict[int, str]) -> list[Group]:
     found, waiting, seen = [], [(file["/"], "/")], {h5py.h5o.get_info(file["/"].id).addr}
     while waiting:
         folder, path = waiting.pop(0)
@@ -51,10 +51,14 @@ def _groups(h5py: Any, file: Any, unpacked: Unpacked, left_out: list[str]) -> li
                 if address not in seen:
                     seen.add(address)
                     waiting.append((each, where))
-            elif isinstance(each, h5py.Dataset) and each.dtype.names:
-                found.append(_compound(each, where, unpacked, left_out))
+            elif address in faulty:
+                left_out.append(f"{where} ({faulty[address].replace(repr(where[:100]), 'it')})")
             elif isinstance(each, h5py.Dataset):
-                _take(h5py, each, name, where, group, unpacked, left_out)
+                with or_left_out(where, left_out):
+                    if each.dtype.names:
+                        found.append(_compound(each, where, unpacked, left_out))
+                    else:
+                        _take(h5py, each, name, where, group, unpacked, left_out)
     return found
 
 
@@ -62,8 +66,8 @@ def _take(h5py: Any, each: Any, name: str, where: str, group: Group, unpacked: U
     """Add a vector to the columns of a group, a single value to its metadata."""
     readable = each.dtype.kind in _CELLS or h5py.check_string_dtype(each.dtype) is not None
     of_matlab = _text(each.attrs.get("MATLAB_class"))
-    if not readable or each.shape is None or sum(n != 1 for n in each.shape) > 1 or 0 in each.shape:
-        left_out.append(f"{where} {tuple(each.shape or ())}")
+    if not readable or each.shape is None or is_grid(each) or 0 in each.shape:
+        left_out.append(f"{where} {'(complex)' if each.dtype.kind == 'c' else tuple(each.shape or ())}")
         return
     unpacked.add(each.size)
     cells = [_text(value) for value in each[()].reshape(-1).tolist()]

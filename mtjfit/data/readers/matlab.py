@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mtjfit.data.readers.columns import Group, sheets_of_groups
+from mtjfit.data.readers.columns import Group, or_left_out, sheets_of_groups
 from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, Unpacked, cell_text, third_party
 
 _HEAD = 128
@@ -60,12 +60,13 @@ def read_matlab(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         groups, left_out = [Group("/")], list[str]()
         while whole.place < len(source.data):
             kind, body = whole.element(padded=False)
-            if kind == _COMPRESSED:
-                body = _inflated(source, body, unpacked)
-                kind, body = _Reader(body, whole.order).element()
-            if kind == _MATRIX:
-                name, value = _matrix(_Reader(body, whole.order), unpacked)
-                _take(groups, groups[0], name, value, left_out)
+            with or_left_out(f"a variable before byte {whole.place}", left_out):
+                if kind == _COMPRESSED:
+                    body = _inflated(source, body, unpacked)
+                    kind, body = _Reader(body, whole.order).element()
+                if kind == _MATRIX:
+                    name, value = _matrix(_Reader(body, whole.order), unpacked)
+                    _take(groups, groups[0], name, value, left_out)
         return sheets_of_groups(source, options, "matlab", groups, left_out)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -105,14 +105,18 @@ def sheets_from_bytes(source: SourceFile, reader: str = "", options: ReadOptions
     sheets, faulty = [part for part in parts if not part.problems], [part for part in parts if part.problems]
     problems = list(dict.fromkeys(problem for part in faulty for problem in part.problems))
     if problems and not (sheets and found.name in _OF_ANYTHING):
-        if whole := list(dict.fromkeys(toml_string(sheet.part) for sheet in sheets)):
-            todo = f"to read one of them alone, set sheet = {' or '.join(whole[:_LISTED])}"
-            problems.append(Problem(source.label, f"has {counted(len(whole), 'part')} that can be read", todo))
-        raise DataError(problems)
+        raise DataError([*problems, *one_alone(source.label, sheets)])
     unread = tuple(f"{part.label.rpartition('[')[2].rstrip(']')} is not read: {each.what}; {each.todo}"
                    for part in faulty for each in part.problems)  # fmt: skip
     noted = () if reader else (f"read as {found.says}",)
     return tuple(replace(sheet, unread=unread, notes=(*noted, *sheet.notes)) for sheet in sheets)
+
+
+def one_alone(label: str, sheets: Iterable[Sheet]) -> Iterator[Problem]:
+    """How to read one of the parts of a file that can be read, where others cannot."""
+    if whole := list(dict.fromkeys(toml_string(sheet.part) for sheet in sheets if sheet.part)):
+        todo = f"to read one of them alone, set sheet = {' or '.join(whole[:_LISTED])}"
+        yield Problem(label, f"has {counted(len(whole), 'part')} that can be read", todo)
 
 
 def sheets_with_problems(source: SourceFile, reader: Reader, options: ReadOptions | None = None) -> tuple[Sheet, ...]:

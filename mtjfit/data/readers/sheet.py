@@ -253,13 +253,19 @@ class Unpacked:
 
     def add(self, cells: int, characters: int = 0, line: int | None = None) -> None:
         """Add some cells; DataError where there are too many, or they are too long together."""
+        if fault := self.too_many(cells, characters):
+            raise self.source.fault(*fault, line)
         self.cells += cells
         self.characters += characters
+
+    def too_many(self, cells: int, characters: int) -> tuple[str, str] | None:
+        """Fault and remedy where that many more are too many."""
         todo = "read less of it, or raise max_bytes"
-        if self.cells > self.most_cells:
-            raise self.source.fault(f"has more than {self.most_cells} cells", todo, line)
-        if self.characters > self.most_characters:
-            raise self.source.fault(f"unpacks to more than {self.most_characters} bytes", todo, line)
+        if self.cells + cells > self.most_cells:
+            return f"has more than {self.most_cells} cells", todo
+        if self.characters + characters > self.most_characters:
+            return f"unpacks to more than {self.most_characters} bytes", todo
+        return None
 
 
 def declared_decimal(options: ReadOptions) -> Decimal:

@@ -23,16 +23,19 @@ def read_tdms(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         unpacked = Unpacked(source, options.max_cells, options.max_bytes)
         with nptdms.TdmsFile.open(io.BytesIO(source.data)) as file:
             unpacked.add(sum(len(channel) for group in file.groups() for channel in group.channels()))
-            groups = [Group("/", metadata=_texts(file.properties))]
+            groups, left_out = [Group("/", metadata=_texts(file.properties))], list[str]()
             for each in file.groups():
                 group = Group(each.name, metadata=_texts(each.properties))
                 for channel in each.channels():
+                    if channel.dtype.kind == "c":
+                        left_out.append(f"{each.name}/{channel.name} (complex)")
+                        continue
                     cells = tuple(cell_text(value) for value in channel[:].tolist())
                     said = channel.properties
                     unit = cell_text(said.get("unit_string") or said.get("NI_UnitDescription")) or None
                     group.columns.append(Column(channel.name, unit, cells, cell_text(said.get("description"))))
                 groups.append(group)
-        return sheets_of_groups(source, options, "tdms", groups, ())
+        return sheets_of_groups(source, options, "tdms", groups, left_out)
 
 
 def recognises_tdms(source: SourceFile) -> bool:

@@ -11,13 +11,13 @@ from itertools import accumulate
 from mtjfit.data.format import ENCODINGS, SEPARATORS, SPACE, HeaderLine
 from mtjfit.data.readers.header import Row, mostly_numbers, n_header_lines, roles_of
 from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
+from mtjfit.data.readers.typography import share_of_commas
 from mtjfit.data.tidy import (
     COMMENT_AMONG_DATA,
     REPEATED,
     excel_separator,
     is_number,
     numbered_lines,
-    parse_number,
     split_fields,
     try_split,
     undecodable,
@@ -188,21 +188,10 @@ def _fields(source: SourceFile, lines: Iterable[tuple[int, str]], separator: str
 def _decimal(options: ReadOptions, rows: Sequence[Row], notes: list[str]) -> Decimal:
     if options.decimal:
         return "," if options.decimal == "," else "."
-    if uses_commas(cell for _, cells in rows[:_LOOKED_AT] for cell in cells):
+    if share_of_commas(cell for _, cells in rows[:_LOOKED_AT] for cell in cells) > 0.5:
         notes.append("decimal comma")
         return ","
     return "."
-
-
-def uses_commas(cells: Iterable[str]) -> bool:
-    """True where more numbers have a decimal comma than a decimal point."""
-    return (
-        sum(
-            ("," in cell and parse_number(cell, ",")[1] is None) - ("." in cell and parse_number(cell, ".")[1] is None)
-            for cell in cells
-        )
-        > 0
-    )
 
 
 def as_sheet(

@@ -20,7 +20,7 @@ from mtjfit.data.readers import Sheet, read_source
 from mtjfit.data.table import curves_from_sheets, declared_sheets
 from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem, ProblemLog
-from mtjfit.input import files_fitting, sha256_of
+from mtjfit.input import files_fitting, files_nearly_fitting, sha256_of
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import NameIndex, gathered
 from mtjfit.wafer.read.chunk import Chunk, Fault, TableSaid
@@ -83,14 +83,17 @@ def table_origins(study: WaferStudy, *, block: int = LARGEST_BLOCK) -> tuple[Ori
 
 
 def table_notes(study: WaferStudy) -> tuple[str, ...]:
-    """Units in a table, or in the first file of a folder, that are not understood, and taken as declared.
+    """What was inferred of a table, or of the first file of a folder, and the files that its pattern nearly names.
 
     DataError as `table_origins`.
     """
     if not _is_folder(study.table):
         return _said(study, LARGEST_BLOCK).notes
-    found = _device(study, folder_files(study.table)[0])
-    return () if isinstance(found, Fault) else found.curve.notices
+    found, near = (
+        _device(study, folder_files(study.table)[0]),
+        files_nearly_fitting(*_pattern(study.table), _MOST_FILES),
+    )
+    return (*near, *(() if isinstance(found, Fault) else found.curve.notices))
 
 
 def _said(study: WaferStudy, block: int) -> TableSaid:
@@ -149,10 +152,13 @@ class _One:
     origin: Origin
 
 
+def _pattern(table: Path) -> tuple[Path, str]:
+    return (table, "*") if table.is_dir() else (table.parent, table.name)
+
+
 def folder_files(table: Path) -> list[Path]:
     """Files of a folder, or of a pattern such as ``sweeps/*.csv``, by name, without hidden ones; DataError if none."""
-    folder, pattern = (table, "*") if table.is_dir() else (table.parent, table.name)
-    found = [path for path in files_fitting(folder, pattern, _MOST_FILES) if path.is_file()]
+    found = [path for path in files_fitting(*_pattern(table), _MOST_FILES) if path.is_file()]
     if not found:
         raise DataError([Problem(str(table), "fits no file", "give a folder, or a pattern such as 'sweeps/*.csv'")])
     return found

@@ -12,8 +12,9 @@ import io
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -24,7 +25,8 @@ from mtjfit.data.column_names import ColumnNames
 from mtjfit.data.column_units import checked_unit
 from mtjfit.data.format import SPACE, TableFormat
 from mtjfit.data.plain_table import Header, find_header
-from mtjfit.data.tidy import numbered_lines, parse_number, split_fields
+from mtjfit.data.readers import share_of_commas
+from mtjfit.data.tidy import MINUS, numbered_lines, parse_number, split_fields, try_split
 from mtjfit.errors import DataError, Problem, ProblemLog
 from mtjfit.input import opened
 from mtjfit.wafer.declaration import WaferStudy
@@ -74,6 +76,8 @@ _HEAD = 2**20, 2**12  # bytes in which the header must end: at most, and where b
 _SHARE = 128  # of the memory, for one block of text: fields and numbers take many times its size
 _LONGEST_LINE = 2**24
 _LONGEST_NAME = 1000
+_LOOKED_AT = 1000  # rows that show whether numbers have decimal commas
+_MINUS = MINUS.encode()
 
 
 def text_blocks(study: WaferStudy, largest: int = LARGEST_BLOCK) -> Iterator[RowBlock]:
@@ -84,9 +88,9 @@ def text_blocks(study: WaferStudy, largest: int = LARGEST_BLOCK) -> Iterator[Row
     piece = min(max(study.wafer.memory_bytes // _SHARE, _SMALLEST_BLOCK), largest)
     with opened(study.table) as file:
         size = os.fstat(file.fileno()).st_size
-        header, offset, _ = _header(study, file, largest)
+        header, offset, form, _ = _header(study, file, largest)
         file.seek(offset)
-        reader, empty = _Reader(study, header, header.line + 1), True
+        reader, empty = _Reader(study, header, form, header.line + 1), True
         for data in reader.whole_lines(file, piece):
             block = reader.block(data, file.tell() / size)
             empty &= not block.line.size
@@ -98,12 +102,15 @@ def text_blocks(study: WaferStudy, largest: int = LARGEST_BLOCK) -> Iterator[Row
 def text_said(study: WaferStudy, largest: int = LARGEST_BLOCK) -> TableSaid:
     """What a table says above its rows; raises DataError as `text_blocks`."""
     with opened(study.table) as file:
-        header, _, notes = _header(study, file, largest)
-        return TableSaid(header.comments, notes)
+        header, offset, form, notes = _header(study, file, largest)
+        file.seek(offset)
+        if form.encoding == "utf-8" and any(_MINUS in line for line in file):
+            notes.append(f"{study.table}: minus signs of a word processor (U+2212) in numbers are read as '-'")
+        return TableSaid(header.comments, tuple(notes))
 
 
-def _header(study: WaferStudy, file: BinaryIO, largest: int) -> tuple[Header, int, tuple[str, ...]]:
-    """The header, where the rows begin, and notes on units."""
+def _header(study: WaferStudy, file: BinaryIO, largest: int) -> tuple[Header, int, TableFormat, list[str]]:
+    """The header, where the rows begin, their format, and notes on it and on units."""
     label, most = str(study.table), min(_HEAD[0], max(largest, _HEAD[1]))
     head = file.read(most)
     whole = head if len(head) < most else head[: head.rfind(b"\n") + 1]
@@ -126,7 +133,12 @@ def _header(study: WaferStudy, file: BinaryIO, largest: int) -> tuple[Header, in
     offset = 0
     for _ in range(header.line):
         offset = whole.find(b"\n", offset) + 1 or len(whole)
-    return header, offset, tuple(filter(None, notes))
+    places = [place for role, place in header.place.items() if role not in NAMES]
+    rows = [cells for _, line in islice(lines, _LOOKED_AT) if (cells := try_split(line, header.separator))]
+    if form.decimal == "." and share_of_commas(cells[k] for cells in rows for k in places if k < len(cells)) == 1.0:
+        form = replace(form, decimal=",")
+        notes.append(f"{label}: has decimal commas: all numbers are read so")
+    return header, offset, form, list(filter(None, notes))
 
 
 class _NoRow(NamedTuple):
@@ -153,15 +165,12 @@ class _Reader:
 
     study: WaferStudy
     header: Header
+    form: TableFormat
     line: int
     last: bytes = b""
     loose: _NoRow | None = None
     blank: int | None = None
     n_odd: int = 0
-
-    @property
-    def form(self) -> TableFormat:
-        return self.study.declaration.format
 
     def error(self, line: int, what: str, todo: str) -> DataError:
         return DataError([Problem(f"{self.study.table}:{line}", what, todo)])
