@@ -143,6 +143,13 @@ def test_classic_files_of_very_many_variables_are_refused() -> None:
         sheets_from_bytes(source("c.nc", data), "netcdf", ReadOptions(max_bytes=SMALL))
 
 
+def test_measurement_files_of_very_many_segments_are_refused() -> None:
+    text = "LabVIEW Measurement\t\nSeparator\tTab\n***End_of_Header***\t\n"
+    text += "Channels\t1\n***End_of_Header***\nX_Value\tA\n1\t2\n\n" * 10_001
+    with pytest.raises(DataError, match=r"a.lvm: has more than 10000 segments; cut the file"):
+        sheets_from_bytes(source("a.lvm", text.encode()), "lvm", ReadOptions())
+
+
 DAMAGED = """
 import io
 import pyarrow, pyarrow.parquet
