@@ -184,8 +184,8 @@ def _drop_comments(grid: TextGrid, place: int) -> None:
 
 def _metadata(file_tags: dict[str, list[str]], tags: dict[str, list[str]]) -> dict[str, str]:
     wanted = ("Operator", "Date", "Time", "Project", "Description", "Channels", "Samples", "X_Dimension")
-    merged = {**file_tags, **tags}
-    return {key: " ".join(merged[key]).strip() for key in wanted if key in merged}
+    found = {key: tags.get(key, file_tags.get(key)) for key in wanted}
+    return {key: " ".join(values).strip() for key, values in found.items() if values is not None}
 
 
 def _with_x(source: SourceFile, sheet: Sheet, tags: dict[str, list[str]], decimal: Decimal) -> Sheet:
