@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -85,9 +86,9 @@ def _key(name: str) -> str:
 
 def _candidates(sheet: Sheet) -> Iterator[_Candidate]:
     """What has a name of its own that a study file can hold."""
-    names = sheet.names
+    names = Counter(sheet.names)
     for column in sheet.columns:
-        if names.count(column.name) == 1 and _is_proper(column.name):
+        if names[column.name] == 1 and _is_proper(column.name):
             yield _Candidate(column.name, column.unit, column.cells, True)
     for name, value in sheet.metadata.items():
         if name not in names and _is_proper(name) and value.strip():

@@ -199,6 +199,14 @@ def test_header_keys_are_not_copied_for_each_segment_of_a_measurement_file() -> 
     assert process_time() - began < 8
 
 
+def test_settings_between_texts_are_looked_at_once() -> None:
+    lines = "".join(f"k{i},1\nx,y\n" for i in range(10_000)) + "a,b,c\n1,2,3\n4,5,6\n"
+    began = process_time()
+    (sheet,) = sheets_from_bytes(source("a.csv", lines.encode()), "origin", ReadOptions())
+    assert process_time() - began < 15
+    assert tuple(sheet.names) == ("a", "b", "c")
+
+
 DAMAGED = """
 import io
 import pyarrow, pyarrow.parquet
