@@ -35,9 +35,10 @@ def log_likelihood(study: Study, values: Mapping[str, FloatArray]) -> FloatArray
         if device.declares(DOF):
             each = [stats.t.logpdf(r / s, device[DOF][..., None]) - np.log(s)
                     for r, s in zip((par, perp), device.sigma, strict=True)]  # fmt: skip
-            total = total + np.sum((each[0] + each[1])[:, curve.used], axis=-1)
+            both = np.stack(np.broadcast_arrays(*each), axis=1)
+            total = total + np.sum(both[:, curve.used_values], axis=-1)
             continue
-        used = np.flatnonzero(np.concatenate([curve.used, curve.used]))
+        used = np.flatnonzero(curve.used_values)
         C = _covariance(device)[:, used[:, None], used]
         residual = np.concatenate([par, perp], axis=-1)[:, used]
         square = np.sum(residual * np.linalg.solve(C, residual[..., None])[..., 0], axis=-1)

@@ -2,7 +2,7 @@
 
 from mtjfit.arrays import FloatArray
 from mtjfit.data.bundled import BundledDataset, dataset, datasets
-from mtjfit.data.curve import Origin, Per, PerpAxis, Quantity, SinTheta, TorqueCurve
+from mtjfit.data.curve import COMPONENTS, Component, Origin, Per, PerpAxis, Quantity, SinTheta, TorqueCurve
 from mtjfit.data.declaration import BiasMask, Columns, ColumnUnits, ConstantSigma, TableDeclaration
 from mtjfit.data.format import NamePattern, TableFormat, Wide
 from mtjfit.data.readers import SourceFile
@@ -20,11 +20,13 @@ from mtjfit.data.units import (
 )
 
 __all__ = [
+    "COMPONENTS",
     "UNITS",
     "BiasMask",
     "BundledDataset",
     "ColumnUnits",
     "Columns",
+    "Component",
     "ConstantSigma",
     "FloatArray",
     "NamePattern",

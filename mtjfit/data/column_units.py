@@ -13,7 +13,7 @@ from mtjfit.errors import Problem, ProblemLog
 _KINDS: Mapping[str, str] = MappingProxyType({
     "bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "angle": "angle", "rho": "correlation",
     "x": "position", "y": "position",
-    **dict.fromkeys(("par", "perp", "sigma_par", "sigma_perp"), "torque"),
+    **dict.fromkeys(("par", "perp", "sigma_par", "sigma_perp", "torque", "sigma_torque"), "torque"),
 })  # fmt: skip
 _ONLY: Mapping[str, tuple[str, str]] = MappingProxyType(
     {

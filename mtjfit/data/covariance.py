@@ -43,7 +43,11 @@ def covariances(points: Mapping[str, int], declaration: TableDeclaration, opened
         if device in files and opened is not None:
             with log.catching():
                 found[device] = _read(opened(files[device]), device, n, declaration)
-        elif declaration.sigma == "columns" and not declaration.columns.sigma_par:
+        elif declaration.sigma == "columns" and not declaration.columns.roles().keys() & {
+            "sigma_par",
+            "sigma_perp",
+            "sigma_torque",
+        }:
             todo = "give it a covariance, or name the columns of its errors"
             log.take([Problem(f"device {device!r}", "has neither errors nor a covariance", todo)])
     log.refuse()
@@ -98,7 +102,7 @@ def _read(source: SourceFile, device: str, n: int, declaration: TableDeclaration
 def _check(values: FloatArray, lines: Sequence[int], log: ProblemLog) -> None:
     """Faults of the matrix as a whole, at the numbers that cause them."""
     variances = np.diagonal(values)
-    for what, todo in covariance_faults(len(values) // 2, values, None, None):
+    for what, todo in covariance_faults(len(values) // 2, values, None, None, np.ones(len(values), dtype=bool)):
         if "not symmetric" in what:
             apart = np.argwhere(np.triu(np.abs(values - values.T) > 1e-10 * np.max(np.abs(values))))
             for i, k in apart[:_LISTED]:

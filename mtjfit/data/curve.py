@@ -16,9 +16,22 @@ from mtjfit.errors import DataError, Problem
 from mtjfit.physics.torque import sin_degrees
 from mtjfit.text import card, number, shortened
 
-__all__ = ["BoolArray", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "SinTheta", "TorqueCurve"]
+__all__ = [
+    "COMPONENTS",
+    "BoolArray",
+    "Component",
+    "FloatArray",
+    "Origin",
+    "Per",
+    "PerpAxis",
+    "Quantity",
+    "SinTheta",
+    "TorqueCurve",
+]
 
 PerpAxis: TypeAlias = Literal["MxP", "PxM"]
+Component: TypeAlias = Literal["par", "perp"]
+COMPONENTS: tuple[Component, Component] = ("par", "perp")
 OriginKind: TypeAlias = Literal["measured", "reconstruction", "simulated"]
 _OPTIONAL = ("sigma_par", "sigma_perp", "angle", "rho", "covariance", "sigma_bias")
 _CHOICES = {"quantity": Quantity, "per": Per, "declared_perp_axis": PerpAxis}
@@ -57,7 +70,7 @@ def _frozen(values: ArrayLike) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class TorqueCurve:
-    """Both torque components of one device against bias.
+    """The torque of one device against bias: both components, or one of them.
 
     Attributes
     ----------
@@ -66,7 +79,8 @@ class TorqueCurve:
     bias : ndarray, shape (n,)
         Bias V in volts.
     par, perp : ndarray, shape (n,)
-        In-plane component, along M × (P × M), and out-of-plane component, along M × P, in `unit`.
+        In-plane component, along M × (P × M), and out-of-plane component, along M × P, in `unit`. One NaN in place of
+        the array: the component was not measured.
     thickness : float
         Nominal thickness of the free layer in nm.
     quantity : {"torque", "torkance"}
@@ -83,6 +97,9 @@ class TorqueCurve:
         False for masked points; they stay in the curve and are drawn hollow.
     reasons : tuple of str, length n
         Why a point is masked; empty for used points.
+    used_values : ndarray of bool, shape (2, n)
+        True for values that enter the fit, in-plane values first; by default all of the points in use. False where one
+        component is masked, and where it was not measured: such a value may be NaN, as may its error.
     declared_perp_axis : {"MxP", "PxM"}
         Convention of the file. `perp` itself is always along M × P.
     origin : Origin
@@ -109,9 +126,9 @@ class TorqueCurve:
     Raises
     ------
     DataError
-        Shapes differ, numbers are not finite, a sigma or the thickness is not positive, the device has no name, the
-        unit contradicts `quantity` or `per`, the torque vanishes at `angle`, the covariance is not symmetric and
-        positive definite, or correlations or `sigma_bias` are given for errors that are to be fitted.
+        Shapes differ, numbers that enter the fit are not finite, a sigma or the thickness is not positive, the device
+        has no name, the unit contradicts `quantity` or `per`, the torque vanishes at `angle`, the covariance is not
+        symmetric and positive definite, or correlations or `sigma_bias` are given for errors that are to be fitted.
 
     Examples
     --------
@@ -135,6 +152,7 @@ class TorqueCurve:
     group: str = ""
     used: BoolArray = field(default_factory=lambda: np.empty(0, dtype=bool))
     reasons: tuple[str, ...] = ()
+    used_values: BoolArray = field(default_factory=lambda: np.empty((2, 0), dtype=bool))
     declared_perp_axis: PerpAxis = "MxP"
     origin: Origin = field(default_factory=Origin)
     source: str = ""
@@ -172,13 +190,29 @@ class TorqueCurve:
             object.__setattr__(self, name, frozen)
         self._refuse(faults)
         n = self.bias.size
+        used_values = np.array(self.used_values, dtype=bool) if np.size(self.used_values) else np.ones((2, n), bool)
+        self._fill_unmeasured(used_values)
         if self.sigma_bias is not None and self.sigma_bias.ndim == 0:
             object.__setattr__(self, "sigma_bias", _frozen(np.full(n, self.sigma_bias)))
         self._take_diagonal()
         used = np.array(self.used, dtype=bool) if np.size(self.used) else np.ones(n, dtype=bool)
-        used.setflags(write=False)
-        object.__setattr__(self, "used", used)
+        if used_values.shape == (2, *used.shape):
+            used_values, used = used_values & used, used & used_values.any(axis=0)
+        for name, flags in (("used", used), ("used_values", used_values)):
+            flags.setflags(write=False)
+            object.__setattr__(self, name, flags)
         object.__setattr__(self, "reasons", tuple(self.reasons) or ("",) * n)
+
+    def _fill_unmeasured(self, used_values: BoolArray) -> None:
+        """NaN for every value and error of a component that was given as one NaN, with its flags cleared."""
+        nothing, n = _frozen(np.full(self.bias.shape, np.nan)), self.bias.size
+        for c, name in enumerate(COMPONENTS):
+            value, other_errors = self.component(c)[0], self.component(1 - c)[1]
+            if value.ndim == 0 and np.isnan(value):
+                object.__setattr__(self, name, nothing)
+                object.__setattr__(self, f"sigma_{name}", None if other_errors is None else nothing)
+                if used_values.shape == (2, n):
+                    used_values[c] = False
 
     def _take_diagonal(self) -> None:
         """Standard errors from the covariance where they were not given; a wrong covariance is found later."""
@@ -205,6 +239,11 @@ class TorqueCurve:
 
     def _faults(self) -> Iterator[tuple[str, str]]:
         n = self.bias.size
+        sound = self.par.shape == self.perp.shape == (n,) and self.used_values.shape == (2, n)
+        measured = self.measured if sound else np.ones((2, n), dtype=bool)
+        used_values = self.used_values if sound else measured
+        needed = {"par": used_values[0], "perp": used_values[1], "rho": measured.all(axis=0),
+                  "sigma_par": measured[0], "sigma_perp": measured[1]}  # fmt: skip
         for name in ("bias", "par", "perp", "sigma_par", "sigma_perp", "rho", "sigma_bias"):
             values, beside = getattr(self, name), name in ("rho", "sigma_bias")
             if values is None:
@@ -214,7 +253,7 @@ class TorqueCurve:
                 yield f'{name} is given, but sigma = "fit"', todo
             if values.shape != (n,):
                 yield f"{name} has shape {values.shape}, bias has {(n,)}", "give one value per bias"
-            elif not np.all(np.isfinite(values)):
+            elif not np.all(np.isfinite(values[needed.get(name, slice(None))])):
                 todo = "give a number for each point" if beside else "remove the point or mask it before loading"
                 yield f"{name} holds NaN or inf", todo
             elif name == "rho" and (large := np.flatnonzero(np.abs(values) >= 1)).size:
@@ -227,12 +266,14 @@ class TorqueCurve:
             elif (odd := np.flatnonzero(odd_sizes(name, values))).size:
                 yield f"{name} is {values[odd[0]]:g} at point {odd[0]}: {SIZE[0]}", SIZE[1]
         if self.covariance is not None:
-            yield from covariance_faults(n, self.covariance, self.sigma_par, self.sigma_perp)
+            yield from covariance_faults(n, self.covariance, self.sigma_par, self.sigma_perp, measured.ravel())
             if self.rho is not None:
                 yield "both rho and covariance are given", "keep one: the covariance holds all correlations"
         if (self.sigma_par is None) != (self.sigma_perp is None):
             yield "only one component has errors", "give sigma for both, or for neither"
-        if self.used.shape != (n,) or len(self.reasons) != n:
+        if self.used_values.shape != (2, n):
+            yield f"used_values has shape {self.used_values.shape}, bias has {(n,)}", "give two flags per bias"
+        elif self.used.shape != (n,) or len(self.reasons) != n:
             yield "mask and bias differ in length", "give one flag and one reason per bias"
         elif not self.used.any():
             yield "every point is masked", "widen the bias window or drop the device"
@@ -242,9 +283,23 @@ class TorqueCurve:
             yield f"thickness is {self.thickness:g} nm: {SIZE[0]}", SIZE[1]
 
     @property
+    def measured(self) -> BoolArray:
+        """True for values that were measured, masked ones included, shape (2, n)."""
+        return np.isfinite(np.stack([self.par, self.perp]))
+
+    @property
     def n_used(self) -> int:
-        """Number of bias points that enter the fit."""
+        """Number of bias points that enter the fit, with one component or both."""
         return int(self.used.sum())
+
+    @property
+    def n_values(self) -> int:
+        """Number of values that enter the fit: of points with both components, two."""
+        return int(self.used_values.sum())
+
+    def component(self, c: int) -> tuple[FloatArray, FloatArray | None]:
+        """Values and standard errors of the in-plane component, c = 0, or of the out-of-plane one, c = 1."""
+        return (self.par, self.sigma_par) if c == 0 else (self.perp, self.sigma_perp)
 
     @property
     def sigma_is_fitted(self) -> bool:
@@ -266,8 +321,10 @@ class TorqueCurve:
         n, rows = self.bias.size, []
         for k in range(n):
             cells = [number(self.bias[k])]
-            for values, sd in ((self.par, self.sigma_par), (self.perp, self.sigma_perp)):
-                cells.append(number(values[k]) + ("" if sd is None else f" ± {number(sd[k], 2)}"))
+            for c, (values, sd) in enumerate(map(self.component, range(2))):
+                cell = number(values[k]) + ("" if sd is None else f" ± {number(sd[k], 2)}")
+                cell = cell if self.measured[c, k] else "not measured"
+                cells.append(f"({cell})" if self.used[k] and self.measured[c, k] > self.used_values[c, k] else cell)
             rows.append(cells if self.used[k] else [f"({cell})" for cell in cells])
         facts = {
             "quantity": f"{self.quantity} per {self.per}, {pretty(self.unit)}",
@@ -283,15 +340,16 @@ class TorqueCurve:
             header=("V (V)", *symbols), rows=shortened(rows, 6),
         )  # fmt: skip
 
-    def mask(self, where: ArrayLike, reason: str) -> TorqueCurve:
+    def mask(self, where: ArrayLike, reason: str, component: Component | None = None) -> TorqueCurve:
         """Leave points out, with a reason for reports; returns a new curve, points already masked keep their reason.
 
-        `where` has shape (n,), True for the points to leave out. DataError where it has another shape, or leaves no
-        point.
+        `where` has shape (n,), True for the points to leave out; of one `component` only, if it is given. DataError
+        where it has another shape, or leaves no point.
         """
         leave_out = np.asarray(where, dtype=bool)
         if leave_out.shape != self.bias.shape:
             self._refuse([(f"mask has shape {leave_out.shape}", "give one flag per bias")])
-        reasons = tuple(reason if new and old else kept
-                        for new, old, kept in zip(leave_out, self.used, self.reasons, strict=True))  # fmt: skip
-        return replace(self, used=self.used & ~leave_out, reasons=reasons)
+        of = np.array([component in (None, each) for each in COMPONENTS])[:, None]
+        hit = self.used_values & leave_out & of
+        reasons = tuple(reason if new else kept for new, kept in zip(hit.any(axis=0), self.reasons, strict=True))
+        return replace(self, used_values=self.used_values & ~hit, reasons=reasons)

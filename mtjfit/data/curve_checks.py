@@ -15,15 +15,21 @@ _SAME = 1e-8
 
 
 def covariance_faults(
-    n: int, covariance: FloatArray, sigma_par: FloatArray | None, sigma_perp: FloatArray | None
+    n: int,
+    covariance: FloatArray,
+    sigma_par: FloatArray | None,
+    sigma_perp: FloatArray | None,
+    measured: BoolArray,
 ) -> list[tuple[str, str]]:
     """Faults of the covariance of all values of one device, shape (2n, 2n), in-plane then out-of-plane.
 
-    Standard errors beside it must be the roots of its diagonal.
+    Standard errors beside it must be the roots of its diagonal. Rows of values that are not among the `measured`, shape
+    (2n,), are not looked at.
     """
     if covariance.shape != (2 * n, 2 * n):
         return [(f"covariance has shape {covariance.shape}, {n} points need {(2 * n, 2 * n)}",
                  "give all in-plane values, then all out-of-plane values")]  # fmt: skip
+    whole, covariance = covariance, covariance[np.ix_(measured, measured)]
     if not np.all(np.isfinite(covariance)):
         return [("covariance holds NaN or inf", "give a finite number for each pair of values")]
     size = float(np.max(np.abs(covariance), initial=0.0))
@@ -39,8 +45,9 @@ def covariance_faults(
         np.linalg.cholesky(covariance / sd[:, None] / sd)
     except np.linalg.LinAlgError:
         return indefinite
-    for name, sigma, part in (("sigma_par", sigma_par, sd[:n]), ("sigma_perp", sigma_perp, sd[n:])):
-        if sigma is not None and sigma.shape == (n,) and np.any(np.abs(sigma / part - 1) > _SAME):
+    for name, sigma, mine in (("sigma_par", sigma_par, slice(0, n)), ("sigma_perp", sigma_perp, slice(n, None))):
+        part, there = np.sqrt(np.abs(np.diagonal(whole)[mine])), measured[mine]
+        if sigma is not None and sigma.shape == (n,) and np.any(np.abs(sigma / part - 1)[there] > _SAME):
             return [(f"{name} differs from the diagonal of the covariance", f"leave {name} out")]
     return []
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator
 
-from mtjfit.data.curve import PerpAxis
+from mtjfit.data.curve import COMPONENTS, Component, PerpAxis
 from mtjfit.data.curve_checks import SinTheta, angle_faults, written_angle_fault
 from mtjfit.data.format import ENCODINGS, SEPARATORS, SPACE, NamePattern, TableFormat, Wide
 from mtjfit.data.units import Per, Quantity, bias_factor, check_unit, thickness_factor
@@ -19,11 +19,15 @@ from mtjfit.toml import TABLE, TOML, WORD, WORD_OR_TABLE
 
 @dataclass(frozen=True)
 class Columns:
-    """Name of the column of each role; empty where there is none."""
+    """Name of the column of each role; empty where there is none.
+
+    `par` or `perp` alone where one component was measured. In a long table `component` says which one a row holds, and
+    `torque` and `sigma_torque` are its value and standard error.
+    """
 
     bias: str
-    par: str
-    perp: str
+    par: str = ""
+    perp: str = ""
     sigma_par: str = ""
     sigma_perp: str = ""
     device: str = ""
@@ -32,6 +36,14 @@ class Columns:
     angle: str = ""
     rho: str = ""
     sigma_bias: str = ""
+    component: str = ""
+    torque: str = ""
+    sigma_torque: str = ""
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """Components that the file may hold."""
+        return COMPONENTS if self.component else tuple(each for each in COMPONENTS if getattr(self, each))
 
     def roles(self) -> dict[str, str]:
         """Column name by role, declared roles only."""
@@ -49,19 +61,23 @@ class ColumnUnits:
 
 @dataclass(frozen=True)
 class BiasMask:
-    """Points to leave out: a bias interval in V, ends included, of one device or (empty name) of all."""
+    """Points to leave out: a bias interval in V, ends included, of one device or (empty name) of all.
+
+    Of one component, or of both.
+    """
 
     bias: tuple[float, float]
     reason: str
     device: str = ""
+    component: Component | None = None
 
 
 @dataclass(frozen=True)
 class ConstantSigma:
-    """One standard error for each component, in the unit of the torque."""
+    """One standard error for each component that was measured, in the unit of the torque."""
 
-    par: float
-    perp: float
+    par: float | None = None
+    perp: float | None = None
 
 
 Sigma: TypeAlias = Annotated[
@@ -162,7 +178,7 @@ class TableDeclaration:
         seen: dict[str, str] = {}
         for role, column in vars(self.columns).items():
             where = f"columns.{role}"
-            if not column and role in ("bias", "par", "perp"):
+            if not column and role == "bias":
                 yield Problem(where, "is empty", "name the column")
             if column != column.strip():
                 todo = "write it without; they are ignored in the header too"
@@ -171,6 +187,32 @@ class TableDeclaration:
                 what = f"column {column!r} is already declared as {seen[column]}"
                 yield Problem(where, what, "give each role its own column")
             seen.setdefault(column, role)
+        yield from self._components()
+
+    def _components(self) -> Iterator[Problem]:
+        columns = self.columns
+        wide = [role for role in ("par", "perp", "sigma_par", "sigma_perp", "rho") if getattr(columns, role)]
+        long = [role for role in ("component", "torque", "sigma_torque") if getattr(columns, role)]
+        if long:
+            what = f"is declared beside columns.{long[0]}, which is for tables with one component in each row"
+            yield from (Problem(f"columns.{role}", what, "remove one of the two") for role in wide)
+            for role in {"component", "torque"} - set(long):
+                yield Problem(f"columns.{role}", f"is missing beside columns.{long[0]}", "name the column")
+            return
+        if not columns.components:
+            todo = "name the column of each component that was measured; long tables: columns.component and torque"
+            yield Problem("columns.par", "is missing, and so is columns.perp", todo)
+        for role in ("sigma_par", "sigma_perp", "rho"):
+            needs = ("par", "perp") if role == "rho" else (role.removeprefix("sigma_"),)
+            missing = [each for each in needs if columns.components and each not in columns.components]
+            if getattr(columns, role) and missing:
+                yield Problem(
+                    f"columns.{role}", f"is declared without columns.{missing[0]}", "declare both, or neither"
+                )
+        for i, mask in enumerate(self.mask):
+            if mask.component is not None and columns.components and mask.component not in columns.components:
+                what = f"is {mask.component!r}, which is not among the columns"
+                yield Problem(f"mask[{i}].component", what, "remove the mask, or declare the column")
 
     def _constants(self) -> Iterator[Problem]:
         """Problems of values that are either a column or a constant."""
@@ -195,10 +237,11 @@ class TableDeclaration:
 
     def _errors(self) -> Iterator[Problem]:
         columns, sigma, covariance = self.columns, self.sigma, self.covariance
-        declared = [role for role in ("sigma_par", "sigma_perp") if getattr(columns, role)]
+        needed = ("sigma_torque",) if columns.component else tuple(f"sigma_{each}" for each in columns.components)
+        declared = [role for role in needed if getattr(columns, role)]
         if sigma == "columns":
             todo = 'name the column of the standard error, or set sigma = "fit" or sigma = { par = …, perp = … }'
-            for role in ("sigma_par", "sigma_perp"):
+            for role in needed:
                 if role not in declared and (declared or not covariance):
                     yield Problem(f"columns.{role}", "is not declared", todo)
         else:
@@ -206,7 +249,13 @@ class TableDeclaration:
             yield from (Problem(f"columns.{role}", what, "remove one of the two") for role in declared)
         if isinstance(sigma, ConstantSigma):
             for name, value in vars(sigma).items():
-                if not 0 < value < math.inf:
+                if value is None and name in columns.components:
+                    yield Problem(f"sigma.{name}", "is missing", f"give the standard error of columns.{name}")
+                elif value is not None and name not in columns.components:
+                    yield Problem(
+                        f"sigma.{name}", "is declared without its column", f"declare columns.{name}, or remove it"
+                    )
+                elif value is not None and not 0 < value < math.inf:
                     yield Problem(f"sigma.{name}", f"is {value:g}", "give a positive standard error")
             if covariance:
                 yield Problem("sigma", "is declared beside covariance", "remove it: the covariance holds the errors")

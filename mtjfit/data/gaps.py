@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from mtjfit.data.curve import Component
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.errors import Line
 from mtjfit.text import counted, some
@@ -28,9 +29,14 @@ class Gap(NamedTuple):
     reason: str
 
 
-def masked_because(device: str, bias: float, declaration: TableDeclaration) -> str:
-    """Why a mask, or else the window, leaves out a bias in V of a device; empty where none does."""
+def masked_because(device: str, bias: float, declaration: TableDeclaration, component: Component | None = None) -> str:
+    """Why a mask, or else the window, leaves out a bias in V of a device; empty where none does.
+
+    Masks of one component count only for that `component`.
+    """
     for mask in declaration.mask:
+        if mask.component not in (None, component):
+            continue
         if mask.device in ("", device) and mask.bias[0] <= bias <= mask.bias[1]:
             return mask.reason
     low, high = declaration.bias_window or (-math.inf, math.inf)
@@ -42,8 +48,10 @@ def gap_notices(gaps: Mapping[str, Sequence[Gap]], declaration: TableDeclaration
     every = [(gap, device) for device, some_gaps in gaps.items() for gap in some_gaps]
     for reason in dict.fromkeys(gap.reason for gap, _ in every):
         found = [(gap, device) for gap, device in every if gap.reason == reason]
-        par, perp = declaration.columns.par, declaration.columns.perp
-        why = f"masked: {reason}" if reason else f"both {par!r} and {perp!r} are nan or empty"
+        columns = declaration.columns
+        empty = [repr(each) for each in (columns.par, columns.perp, columns.torque) if each]
+        nothing = f"both {' and '.join(empty)} are nan or empty" if len(empty) > 1 else f"{empty[0]} is nan or empty"
+        why = f"masked: {reason}" if reason else nothing
         of = some([f"{n} of {device!r}" for device, n in Counter(device for _, device in found).items()])
         rows = counted(len(found), "row without numbers is", "rows without numbers are")
         yield f"{rows} left out, from {_line(found[0][0].line)} on, {of}; {why}"

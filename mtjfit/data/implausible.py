@@ -80,7 +80,7 @@ def suspicious_curve(curve: TorqueCurve) -> tuple[str, ...]:
     unit = find_unit(curve.unit)
     if unit.dimension == "moment":
         si = "N m" if unit.quantity == "torque" else "N m/V"
-        size = float(max(np.max(np.abs(curve.par)), np.max(np.abs(curve.perp)))) * conversion(unit.name, si)
+        size = float(np.nanmax(np.abs([curve.par, curve.perp]))) * conversion(unit.name, si)
         if size > 0 and not _MOMENT[0] <= size <= _MOMENT[1]:
             found.append(f"torques up to {size:.2g} {si}: junctions have about 1e-19 {si}; look at the unit")
     return tuple(f"device {curve.device!r}: {each}" for each in found)

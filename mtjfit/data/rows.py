@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import compress, pairwise
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.data.components import paired
 from mtjfit.data.covariance import Opener, covariances
-from mtjfit.data.curve import Origin, TorqueCurve
+from mtjfit.data.curve import COMPONENTS, Component, Origin, TorqueCurve
 from mtjfit.data.curve_checks import SIZE, odd_sizes, written_angle_fault
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
 from mtjfit.data.gaps import Gap, date_notices, gap_notices, gone_notices, masked_because
@@ -25,6 +27,13 @@ from mtjfit.text import counted
 
 Cell: TypeAlias = str | float
 
+_COMPONENT_OF: Mapping[str, Component] = MappingProxyType(
+    {"par": "par", "sigma_par": "par", "perp": "perp", "sigma_perp": "perp"}
+)
+_WORDS: Mapping[str, Component] = MappingProxyType(
+    {"par": "par", "parallel": "par", "in-plane": "par", "perp": "perp", "perpendicular": "perp",
+     "out-of-plane": "perp"}
+)  # fmt: skip
 _BIASES = ("different bias", "different biases")
 _MIN_BIASES = 3
 """Points of a straight line and of a check of it; fewer determine nothing that can be tested."""
@@ -64,7 +73,8 @@ def collect(
         gap = row.gap(name, numbers, faults) if row and name and faults else None
         if row and gap is None:
             for role, fault in faults.items():
-                row.fault(role, *fault)
+                if not row.is_masked(name, role, numbers):
+                    row.fault(role, *fault)
         if row is None or not name:
             adrift = True
         elif gap is not None:
@@ -84,7 +94,7 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], str, str]] = {
     "rho": (lambda x: -1 < x < 1, "correlation {:g} is not between -1 and 1", "give a number inside, ends excluded"),
     "thickness": (lambda x: x > 0, "thickness {:g} is not positive", "give the thickness of the free layer"),
     **dict.fromkeys(
-        ("sigma_par", "sigma_perp"),
+        ("sigma_par", "sigma_perp", "sigma_torque"),
         (lambda x: x > 0, "standard error {:g} is not positive", "give the standard error of the point"),
     ),
 }
@@ -130,9 +140,26 @@ class _Row:
         bias = numbers["bias"]
         if bias is not None and (reason := masked_because(name, bias, self.declaration)):
             return Gap(self.line, bias, reason)
-        if not {"par", "perp"} <= set(cells) or any("inf" in cells[role].lower() for role in ("par", "perp")):
+        torques = {"par", "perp", "torque"} & set(self.header.place)
+        if not torques <= set(cells) or any("inf" in cells[role].lower() for role in torques):
             return None
         return Gap(self.line, math.nan if bias is None else bias, "")
+
+    def is_masked(self, name: str, role: str, numbers: Mapping[str, float | None]) -> bool:
+        """Whether a mask of its component covers a cell without a number, so that the rest of the row counts."""
+        component = _COMPONENT_OF.get(role)
+        cell, bias = self.cells[self.header.place[role]], numbers.get("bias")
+        if component is None or bias is None or not is_missing(str(cell)):
+            return False
+        return bool(masked_because(name, bias, self.declaration, component))
+
+    def component(self) -> Component | None:
+        """The component of a row of a long table; None, with a problem in the log, for another word."""
+        text = str(self.cells[self.header.place["component"]]).strip()
+        found = _WORDS.get(text.casefold())
+        if found is None:
+            self.fault("component", f"{text!r} is no component", f"write one of {', '.join(_WORDS)}")
+        return found
 
     def numbers(self) -> tuple[dict[str, float | None], dict[str, tuple[str, str]]]:
         """Numbers of the row by role, in V, nm, degrees and the unit of the torque; faults of those that are None."""
@@ -142,7 +169,7 @@ class _Row:
         numbers: dict[str, float | None] = {}
         faults: dict[str, tuple[str, str]] = {}
         for role, place in self.header.place.items():
-            if role in ("device", "group"):
+            if role in ("device", "group", "component"):
                 continue
             cell, decimal = self.cells[place], self.declaration.format.decimal
             value, fault = parse_number(cell, decimal) if isinstance(cell, str) else (cell, None)
@@ -161,11 +188,24 @@ class _Row:
             numbers[role] = number
         return numbers, faults
 
+    def _of_component(self, numbers: dict[str, float | None], device: DeviceRows) -> dict[str, float | None]:
+        """Numbers of a row of a long table under the roles of its component, and NaN under those of the other."""
+        component = self.component()
+        device.damaged |= component is None
+        found = {role: number for role, number in numbers.items() if role not in ("torque", "sigma_torque")}
+        for each in COMPONENTS:
+            found[each] = numbers["torque"] if each == component else math.nan
+            if "sigma_torque" in numbers:
+                found[f"sigma_{each}"] = numbers["sigma_torque"] if each == component else math.nan
+        return found
+
     def add_to(self, device: DeviceRows, name: str, group: str, numbers: dict[str, float | None]) -> None:
         for role, (what, todo) in _CONSTANTS.items():
             value = group if role == "group" else numbers.pop(role, None)
             if value not in (None, "") and device.constants.setdefault(role, value) != value:
                 self.fault(role, f"device {name!r} {what.format(value, device.constants[role])}", todo)
+        if "torque" in numbers:
+            numbers = self._of_component(numbers, device)
         if numbers["bias"] is None:
             device.damaged = True
             return
@@ -211,8 +251,21 @@ def _check_devices(devices: dict[str, DeviceRows], declaration: TableDeclaration
 
 
 def _check_order(name: str, device: DeviceRows, declaration: TableDeclaration, log: ProblemLog) -> None:
+    """Order and repeats of the bias; of each component on its own where a row holds one."""
+    points = list(zip(device.columns["bias"], device.lines, strict=True))
+    if not declaration.columns.component:
+        _check_sweep(name, points, declaration, log)
+        return
+    for each in COMPONENTS:
+        there = [not math.isnan(value) for value in device.columns[each]]
+        _check_sweep(name, list(compress(points, there)), declaration, log)
+
+
+def _check_sweep(
+    name: str, points: Sequence[tuple[float, Line]], declaration: TableDeclaration, log: ProblemLog
+) -> None:
     column, form = declaration.columns.bias, declaration.format
-    bias, lines = device.columns["bias"], device.lines
+    bias, lines = [each for each, _ in points], [line for _, line in points]
     first: dict[float, Line] = {}
     for value, line in zip(bias, lines, strict=True):
         if value in first and not form.repeats:
@@ -269,7 +322,8 @@ def _curve(
         columns |= {role: 0.0 - columns[role] for role in ("perp", "rho") if role in columns}
     n, sigma, sigma_bias = len(device.lines), declaration.sigma, columns.get("sigma_bias")
     if isinstance(sigma, ConstantSigma):
-        columns |= {"sigma_par": np.full(n, sigma.par), "sigma_perp": np.full(n, sigma.perp)}
+        each = {"sigma_par": sigma.par, "sigma_perp": sigma.perp}
+        columns |= {role: np.full(n, value) for role, value in each.items() if value is not None}
     if declaration.sigma_bias is not None:
         sigma_bias = np.full(n, declaration.sigma_bias)
     thickness, angle = (device.constants.get(role) for role in ("thickness", "angle"))
@@ -277,12 +331,19 @@ def _curve(
         thickness = scaled(declaration.thickness, thickness_factor(declaration.units.thickness))
     if declaration.angle is not None:
         angle = declaration.angle
-    reasons = tuple(masked_because(name, bias, declaration) for bias in device.columns["bias"])
-    return TorqueCurve(
-        name, columns["bias"], columns["par"], columns["perp"], math.nan if thickness is None else float(thickness),
+    bias = device.columns["bias"]
+    par, perp = (columns.get(each, np.asarray(np.nan)) for each in COMPONENTS)
+    masked = [[masked_because(name, V, declaration, each) for V in bias] for each in COMPONENTS]
+    reasons = tuple(first or second for first, second in zip(*masked, strict=True))
+    used_values = np.array([[not why for why in reasons_of] for reasons_of in masked]) & np.stack(
+        [np.isfinite(each) & np.full(n, True) for each in (par, perp)]
+    )
+    curve = TorqueCurve(
+        name, columns["bias"], par, perp, math.nan if thickness is None else float(thickness),
         declaration.quantity, declaration.per, declaration.units.torque,
         sigma_par=columns.get("sigma_par"), sigma_perp=columns.get("sigma_perp"), rho=columns.get("rho"),
         covariance=covariance, sigma_bias=sigma_bias, group=str(device.constants.get("group", "")), origin=origin,
         source=label, angle=None if angle is None else float(angle), sin_theta=declaration.sin_theta,
-        declared_perp_axis=declaration.perp_axis, used=np.array([not reason for reason in reasons]), reasons=reasons,
+        declared_perp_axis=declaration.perp_axis, used_values=used_values, reasons=reasons,
     )  # fmt: skip
+    return paired(curve) if declaration.columns.component else curve

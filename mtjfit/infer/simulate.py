@@ -108,7 +108,8 @@ class DeviceModel:
     def sigma(self) -> tuple[FloatArray, FloatArray]:
         """Errors of both components, known or fitted, shape (n_bias,) or (n, 1), in the unit of the first curve."""
         if self.curve.sigma_par is None or self.curve.sigma_perp is None:
-            return self["noise_par"][..., None], self["noise_perp"][..., None]
+            par, perp = (self[name][..., None] if self.declares(name) else np.ones(1) for name in NOISE)
+            return par, perp
         scale = self.study.scale_of(self.curve)
         return self.curve.sigma_par * scale, self.curve.sigma_perp * scale
 
@@ -147,7 +148,9 @@ def _noise(device: DeviceModel, rng: np.random.Generator) -> FloatArray:
     """Errors of both components at every bias, shape (2, n_bias), in the unit of the first curve."""
     curve, n = device.curve, device.curve.bias.size
     if curve.covariance is not None:
-        root = np.linalg.cholesky(curve.covariance) * device.study.scale_of(curve)
+        there = curve.measured.ravel()
+        known = np.where(np.outer(there, there), curve.covariance, np.eye(2 * n))
+        root = np.linalg.cholesky(known) * device.study.scale_of(curve)
         return np.asarray((root @ rng.standard_normal(2 * n)).reshape(2, n))
     white = rng.standard_normal((2, n))
     if device.declares(DOF):
@@ -173,5 +176,6 @@ def simulated(study: Study, truth: Mapping[str, float], rng: np.random.Generator
             bias = bias + curve.sigma_bias * rng.standard_normal(bias.size)
         T = device.torque(bias)[0]
         par, perp = (T.real + away[0]) / scale, (T.imag + away[1]) / scale
+        par, perp = np.where(curve.measured, np.broadcast_arrays(par, perp), np.nan)
         curves.append(replace(curve, par=par, perp=perp, origin=_ORIGIN))
     return study.replace(curves=tuple(curves))

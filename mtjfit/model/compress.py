@@ -24,7 +24,7 @@ import numpy as np
 
 from mtjfit.arrays import ComplexArray, FloatArray, IntArray
 from mtjfit.data import TorqueCurve
-from mtjfit.model.noise import PointErrors, effective_errors
+from mtjfit.model.noise import PointErrors, effective_errors, values_in_use
 from mtjfit.study import Study
 
 
@@ -97,7 +97,7 @@ def _jointly(curve: TorqueCurve, scale: float, powers: IntArray) -> tuple[FloatA
     design = polynomial_design(curve, powers, curve.bias[used])
     errors = effective_errors(curve, scale, design, polynomial_slope(curve, powers, curve.bias[used]))
     zero = np.zeros_like(design)
-    y = np.concatenate([curve.par[used], curve.perp[used]])[:, None] * scale
+    y = values_in_use(curve, scale)[:, None]
     white = errors.whitened(np.hstack([np.block([[design, zero], [zero, design]]), y]))
     first = spanned(white[:, :P])
     beyond = white[:, P:-1] - first @ (first.T @ white[:, P:-1])
@@ -130,16 +130,15 @@ def compress(study: Study, powers: IntArray) -> Compressed:
     R, z = np.zeros((J, 2 * P, 2 * P)), np.zeros((J, 2 * P))
     rss, n, log_sigma = np.zeros((J, 2)), np.zeros((J, 2), dtype=int), np.zeros(J)
     for j, curve in enumerate(study.curves):
-        scale, used = study.scale_of(curve), curve.used
-        n[j] = curve.n_used
+        scale = study.scale_of(curve)
+        n[j] = curve.used_values.sum(axis=1)
         if curve.is_correlated:
             R[j], z[j], rss[j, 0], log_sigma[j] = _jointly(curve, scale, powers)
             continue
-        design = polynomial_design(curve, powers, curve.bias[used])
-        components = ((curve.par, curve.sigma_par), (curve.perp, curve.sigma_perp))
-        for c, (y, known) in enumerate(components):
-            sigma = np.ones(curve.n_used) if known is None else known[used] * scale
-            block = slice(c * P, (c + 1) * P)
+        for c, used in enumerate(curve.used_values):
+            y, known = curve.component(c)
+            design, block = polynomial_design(curve, powers, curve.bias[used]), slice(c * P, (c + 1) * P)
+            sigma = np.ones(n[j, c]) if known is None else known[used] * scale
             R[j, block, block], z[j, block], rss[j, c] = _component(design, y[used] * scale, sigma)
             log_sigma[j] += float(np.sum(np.log(sigma)))
     fitted = np.array([curve.sigma_is_fitted for curve in study.curves])
@@ -150,11 +149,11 @@ def compress(study: Study, powers: IntArray) -> Compressed:
 class PointTable:
     """Points in use of all devices in the unit of the first, padded to equal numbers."""
 
-    counts: np.ndarray  # false where there is no point, shape (n_devices, N)
-    par: FloatArray  # shape (n_devices, N)
+    counts: np.ndarray  # false where there is no value, in-plane and out-of-plane, shape (2, n_devices, N)
+    par: FloatArray  # 0 where there is no value, shape (n_devices, N)
     perp: FloatArray  # likewise
     design: FloatArray  # terms of the polynomials in V, shape (n_devices, N, P)
-    var_par: FloatArray  # variance of each point, 1 where it is not known, shape (n_devices, N)
+    var_par: FloatArray  # variance of each value, 1 where it is not known or there is none, shape (n_devices, N)
     var_perp: FloatArray  # likewise
     cross: FloatArray  # covariance of the two, 0 where it is not known
 
@@ -163,24 +162,25 @@ class PointTable:
         """The points of a study for P powers of V."""
         most = max(curve.n_used for curve in study.curves)
         table = np.stack([_padded(_point_table(study, curve, powers), most) for curve in study.curves])
-        design, errors = table[..., 2:-4], np.moveaxis(table[..., -4:-1], -1, 0)
-        return cls(table[..., -1] > 0, table[..., 0], table[..., 1], design, *errors)
+        design, errors = table[..., 2:-5], np.moveaxis(table[..., -5:-2], -1, 0)
+        return cls(np.moveaxis(table[..., -2:], -1, 0) > 0, table[..., 0], table[..., 1], design, *errors)
 
 
 def _point_table(study: Study, curve: TorqueCurve, powers: IntArray) -> FloatArray:
-    """Columns: par, perp, the design, var_par, var_perp, cross, 1."""
+    """Columns: par, perp, the design, var_par, var_perp, cross, and 1 for each component that there is."""
     used, scale, one = curve.used, study.scale_of(curve), np.ones(curve.n_used)
     design = polynomial_design(curve, powers, curve.bias[used])
     errors = PointErrors(one, one, 0 * one)
     if not curve.sigma_is_fitted:
         errors = effective_errors(curve, scale, design, polynomial_slope(curve, powers, curve.bias[used]))
-    y = (curve.par[used] * scale, curve.perp[used] * scale)
-    return np.column_stack([*y, design, errors.par, errors.perp, errors.cross, one])
+    y, counts = values_in_use(curve, scale).reshape(2, -1), curve.used_values[:, used]
+    variance = np.where(counts, np.stack([errors.par, errors.perp]), 1.0)
+    return np.column_stack([*y, design, *variance, errors.cross, *counts])
 
 
 def _padded(table: FloatArray, length: int) -> FloatArray:
     out = np.zeros((length, table.shape[1]))
-    out[:, -4:-2] = 1.0  # a variance that can be divided by; such a point has no weight
+    out[:, -5:-3] = 1.0  # a variance that can be divided by; such a point has no weight
     out[: table.shape[0]] = table
     return out
 

@@ -224,7 +224,7 @@ class DeviceCoordinates(ABC):
 
 @dataclass(frozen=True)
 class _Source:
-    """Source of a parameter of each device: columns of the sampled values, or known numbers.
+    """Source of a parameter of each device: columns of the sampled values, or known numbers where they are -1.
 
     One column or number where all devices share it, which then needs to be computed with only once.
     """
@@ -234,13 +234,15 @@ class _Source:
 
     @classmethod
     def of(cls, columns: list[int], known: FloatArray) -> _Source:
-        if not columns:
+        if max(columns, default=-1) < 0:
             return cls(None, np.asarray(known[None, :1] if np.all(known == known[0]) else known[None]))
         return cls(np.array(columns[:1] if len(set(columns)) == 1 else columns), known)
 
     def values(self, sampled: FloatArray) -> FloatArray:
         """Shape (n or 1, n_devices or 1), from sampled values of shape (n, size)."""
-        return self.known if self.columns is None else sampled[:, self.columns]
+        if self.columns is None:
+            return self.known
+        return np.where(self.columns < 0, self.known[: self.columns.size], sampled[:, self.columns])
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,7 +307,7 @@ class Coordinates(DeviceCoordinates):
     def _sources(self) -> dict[str, _Source]:
         place = {entry: k for k, entry in enumerate(self.split.entries)}
         found = {
-            name: _Source.of([place[entry] for entry in index.tolist() if entry >= 0], self.layout.fixed[name])
+            name: _Source.of([place.get(entry, -1) for entry in index.tolist()], self.layout.fixed[name])
             for name, index in self.layout.index.items()
             if name != "thickness"
         }

@@ -157,14 +157,14 @@ def terms_of(model: FullPosterior, counts: np.ndarray) -> Terms:
 def _devices(
     model: FullPosterior, which: IntArray, counts: np.ndarray, sigma: FloatArray, groups: tuple[IntArray, FloatArray]
 ) -> Iterator[DeviceCombinations]:
-    """Combinations of devices that see the same terms."""
+    """Combinations of devices that see the same terms, all in both components or all in one; one has none."""
     data, P, (group, noise) = model.data, model.data.powers.size, groups
     terms = terms_of(model, counts)
     ranks, seen = zip(*(_seen(data.R[j], data.z[j], P) for j in which), strict=True)
     scatter = [
         _scatter(model, j, sigma, ranks[k], data.z[j] - seen[k], group[j] < 0) for k, j in enumerate(which.tolist())
     ]
-    if not terms.phase_determined:
+    if not terms.phase_determined or np.any(data.n[which] == 0):
         for k, j in enumerate(which.tolist()):
             yield DeviceCombinations(
                 model.study.curves[j].device, {}, {}, 0.0, 0, scatter_chi2=scatter[k][0], scatter_dof=scatter[k][1]
@@ -218,10 +218,12 @@ def combinations(model: FullPosterior) -> tuple[DeviceCombinations, ...]:
     """Determined quantities of every device, each fitted on its own, with the constraint and the scatter test."""
     sigma, groups = noise_estimate(model), noise_groups(model)
     counts = [terms_seen(model, j) for j in range(len(model.study.curves))]
+    kinds: dict[tuple[bytes, bool], list[int]] = {}
+    for j, each in enumerate(counts):
+        kinds.setdefault((each.tobytes(), bool(model.data.n[j].all())), []).append(j)
     found: dict[int, DeviceCombinations] = {}
-    for kind in {each.tobytes(): each for each in counts}.values():
-        which = np.array([j for j, each in enumerate(counts) if np.array_equal(each, kind)])
-        found.update(zip(which.tolist(), _devices(model, which, kind, sigma, groups), strict=True))
+    for which in kinds.values():
+        found.update(zip(which, _devices(model, np.array(which), counts[which[0]], sigma, groups), strict=True))
     return tuple(found[j] for j in range(len(counts)))
 
 

@@ -25,7 +25,7 @@ from scipy.stats import t as student
 from mtjfit.arrays import FloatArray
 from mtjfit.data import TorqueCurve
 from mtjfit.model.compress import PointTable
-from mtjfit.model.layout import once_per_study, with_own_amplitudes
+from mtjfit.model.layout import in_use, once_per_study, with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.study import DOF, JITTER, NOISE, Parameter, Prior, Study, parse_amplitude
 
@@ -53,7 +53,8 @@ class Scatter:
 
     @classmethod
     def of(cls, points: PointTable, component: int) -> Scatter:
-        design = points.design * points.counts[..., None]
+        counts = points.counts[component]
+        design = points.design * counts[..., None]
         u, s, _ = np.linalg.svd(design / np.maximum(np.abs(design).max(axis=1, keepdims=True), 1e-300), False)
         P = design.shape[-1]
         needed = np.zeros((design.shape[0], P), dtype=bool)
@@ -62,7 +63,7 @@ class Scatter:
         basis[..., : u.shape[-1]] = u
         y, var = ((points.par, points.var_par), (points.perp, points.var_perp))[component]
         idle = np.where(needed, 0.0, 1.0)[..., None] * np.eye(P)
-        return cls(points.counts, y, var, basis * needed[:, None, :], idle)
+        return cls(counts, y, var, basis * needed[:, None, :], idle)
 
     def part(self, members: np.ndarray) -> Scatter:
         """Some of the devices."""
@@ -98,7 +99,7 @@ def robust(
     y, counts, nu = np.stack([each.y for each in both]), points.counts, nu[:, None]
     least = _NOTHING + _EXACT * np.max(np.abs(y), axis=(1, 2), where=counts, initial=0.0)
     if start is None:
-        sigma = np.sqrt(np.stack([np.where(counts, each.var, 1.0) for each in both]))
+        sigma = np.sqrt(np.where(counts, np.stack([each.var for each in both]), 1.0))
         rough = np.stack([each.fitted(np.ones_like(each.y))[0] for each in both])
         # in the unit of the data before anything is weighed by it
         _set_scales(sigma, scales, counts, (y - rough) ** 2, _root_mean, least)
@@ -122,10 +123,13 @@ def _root_mean(squares: FloatArray) -> float:
 def _set_scales(
     sigma: FloatArray, scales: Scales, counts: np.ndarray, away: FloatArray, usual: Usual, least: FloatArray
 ) -> None:
-    """Set declared scales in `sigma`, shape (2, J, N), and the others to the usual size of `away`, at least `least`."""
+    """Set declared scales in `sigma`, shape (2, J, N), and the others to the usual size of `away`, at least `least`.
+
+    `counts` has the same shape.
+    """
     for c in range(2):
         for members, scale in scales[c]:
-            inside = away[c, members][counts[members]]
+            inside = away[c, members][counts[c, members]]
             sigma[c, members] = max(usual(inside), least[c]) if scale is None else scale
 
 
@@ -142,7 +146,7 @@ def _log_t(both: tuple[Scatter, ...], nu: FloatArray, sigma: FloatArray, middle:
     """ln L of each component and device, shape (2, J)."""
     y = np.stack([each.y for each in both])
     density = student.logpdf((y - middle) / sigma, nu) - np.log(sigma)
-    return np.asarray(np.sum(density, axis=-1, where=both[0].counts))
+    return np.asarray(np.sum(density, axis=-1, where=np.stack([each.counts for each in both])))
 
 
 def _absolute(both: tuple[Scatter, ...], sigma: FloatArray) -> FloatArray:
@@ -190,7 +194,7 @@ def most_probable_degrees(
 
     def log_density(ln_nu: float) -> float:
         nonlocal start
-        start = robust(points, scales, np.full(points.counts.shape[0], np.exp(ln_nu)), start, _NEAR)
+        start = robust(points, scales, np.full(points.par.shape[0], np.exp(ln_nu)), start, _NEAR)
         likelihood = float(np.sum(start.log_likelihood, where=members))
         return likelihood + float(prior.logpdf(np.exp(ln_nu))) + ln_nu
 
@@ -260,7 +264,7 @@ def noise_of_points(study: Study) -> dict[str, float]:
     found = {}
     for c, name in enumerate(JITTER):
         for label, declared, members in _units(study, name):
-            if declared.free_prior is not None:
+            if declared.free_prior is not None and points.counts[c, members].any():
                 found[label] = most_probable_jitter(Scatter.of(points, c), declared.free_prior, members)
     start = None
     for label, declared, members in _units(study, DOF):
@@ -278,10 +282,11 @@ def student_scales(study: Study) -> dict[str, float]:
         return {}
     sigma = _robust_of(study, noise_of_points(study))[1].sigma
     return {
-        label: float(sigma[c, np.flatnonzero(members & _without_errors(study))[0], 0])
+        label: float(sigma[c, np.flatnonzero(without & members)[0], 0])
         for c, name in enumerate(NOISE)
+        for without in [_without_errors(study) & in_use(study, name)]
         for label, declared, members in _units(study, name)
-        if not declared.is_fixed and np.any(members & _without_errors(study))
+        if not declared.is_fixed and np.any(without & members)
     }
 
 
@@ -307,8 +312,9 @@ def _enlarged(study: Study, curve: TorqueCurve, noise: Mapping[str, float]) -> T
     if curve.sigma_par is None or curve.sigma_perp is None:
         return curve
     sigma = []
-    for name, known in zip(JITTER, (curve.sigma_par, curve.sigma_perp), strict=True):
-        s = _value(study.parameters[name], curve, noise) if name in study.parameters else 0.0
+    for c, (name, known) in enumerate(zip(JITTER, (curve.sigma_par, curve.sigma_perp), strict=True)):
+        acts = name in study.parameters and curve.used_values[c].any()
+        s = _value(study.parameters[name], curve, noise) if acts else 0.0
         sigma.append(np.hypot(known, s / study.scale_of(curve)))
     rho = None if curve.rho is None else curve.rho * (curve.sigma_par * curve.sigma_perp) / (sigma[0] * sigma[1])
     return replace(curve, sigma_par=sigma[0], sigma_perp=sigma[1], rho=rho)
@@ -326,7 +332,10 @@ def _robust_of(study: Study, noise: Mapping[str, float]) -> tuple[FloatArray, Ro
 
 def _scales(study: Study) -> Scales:
     without = _without_errors(study)
-    each = ([(members & without, declared.value) for _, declared, members in _units(study, name)] for name in NOISE)
+    each = (
+        [(members & without & in_use(study, name), declared.value) for _, declared, members in _units(study, name)]
+        for name in NOISE
+    )
     return [[(members, scale) for members, scale in scales if members.any()] for scales in each]
 
 
@@ -336,18 +345,19 @@ def _drawn_in(study: Study, noise: Mapping[str, float]) -> tuple[TorqueCurve, ..
     u = (np.stack([points.par, points.perp]) - best.middle) / best.sigma
     pseudo = best.middle + best.sigma * u * (nu[:, None] + 3) / (nu[:, None] + u**2)
     wider = np.sqrt((nu + 3) / (nu + 1))
-    few = _of_few_points(nu, points.design.shape[-1] / np.maximum(points.counts.sum(axis=1), 1))
+    fews = _of_few_points(nu, points.design.shape[-1] / np.maximum(points.counts.sum(axis=2), 1))
     curves = []
     for j, curve in enumerate(study.curves):
-        values, errors, scale, mine = [], [], study.scale_of(curve), points.counts[j]
-        for c, (old, known) in enumerate(((curve.par, curve.sigma_par), (curve.perp, curve.sigma_perp))):
+        values, errors, scale = [], [], study.scale_of(curve)
+        for c, mine in enumerate(points.counts[:, j]):
+            (old, known), few = curve.component(c), fews[c, j]
             new, declared = np.array(old), study.parameters.get(NOISE[c])
             if known is None and declared is not None and declared.value is not None:
                 known = np.full(new.size, declared.value / scale)
-            away = (pseudo - best.middle)[c, j, mine] * (few[j] if known is None else 1.0)
-            new[curve.used] = (best.middle[c, j, mine] + away) / scale
+            away = (pseudo - best.middle)[c, j, mine] * (few if known is None else 1.0)
+            new[curve.used_values[c]] = (best.middle[c, j, mine] + away) / scale
             values.append(new)
-            errors.append(None if known is None else known * wider[j] * few[j])
+            errors.append(None if known is None else known * wider[j] * few)
         curves.append(replace(curve, par=values[0], perp=values[1], sigma_par=errors[0], sigma_perp=errors[1]))
     return tuple(curves)
 

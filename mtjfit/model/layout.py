@@ -15,6 +15,7 @@ from scipy.stats import qmc
 from mtjfit.arrays import BoolArray, ComplexArray, FloatArray, IntArray
 from mtjfit.errors import MtjfitError
 from mtjfit.study import (
+    JITTER,
     LENGTHS,
     NOISE,
     SCATTER,
@@ -269,6 +270,13 @@ def layout(study: Study) -> Layout:
     return layout_of(study, _IN_ORDER)
 
 
+def in_use(study: Study, name: str) -> BoolArray:
+    """True for devices that a parameter acts on, shape (n_devices,): noise only where its component was measured."""
+    component = {"par": 0, "perp": 1}.get(name.rpartition("_")[2] if name in (*NOISE, *JITTER) else "")
+    found = [component is None or bool(curve.used_values[component].any()) for curve in study.curves]
+    return np.array(found, dtype=bool)
+
+
 def layout_of(study: Study, names: Sequence[str]) -> Layout:
     """The layout of those parameters among `names` that the study declares."""
     entries: dict[ParameterName, Entry] = {}
@@ -283,13 +291,17 @@ def layout_of(study: Study, names: Sequence[str]) -> Layout:
             values = nominal if name == "thickness" else np.full(nominal.size, parameter.value)
             index[name], fixed[name] = np.full(nominal.size, -1), values
             continue
-        for each, thickness in zip(labels, nominal, strict=True):
+        acts = in_use(study, name)
+        for each, thickness in zip(np.array(labels, dtype=object)[acts], nominal[acts], strict=True):
             prior = parameter.prior_at(float(thickness))
             if prior is not None:
                 entries.setdefault(each, Entry(each, prior))
         position = {each: k for k, each in enumerate(entries)}
-        index[name] = np.array([position[each] for each in labels])
-        fixed[name] = np.full(nominal.size, np.nan)
+        index[name] = np.array([position.get(each, -1) if one else -1 for each, one in zip(labels, acts, strict=True)])
+        fixed[name] = np.where(acts, np.nan, 1.0)
+    if any(name in index for name in NOISE):
+        for name in set(NOISE) & set(names) - set(index):  # of a component that no device has
+            index[name], fixed[name] = np.full(study.thicknesses.size, -1), np.ones(study.thicknesses.size)
     return Layout(tuple(entries.values()), index, fixed)
 
 

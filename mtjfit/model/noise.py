@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mtjfit.arrays import FloatArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.data import TorqueCurve
 from mtjfit.study import DOF, JITTER, Study
 
@@ -25,15 +25,21 @@ _ROUNDS = 2
 class PointErrors:
     """Covariance of the values in use of one curve: all in-plane values, then all out-of-plane ones."""
 
-    par: FloatArray  # variance of each point, shape (n,)
+    # variance of each point, shape (n,); infinite where this component is not in use
+    par: FloatArray
     perp: FloatArray  # likewise
     cross: FloatArray  # covariance of the two components of each point
     # covariance that comes on top, where points are not independent of each other, shape (2n, 2n), or None
     rest: FloatArray | None = None
 
     @cached_property
+    def counts(self) -> BoolArray:
+        """True for values in use, shape (2n,)."""
+        return np.asarray(np.isfinite(np.concatenate([self.par, self.perp])))
+
+    @cached_property
     def _cholesky(self) -> FloatArray:
-        """Lower factor of the whole matrix; only where points depend on each other."""
+        """Lower factor of the matrix of the values in use; only where points depend on each other."""
         assert self.rest is not None  # noqa: S101 - asked for in no other case
         n, C = self.par.size, np.array(self.rest)
         k = np.arange(n)
@@ -41,7 +47,7 @@ class PointErrors:
         C[n + k, n + k] += self.perp
         C[k, n + k] += self.cross
         C[n + k, k] += self.cross
-        return np.asarray(np.linalg.cholesky(C), dtype=float)
+        return np.asarray(np.linalg.cholesky(C[np.ix_(self.counts, self.counts)]), dtype=float)
 
     @cached_property
     def _by_point(self) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -51,9 +57,11 @@ class PointErrors:
         return first, mixed, np.sqrt(self.perp - mixed**2)
 
     def whitened(self, columns: FloatArray) -> FloatArray:
-        """C^(−1/2) times columns of shape (2n, m), by the Cholesky factor of C."""
+        """C^(−1/2) times columns of shape (2n, m), by the Cholesky factor of C; 0 for values that are not in use."""
         if self.rest is not None:
-            return np.asarray(np.linalg.solve(self._cholesky, columns))
+            white = np.zeros_like(columns)
+            white[self.counts] = np.linalg.solve(self._cholesky, columns[self.counts])
+            return np.asarray(white)
         first, mixed, second = (part[:, None] for part in self._by_point)
         par, perp = np.split(columns, 2)
         par = par / first
@@ -65,20 +73,28 @@ class PointErrors:
         if self.rest is not None:
             return float(np.sum(np.log(np.diagonal(self._cholesky))))
         first, _, second = self._by_point
-        return float(np.sum(np.log(first)) + np.sum(np.log(second)))
+        return float(np.sum(np.log(np.concatenate([first, second])[self.counts])))
 
 
 def known_errors(curve: TorqueCurve, scale: float) -> PointErrors:
     """Errors of the points in use as declared, without those of the bias, after multiplication by `scale`."""
     if curve.sigma_par is None or curve.sigma_perp is None:
         raise ValueError(f"the errors of device {curve.device!r} are not known")
-    used = curve.used
+    used, counts = curve.used, curve.used_values[:, curve.used]
     if curve.covariance is not None:
-        both, nothing = np.concatenate([used, used]), np.zeros(curve.n_used)
-        return PointErrors(nothing, nothing, nothing, curve.covariance[np.ix_(both, both)] * scale**2)
-    par, perp = curve.sigma_par[used] * scale, curve.sigma_perp[used] * scale
+        both, (par, perp) = np.concatenate([used, used]), np.where(counts, 0.0, np.inf)
+        return PointErrors(par, perp, np.zeros(curve.n_used), curve.covariance[np.ix_(both, both)] * scale**2)
+    sigma = np.stack([curve.sigma_par[used], curve.sigma_perp[used]]) * scale
     rho = np.zeros(curve.n_used) if curve.rho is None else curve.rho[used]
-    return PointErrors(par**2, perp**2, rho * par * perp)
+    cross = np.where(counts.all(axis=0), rho * sigma[0] * sigma[1], 0.0)
+    par, perp = np.where(counts, sigma**2, np.inf)
+    return PointErrors(par, perp, cross)
+
+
+def values_in_use(curve: TorqueCurve, scale: float) -> FloatArray:
+    """In-plane, then out-of-plane values of the points in use, shape (2n,), times `scale`; 0 if one is not in use."""
+    values = np.stack([curve.par[curve.used], curve.perp[curve.used]])
+    return np.asarray(np.where(curve.used_values[:, curve.used], values * scale, 0.0).ravel())
 
 
 def effective_errors(curve: TorqueCurve, scale: float, design: FloatArray, slope: FloatArray) -> PointErrors:
@@ -100,7 +116,7 @@ def effective_errors(curve: TorqueCurve, scale: float, design: FloatArray, slope
     P, used = design.shape[1], curve.used
     zero = np.zeros_like(design)
     terms = np.block([[design, zero], [zero, design]])
-    y = np.concatenate([curve.par[used], curve.perp[used]])[:, None] * scale
+    y = values_in_use(curve, scale)[:, None]
     errors, variance = known, curve.sigma_bias[used] ** 2
     for _ in range(_ROUNDS):
         white = errors.whitened(np.hstack([terms, y]))

@@ -90,7 +90,7 @@ class _Pointwise(MarginalPosterior):
         return self._points.design[..., np.searchsorted(np.unique(powers), powers)]
 
     def _rows_at_once(self, block: Block, per_device: int) -> int:
-        points = self._points.counts.size * (per_device if self.thickness_is_free else 1)
+        points = self._points.par.size * (per_device if self.thickness_is_free else 1)
         return min(super()._rows_at_once(block, per_device), max(1, _AT_A_TIME // points))
 
 
@@ -118,15 +118,16 @@ class JitterPosterior(_Pointwise):
 
     def _weighted(self, values: FloatArray, block: Block) -> tuple[Gram, FloatArray]:
         points = self._points
-        shape = (values.shape[0], *points.counts.shape)
-        A = np.broadcast_to(points.var_par + self._jitter("jitter_par", values) ** 2, shape)
-        B = np.broadcast_to(points.var_perp + self._jitter("jitter_perp", values) ** 2, shape)
+        shape, (par, perp) = (values.shape[0], *points.par.shape), points.counts
+        # a variance of 1 where there is no value leaves the other's weight as it is
+        A = np.broadcast_to(np.where(par, points.var_par + self._jitter("jitter_par", values) ** 2, 1.0), shape)
+        B = np.broadcast_to(np.where(perp, points.var_perp + self._jitter("jitter_perp", values) ** 2, 1.0), shape)
         determinant = A * B - points.cross**2
-        weights = np.concatenate([B, A, np.broadcast_to(-points.cross, A.shape)], axis=-1)
-        weights = weights * np.tile(points.counts / determinant, 3)
+        weights = np.concatenate([B * par, A * perp, np.broadcast_to(-points.cross, shape)], axis=-1)
+        weights = weights / np.tile(determinant, 3)
         table = np.swapaxes(np.swapaxes(weights, 0, 1) @ self._products, 0, 1)
         side = round(np.sqrt(table.shape[-1]))
-        log_sigma = 0.5 * np.sum(np.log(determinant), axis=-1, where=points.counts).sum(axis=-1)
+        log_sigma = 0.5 * np.sum(np.log(determinant), axis=(-1, -2))
         gram = Gram(table.reshape(*table.shape[:2], side, side))
         return gram, -0.5 * self.study.n_values * LN_2PI - log_sigma
 
@@ -142,16 +143,13 @@ def information_share(dof: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class StudentIntegral:
-    """ln L_j(K) for all devices of a batch, all amplitudes given: what `DeviceIntegral` is for normal errors.
-
-    Points that are missing have `terms` and `values` of zero.
-    """
+    """ln L_j(K) for all devices of a batch, all amplitudes given: what `DeviceIntegral` is for normal errors."""
 
     centre: FloatArray  # value of each term, shape (n or 1, n_devices, T)
     terms: ComplexArray  # terms of J0(V), with their phases, at each point, shape (n_devices, N, T)
     values: ComplexArray  # measured par + i perp, shape (n_devices, N)
-    scales: FloatArray  # σ of par and of perp, shape (2, n or 1, n_devices, N)
-    counts: np.ndarray  # shape (n_devices, N)
+    scales: FloatArray  # σ of par and of perp, infinite where there is no value, shape (2, n or 1, n_devices, N)
+    counts: np.ndarray  # values that there are, shape (2, n_devices, N)
     dof: FloatArray  # ν, shape (n or 1, n_devices)
 
     @cached_property
@@ -162,9 +160,9 @@ class StudentIntegral:
     @cached_property
     def _constant(self) -> FloatArray:
         """ln of the height of all densities of a device, shape (n, n_devices)."""
-        nu, n_values = self.dof, 2 * self.counts.sum(axis=-1)
+        nu, n_values = self.dof, self.counts.sum(axis=(0, -1))
         height = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
-        return np.asarray(n_values * height - np.sum(np.log(self.scales), axis=(0, -1), where=self.counts))
+        return np.asarray(n_values * height - np.sum(np.log(self.scales), axis=(0, -1), where=self.counts[:, None]))
 
     @cached_property
     def _scaled(self) -> tuple[tuple[FloatArray, FloatArray, FloatArray], ...]:
@@ -233,8 +231,8 @@ class StudentPosterior(_Pointwise):
 
     @cached_property
     def _terms(self) -> ComplexArray:
-        """Terms of J0(V) with their phases at each point, shape (n_devices, N, T); 0 where there is no point."""
-        return np.asarray(self.full.amplitudes.phase * self._design * self._points.counts[..., None])
+        """Terms of J0(V) with their phases at each point, shape (n_devices, N, T)."""
+        return np.asarray(self.full.amplitudes.phase * self._design)
 
     def _weighted(self, values: FloatArray, block: Block) -> tuple[Gram, FloatArray]:
         return super()._weighted(values, block)[0], np.zeros(values.shape[0])
@@ -244,13 +242,15 @@ class StudentPosterior(_Pointwise):
         points, at = self._points, self.coordinates
         fitted = np.array([curve.sigma_is_fitted for curve in self.study.curves])[:, None]
         scales = []
-        for name, variance in zip(NOISE, (points.var_par, points.var_perp), strict=True):
+        for name, variance, counts in zip(NOISE, (points.var_par, points.var_perp), points.counts, strict=True):
             scale = np.sqrt(variance)[None]
-            scales.append(np.where(fitted, at.of(name, batch.values)[..., None], scale) if fitted.any() else scale)
+            if fitted.any():
+                scale = np.where(fitted, at.of(name, batch.values)[..., None], scale)
+            scales.append(np.where(counts, scale, np.inf))
         return StudentIntegral(
             centre=batch.integral.centre,
             terms=self._terms,
-            values=np.where(points.counts, points.par + 1j * points.perp, 0.0),
+            values=points.par + 1j * points.perp,
             scales=np.stack(np.broadcast_arrays(*scales)),
             counts=points.counts,
             dof=at.of(DOF, batch.values),

@@ -26,15 +26,14 @@ import numpy as np
 from scipy.stats import chi2, combine_pvalues, f
 
 from mtjfit.arrays import FloatArray
-from mtjfit.data import TorqueCurve
+from mtjfit.data import COMPONENTS, Component, TorqueCurve
 from mtjfit.model.compress import polynomial_design, polynomial_slope, spanned
 from mtjfit.model.equivalent_noise import as_normal, declares_noise
-from mtjfit.model.noise import PointErrors, effective_errors
+from mtjfit.model.noise import PointErrors, effective_errors, values_in_use
 from mtjfit.model.residuals import residual_tests
 from mtjfit.multiple_tests import holm
 from mtjfit.study import Study, parse_amplitude
 
-Component: TypeAlias = Literal["par", "perp"]
 Kind: TypeAlias = Literal["V^0", "V^1", "V^2", "V^3", "drift", "sweeps", "runs", "neighbours"]
 
 FALSE_PATTERN = 0.01
@@ -134,26 +133,26 @@ def _whitener(variance: FloatArray, shared: FloatArray | None) -> Callable[[Floa
 
 
 def _parts(study: Study, curve: TorqueCurve, powers: np.ndarray, scale_is_known: bool) -> Iterator[_Part]:
-    used, scale = curve.used, study.scale_of(curve)
-    V, n = curve.bias[used], curve.n_used
-    design = polynomial_design(curve, powers, V)
+    used, scale, n = curve.used, study.scale_of(curve), curve.n_used
+    design = polynomial_design(curve, powers, curve.bias[used])
     errors = PointErrors(np.ones(n), np.ones(n), np.zeros(n))
     if not curve.sigma_is_fitted:
-        errors = effective_errors(curve, scale, design, polynomial_slope(curve, powers, V))
-    order = np.argsort(V, kind="stable")
+        errors = effective_errors(curve, scale, design, polynomial_slope(curve, powers, curve.bias[used]))
     missing = np.array([power for power in _POWERS if power not in powers], dtype=int)
-    more = polynomial_design(curve, missing, V)
-    candidates = {_POWERS[power]: more[:, [k]] for k, power in enumerate(missing.tolist()) if np.any(more[:, k])}
-    candidates |= dict(_sweep_columns(V))
-    names: tuple[Component, Component] = ("par", "perp")
-    for c, (name, y, variance) in enumerate(
-        zip(names, (curve.par, curve.perp), (errors.par, errors.perp), strict=True)
-    ):
-        mine = slice(c * n, (c + 1) * n)
-        shared = None if errors.rest is None else errors.rest[mine, mine][np.ix_(order, order)]
-        whitened = _whitener(variance[order], shared)
+    for c, (name, variance) in enumerate(zip(COMPONENTS, (errors.par, errors.perp), strict=True)):
+        rows = np.flatnonzero(curve.used_values[c, used])
+        if rows.size == 0:
+            continue
+        V = curve.bias[used][rows]
+        order = np.argsort(V, kind="stable")
+        inside = rows[order]
+        more = polynomial_design(curve, missing, V)
+        candidates = {_POWERS[power]: more[:, [k]] for k, power in enumerate(missing.tolist()) if np.any(more[:, k])}
+        candidates |= dict(_sweep_columns(V))
+        shared = None if errors.rest is None else errors.rest[np.ix_(c * n + inside, c * n + inside)]
+        whitened = _whitener(variance[inside], shared)
         yield _Part(
-            curve.device, name, whitened((y[used] * scale)[order]), whitened(design[order]),
+            curve.device, name, whitened(values_in_use(curve, scale)[c * n + inside]), whitened(design[inside]),
             {kind: whitened(columns[order]) for kind, columns in candidates.items()}, scale_is_known,
         )  # fmt: skip
 

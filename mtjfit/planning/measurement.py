@@ -63,10 +63,11 @@ class Measurement:
             unit = _SI[dimension] + ("/V" if self.quantity == "torkance" and dimension != "arb" else "")
         scale, zero = conversion(self.unit, unit), np.zeros(self.bias.size)
         errors = (each.value * (signal if each.relative else 1.0) for each in (self.noise_par, self.noise_perp))
-        par, perp = (np.full(zero.size, error * scale) for error in errors)
+        sigma = [None if np.isinf(error) else np.full(zero.size, error * scale) for error in errors]
+        par, perp = (np.asarray(np.nan) if each is None else zero for each in sigma)
         return TorqueCurve(
-            self.device, self.bias, zero, zero, self.thickness, self.quantity, self.per, unit, sigma_par=par,
-            sigma_perp=perp, group=self.group, angle=self.angle, sin_theta=self.sin_theta, origin=_ORIGIN,
+            self.device, self.bias, par, perp, self.thickness, self.quantity, self.per, unit, sigma_par=sigma[0],
+            sigma_perp=sigma[1], group=self.group, angle=self.angle, sin_theta=self.sin_theta, origin=_ORIGIN,
         )  # fmt: skip
 
 
@@ -78,7 +79,8 @@ def point_errors(curve: TorqueCurve, scale: float, powers: IntArray, noise: Mapp
     are worth less.
     """
     if curve.sigma_is_fitted:
-        par, perp = (np.full(curve.n_used, noise[f"noise_{part}"] ** 2) for part in ("par", "perp"))
+        scales = [noise.get(f"noise_{part}", 1.0) ** 2 for part in ("par", "perp")]
+        par, perp = np.where(curve.used_values[:, curve.used], np.array(scales)[:, None], np.inf)
         errors = PointErrors(par, perp, np.zeros(curve.n_used))
     else:
         used = curve.bias[curve.used]
@@ -101,7 +103,8 @@ def measurement_like(
     errors = point_errors(curve, scale, powers, noise)
     rest = np.zeros((2, errors.par.size)) if errors.rest is None else np.diagonal(errors.rest).reshape(2, -1)
     # one error that carries the information of all points, were these independent
-    par, perp = (Noise(float(np.mean(1 / each) ** -0.5)) for each in (errors.par + rest[0], errors.perp + rest[1]))
+    information = (float(np.mean(1 / each)) for each in (errors.par + rest[0], errors.perp + rest[1]))
+    par, perp = (Noise(each**-0.5 if each else np.inf) for each in information)
     bias = np.linspace(curve.bias[curve.used].min(), curve.bias[curve.used].max(), curve.n_used)
     return Measurement(
         curve.device, curve.thickness, bias, par, perp, curve.quantity, curve.per, unit,

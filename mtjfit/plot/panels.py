@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtjfit.arrays import FloatArray
-from mtjfit.data import Quantity, TorqueCurve, conversion
+from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.data import COMPONENTS, Component, Quantity, TorqueCurve, conversion
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.predict import Quantiles, errors_of, predictive_bands, torque_at
 from mtjfit.study import Study
 
-Component: TypeAlias = Literal["par", "perp"]
-COMPONENTS: tuple[Component, Component] = ("par", "perp")
 _GRID = 41
 _MANY = 400  # points of a component beyond which they are drawn as an image within a vector file
 _SYMBOL = {"torque": r"$T_{}$", "torkance": r"$\mathrm{{d}}T_{}/\mathrm{{d}}V$"}
@@ -102,9 +99,22 @@ def y_label(ax: Axes, distance: float, size: float = 7.0) -> None:
     ax.yaxis.set_label_coords(-distance / inches, 0.5)
 
 
+def _values_of(curve: TorqueCurve, component: Component) -> tuple[BoolArray, BoolArray]:
+    """Where a component has values in use, and where it has masked ones, each of shape (n,)."""
+    c = COMPONENTS.index(component)
+    return curve.used_values[c], curve.measured[c] & ~curve.used_values[c]
+
+
+def say_not_measured(ax: Axes, drawn: Sequence[Drawn], component: Component) -> None:
+    """A word in place of points that no device has: line and band are then what the others imply."""
+    if not any(one.curve.measured[COMPONENTS.index(component)].any() for one in drawn):
+        ax.text(0.5, 0.94, "not measured", transform=ax.transAxes, ha="center", va="top", fontsize=6.5, color="0.3")
+
+
 def draw_points(ax: Axes, one: Drawn, component: Component) -> None:
     """Data with error bars; masked points are hollow."""
-    for chosen, face in ((one.curve.used, one.colour), (~one.curve.used, "white")):
+    used, masked = _values_of(one.curve, component)
+    for chosen, face in ((used, one.colour), (masked, "white")):
         if not chosen.any():
             continue
         bias, points, sigma = one.curve.bias[chosen], one.points[component][chosen], one.sigma[component][chosen]
@@ -135,15 +145,14 @@ def draw_residuals(ax: Axes, one: Drawn, component: Component) -> None:
     """(data − best fit)/σ with a grey strip for ±2; masked points are hollow."""
     ax.axhspan(-2, 2, color="0.93", lw=0, zorder=0)
     ax.axhline(0, color="0.6", lw=0.6, zorder=1)
-    for chosen, face, gid in (
-        (one.curve.used, one.colour, "residuals"), (~one.curve.used, "white", "masked-residuals"),
-    ):  # fmt: skip
+    used, masked = _values_of(one.curve, component)
+    for chosen, face, gid in ((used, one.colour, "residuals"), (masked, "white", "masked-residuals")):
         if chosen.any():
             bias, residual = one.curve.bias[chosen], one.residuals[component][chosen]
             (line,) = ax.plot(bias, residual, one.marker, color=one.colour, mfc=face, mew=0.5, ms=1.8, gid=gid)
             line.set_rasterized(one.curve.bias.size > _MANY)
     # masked points must not squeeze the scale of the others
-    reach = max(3.2, 1.15 * float(np.max(np.abs(one.residuals[component][one.curve.used]))))
+    reach = max(3.2, 1.15 * float(np.max(np.abs(one.residuals[component][used]), initial=0.0)))
     ax.set_ylim(-reach, reach)
     tick = 2 if reach < 5 else int(float(f"{reach / 1.5:.0e}"))  # one digit, and room between both labels
     ax.set_yticks([-tick, tick])

@@ -13,10 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mtjfit.data import Quantity
+from mtjfit.data import COMPONENTS, Quantity
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.plot.panels import (
-    COMPONENTS,
     Drawn,
     draw_band,
     draw_line,
@@ -25,6 +24,7 @@ from mtjfit.plot.panels import (
     drawn_device,
     in_words,
     place,
+    say_not_measured,
     symbol_of,
     y_label,
 )
@@ -132,6 +132,7 @@ def _overview(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mappin
             for one in (one for one in drawn if one.curve.quantity == kind):
                 draw_points(ax, one, component)
                 draw_line(ax, one, component, colour=one.colour)
+            say_not_measured(ax, [one for one in drawn if one.curve.quantity == kind], component)
             low, high = ax.get_ylim()
             if low < 0 < high:
                 ax.axhline(0, color="0.8", lw=0.5, zorder=0)
@@ -169,6 +170,7 @@ def _multiples(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mappi
             draw_points(ax, one, component)
             draw_line(ax, one, component, colour="black")
             draw_residuals(strip, one, component)
+            say_not_measured(ax, [one], component)
             ax.xaxis.set_visible(False)
             ax.yaxis.set_major_locator(MaxNLocator(3))
             kind = one.curve.quantity
@@ -199,7 +201,7 @@ def _residual_map(fig: Figure, top: float, drawn: Sequence[Drawn]) -> None:
     for c, component in enumerate(COMPONENTS):
         ax = place(fig, left + c * (width + 0.1), top + 0.25, width, height)
         for j, one in enumerate(drawn):
-            used = one.curve.used
+            used = one.curve.used_values[c]
             ax.scatter(
                 one.curve.bias[used], np.full(used.sum(), j), c=one.residuals[component][used], cmap="RdBu_r",
                 norm=norm, marker="s", s=9, lw=0.15, edgecolors="0.4", rasterized=used.sum() > 100, gid="residuals",
@@ -230,7 +232,7 @@ def _key(drawn: Sequence[Drawn], posterior: Posterior | None) -> tuple[list[Line
             labels.append(f"{one.curve.thickness:g} nm ({_short(one.curve.device, 16)})")
     handles.append(Line2D([], [], color="black", lw=1.0))
     labels.append("best fit")
-    if any(not one.curve.used.all() for one in drawn):
+    if any(np.any(one.curve.measured & ~one.curve.used_values) for one in drawn):
         handles.append(Line2D([], [], color="0.3", marker="o", mfc="white", ls="none", ms=3.5, mew=0.6))
         labels.append("masked, not fitted")
     if posterior is not None and drawn[0].band:

@@ -253,12 +253,11 @@ def _torque_in_words(fit: FitResult) -> str:
     """Devices, the range of each component, χ², and the largest residual."""
     curves = fit.study.curves
     first = [curve for curve in curves if curve.unit == curves[0].unit]
-    measured = {
-        "in-plane": np.concatenate([curve.par[curve.used] for curve in first]),
-        "out-of-plane": np.concatenate([curve.perp[curve.used] for curve in first]),
-    }
-    unit = pretty(curves[0].unit)
-    ranges = [f"{name} from {number(v.min(), 3)} to {number(v.max(), 3)} {unit}" for name, v in measured.items()]
+    unit, ranges = pretty(curves[0].unit), []
+    for c, name in enumerate(("in-plane", "out-of-plane")):
+        v = np.concatenate([curve.component(c)[0][curve.used_values[c]] for curve in first])
+        said = f"from {number(v.min(), 3)} to {number(v.max(), 3)} {unit}" if v.size else "not measured"
+        ranges.append(f"{name} {said}")
     largest = max(_largest_residual(fit, k) for k in range(len(curves)))
     return (
         f"Plot of {measured_quantities(fit.study)} against bias for {device_names(curves, _NAMED)}: "
@@ -270,9 +269,8 @@ def _torque_in_words(fit: FitResult) -> str:
 def _largest_residual(fit: FitResult, k: int) -> float:
     curve = fit.study.curves[k]
     best = torque_at(fit.study, fit.values, curve, curve.bias)
-    par, perp = errors_of(fit.study, fit.values, curve)
-    away = np.maximum(np.abs(curve.par - best.real) / par, np.abs(curve.perp - best.imag) / perp)
-    return float(np.max(away[curve.used]))
+    away = np.stack([curve.par - best.real, curve.perp - best.imag]) / np.stack(errors_of(fit.study, fit.values, curve))
+    return float(np.max(np.abs(away[curve.used_values])))
 
 
 def _ratios_in_words(fit: FitResult) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from mtjfit.data import TorqueCurve, pretty
 from mtjfit.data.implausible import suspicious_curve
@@ -34,6 +36,7 @@ _PER = {
     "volume": "per volume: carries 1/d (effective field, divided by M_s d)",
 }
 _AXIS = {"MxP": "T_perp along M x P, as declared", "PxM": "T_perp declared along P x M, flipped to M x P"}
+_NO_PERP = "T_perp was not measured"
 _SIN_THETA = {
     None: "not declared: amplitudes belong to the angle of the measurement, one for all devices",
     "included": "sin θ included in the values: amplitudes are per sin θ",
@@ -76,7 +79,8 @@ def masked_points(curve: TorqueCurve) -> dict[str, int]:
     >>> masked_points(curve.mask(curve.bias < 0, "the contact slipped"))
     {'the contact slipped': 1}
     """
-    left_out = (why for why, used in zip(curve.reasons, curve.used, strict=True) if not used)
+    masked = (curve.measured & ~curve.used_values).any(axis=0) | ~curve.used
+    left_out = (why for why, left in zip(curve.reasons, masked, strict=True) if left)
     return dict(Counter(why or "no reason given" for why in left_out))
 
 
@@ -149,6 +153,14 @@ def _masked(study: Study) -> str:
     return f"{reasons.total()} of {total} points: " + "; ".join(f"{n} {why}" for why, n in reasons.items())
 
 
+def _components(study: Study) -> str:
+    """Values of each component, or bias points where every point has both."""
+    par, perp = (int(n) for n in sum(curve.used_values.sum(axis=1) for curve in study.curves))
+    if par == perp == sum(curve.n_used for curve in study.curves):
+        return f"{par} bias points, two components"
+    return f"{par} in-plane, {perp} out-of-plane"
+
+
 def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
     """The header as labelled sentences in the order in which they are shown, for tables and for ``result.json``."""
     curves, (low, high) = study.curves, bias_range(study)
@@ -156,11 +168,12 @@ def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
     if study.label:
         fields["origin"] = study.label
     units = {curve.device: pretty(curve.unit) for curve in curves}
-    sign = _by_device(study, {curve.device: _AXIS[curve.declared_perp_axis] for curve in curves})
+    axes = {c.device: _AXIS[c.declared_perp_axis] if c.measured[1].any() else _NO_PERP for c in curves}
+    sign = _by_device(study, axes)
     return fields | {
         "devices": f"{len(curves)}: {device_names(curves)}",
         "thicknesses": _thicknesses(study),
-        "values": f"{study.n_values} ({study.n_values // 2} bias points, two components), {low:g} to {high:g} V",
+        "values": f"{study.n_values} ({_components(study)}), {low:g} to {high:g} V",
         "masked": _masked(study),
         "quantity": _by_device(study, {curve.device: _QUANTITY[curve.quantity] for curve in curves}),
         "normalisation": _PER[curves[0].per],
@@ -193,6 +206,7 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
         found.append(Notice(True, says, tuple(pattern_words(fit.study, each) for each in fit.patterns)))
     if fit.conflicts:
         found.append(_contradicted(fit))
+    found += _one_component(fit.study)
     if fit.study.data_notices:
         more = (
             [f"and {len(fit.study.data_notices) - _MOST_NOTICES} more"]
@@ -216,6 +230,20 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
         )
         found.append(Notice(fit.p_value < P_BAD, says, (*map(_scatter, scattered), _WHY_SCATTERED)))
     return tuple(found)
+
+
+def _one_component(study: Study) -> Iterator[Notice]:
+    """What a study of one component cannot determine, or only by other means."""
+    there = np.any([curve.used_values.any(axis=1) for curve in study.curves], axis=0)
+    if there.all():
+        return
+    missing, other = ("T_par", "T_perp") if there[1] else ("T_perp", "T_par")
+    shows = "do not show with a single thickness"
+    if study.n_thicknesses > 1:
+        shows = f"show only in how {other} changes with thickness"
+    yield Notice(
+        False, f"{missing} was not measured", (f"the lengths mix the two components: in one alone they {shows}",)
+    )
 
 
 def _contradicted(fit: FitResult) -> Notice:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 
-from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.arrays import BoolArray, ComplexArray, FloatArray
 from mtjfit.data import TorqueCurve
 from mtjfit.infer import Posterior
 from mtjfit.model.compress import polynomial_design
@@ -205,7 +205,8 @@ def _variances_at(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: F
     if curve.sigma_par is None or curve.sigma_perp is None:
         variances = [sigma**2 for sigma in _noise(study, draws, curve)]
     else:
-        variances = [_interpolated(curve, sigma, bias) ** 2 for sigma in (curve.sigma_par, curve.sigma_perp)]
+        errors = enumerate((curve.sigma_par, curve.sigma_perp))
+        variances = [_interpolated(curve, sigma, curve.used_values[c], bias) ** 2 for c, sigma in errors]
     for c, name in enumerate(JITTER):
         if name in study.parameters:
             variances[c] = (
@@ -213,15 +214,18 @@ def _variances_at(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: F
             )
     if curve.sigma_bias is not None:
         above, below = (torque_draws(study, draws, curve, bias + step) for step in (_STEP, -_STEP))
-        away = (above - below) / (2 * _STEP) * _interpolated(curve, curve.sigma_bias, bias)
+        away = (above - below) / (2 * _STEP) * _interpolated(curve, curve.sigma_bias, curve.used, bias)
         variances = [variances[0] + away.real**2, variances[1] + away.imag**2]
-    return variances
+    # of a component without any value the band is that of the model alone
+    return [np.where(used.any(), each, 0.0) for used, each in zip(curve.used_values, variances, strict=True)]
 
 
-def _interpolated(curve: TorqueCurve, sigma: FloatArray, bias: FloatArray) -> FloatArray:
-    """Errors at any bias between those of the points in use."""
-    order = np.argsort(curve.bias[curve.used], kind="stable")
-    return np.interp(bias, curve.bias[curve.used][order], sigma[curve.used][order])
+def _interpolated(curve: TorqueCurve, sigma: FloatArray, used: BoolArray, bias: FloatArray) -> FloatArray:
+    """Errors at any bias between those of the points in use; 0 where there are none."""
+    if not used.any():
+        return np.zeros_like(bias)
+    order = np.argsort(curve.bias[used], kind="stable")
+    return np.interp(bias, curve.bias[used][order], sigma[used][order])
 
 
 def _deviates(study: Study, draws: pd.DataFrame, curve: TorqueCurve, rng: np.random.Generator) -> FloatArray:

@@ -22,6 +22,7 @@ _AMPLITUDES = amplitudes_of(f"{part}{power}" for part in "ab" for power in range
 _SCATTERS = tuple(f"{SCATTER}{name}" for name in _AMPLITUDES)
 KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *_SCATTERS, *NOISE, *JITTER, DOF)
 """Every parameter that may be declared, in the order of tables."""
+_COMPONENTS = "T_par", "T_perp"
 _MOST_UNKNOWN = 1000  # names that are looked at: advice for each takes a millisecond
 _MAY_BE_ZERO = ("lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
 
@@ -224,8 +225,11 @@ def joint_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
     if not curves:
         return
     fitted = [curve.device for curve in curves if curve.sigma_is_fitted]
-    for name in NOISE:
-        if fitted and name not in parameters:
+    for c, name in enumerate(NOISE):
+        measured = any(curve.used_values[c].any() for curve in curves)
+        if name in parameters and not measured:
+            yield Problem(f"parameters.{name}", f"is declared, but {_COMPONENTS[c]} was measured nowhere", "remove it")
+        elif fitted and name not in parameters and measured:
             what = f"is missing: the errors of device {fitted[0]!r} are to be fitted"
             todo = f'declare {name} = {{ prior = "lognormal", median = …, factor = 3.0 }}'
             yield Problem(f"parameters.{name}", what, todo)
@@ -256,9 +260,12 @@ def _dead_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
 
 def _noise_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
     """Noise models that the errors of the data do not allow, or that exclude each other."""
-    jitter = [name for name in JITTER if name in parameters]
-    for name in jitter:
+    for c, name in enumerate(JITTER):
         where = f"parameters.{name}"
+        if name not in parameters:
+            continue
+        if not any(curve.used_values[c].any() for curve in curves):
+            yield Problem(where, f"is declared, but {_COMPONENTS[c]} was measured nowhere", "remove it")
         if DOF in parameters:
             yield Problem(where, f"is declared beside {DOF}", "keep one: jitter, or Student-t errors")
         for curve in curves:

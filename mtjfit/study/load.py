@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from mtjfit.data.components import joined_components
 from mtjfit.data.copies import copies, copy_notices
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.format import MAX_BYTES
@@ -172,6 +173,8 @@ def _curves(raw: object, folder: Path, found: CollectedProblems) -> tuple[list[T
                 read = curves_from_sources(sources, table.declaration, table.file or table.files or "", opened)
         curves += read
         complete &= bool(read)
+    with found.catching():
+        curves = [*joined_components(curves)]
     notices += copy_notices(
         (first.device, again.device)
         for first, again in copies(curves, lambda curve: (curve.bias, curve.par, curve.perp))

@@ -21,20 +21,20 @@ _MOST_THICKNESSES, _MOST_CHOSEN, _MOST_POINTS = 1000, 20, 100_000
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard error of every planned point; ValueError where it is not positive and finite.
+    """Standard error of every planned point; ValueError where it is not positive.
 
     Attributes
     ----------
     value : float
         In the unit of the torque; or, if `relative`, a fraction of the largest in-plane value of J0 (of dJ0/dV for a
-        torkance) in the bias window.
+        torkance) in the bias window. Infinite for a component that is not measured.
     """
 
     value: float
     relative: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.value < math.inf:
+        if not self.value > 0:
             raise ValueError("give a positive standard error")
 
     @classmethod
@@ -47,14 +47,22 @@ class Noise:
         (Noise(value=0.02, relative=True), Noise(value=0.003, relative=False))
         """
         if not isinstance(said, str):
-            return cls(float(said))
+            return cls._finite(float(said))
         percent = _PERCENT.fullmatch(said)
         try:
-            return cls(float(percent[1]) / 100, relative=True) if percent else cls(float(said))
+            return cls._finite(float(percent[1]) / 100, relative=True) if percent else cls._finite(float(said))
         except ValueError:
             raise ValueError(f'{said!r} is no positive number and no percentage such as "2 %"') from None
 
+    @classmethod
+    def _finite(cls, value: float, relative: bool = False) -> Noise:
+        if math.isinf(value):
+            raise ValueError("give a positive standard error")
+        return cls(value, relative)
+
     def __str__(self) -> str:
+        if math.isinf(self.value):
+            return "not measured"
         return f"{100 * self.value:g} % of the in-plane signal" if self.relative else number(self.value)
 
 

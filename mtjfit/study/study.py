@@ -151,8 +151,8 @@ class Study:
 
     @property
     def n_values(self) -> int:
-        """Measured numbers that enter the fit: two for each bias point in use."""
-        return 2 * sum(curve.n_used for curve in self.curves)
+        """Measured numbers that enter the fit: two for each bias point at which both components are in use."""
+        return sum(curve.n_values for curve in self.curves)
 
     @property
     def origins(self) -> tuple[Origin, ...]:

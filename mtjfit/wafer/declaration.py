@@ -209,6 +209,10 @@ class WaferStudy:
     def fingerprint(self) -> str:
         """sha256, in hex, of all declarations that change the numbers of a device; priors, memory and chunks do not."""
         declared = asdict(replace(self.declaration, format=replace(self.declaration.format, max_bytes=1)))
+        for role in ("component", "torque", "sigma_torque"):  # which no wafer has
+            del declared["columns"][role]
+        for mask in declared["mask"]:
+            del mask["component"]
         everything = {
             "version": REDUCTION_VERSION,
             "declaration": declared,
@@ -323,6 +327,16 @@ def _unsupported(declaration: TableDeclaration) -> Iterator[Problem]:
             yield Problem(f"data[0].{where}sigma_bias", why, "remove it, or fit these devices as a study")
     if declaration.wide is not None:
         yield Problem("data[0].wide", why, "write one row for each bias point, or fit these devices as a study")
+    if len(declaration.columns.components) == 1 or declaration.columns.component:
+        yield Problem(
+            "data[0].columns",
+            f"with one component alone, or in each row, {why}",
+            "name the columns of both components, or fit these devices as a study",
+        )
+    for i, mask in enumerate(declaration.mask):
+        if mask.component is not None:
+            todo = "remove it, which masks both components, or fit these devices as a study"
+            yield Problem(f"data[0].mask[{i}].component", why, todo)
 
 
 def _own_parameters(

@@ -101,7 +101,7 @@ def label(study: Study, curve: TorqueCurve, name: str) -> str:
 
 
 def responses(study: Study, curve: TorqueCurve, point: Mapping[str, float], d: np.ndarray) -> dict[str, np.ndarray]:
-    """Values of all points in use for a unit amplitude, in-plane then out-of-plane, shape (n_d, 2 n_used), by name."""
+    """All values in use for a unit amplitude, in-plane then out-of-plane, shape (n_d, n_values), by name."""
     at = {name: value_of(study, curve, name, point) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
     if "Lambda" in study.parameters:
         at |= {"lambda_sf_N": value_of(study, curve, "Lambda", point), "D_ratio": 1.0}
@@ -112,31 +112,32 @@ def responses(study: Study, curve: TorqueCurve, point: Mapping[str, float], d: n
     out = {}
     for name in study.amplitudes:
         T = LAWS[curve.quantity](
-            curve.bias[curve.used], d[:, None] - dead, **at, interface=Interface.of(**{name: 1.0}), per=curve.per
+            curve.bias, d[:, None] - dead, **at, interface=Interface.of(**{name: 1.0}), per=curve.per
         )
-        T = np.broadcast_to(T, (d.size, curve.n_used)) * sine
-        out[name] = np.concatenate([T.real, T.imag], axis=1)
+        T = np.broadcast_to(T, (d.size, curve.bias.size)) * sine
+        out[name] = np.concatenate([T.real, T.imag], axis=1)[:, curve.used_values.ravel()]
     return out
 
 
 def data(study: Study, curve: TorqueCurve, point: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Values of all points in use, in-plane then out-of-plane, and their covariance, in the unit of the first curve."""
-    scale, used, n = study.scale_of(curve), curve.used, curve.n_used
-    y = np.concatenate([curve.par[used], curve.perp[used]]) * scale
+    """All values in use, in-plane then out-of-plane, and their covariance, in the unit of the first curve."""
+    scale, used, n = study.scale_of(curve), np.flatnonzero(curve.used_values), curve.bias.size
+    y = np.concatenate([curve.par, curve.perp])[used] * scale
     if curve.covariance is not None:
-        return y, curve.covariance[np.ix_(np.tile(used, 2), np.tile(used, 2))] * scale**2
+        return y, curve.covariance[np.ix_(used, used)] * scale**2
     if curve.sigma_par is None:
-        each = [value_of(study, curve, name, point) for name in ("noise_par", "noise_perp")]
+        names = ("noise_par", "noise_perp")
+        each = [value_of(study, curve, name, point) if name in study.parameters else 1.0 for name in names]
         sigma = np.repeat(each, n)
     else:
-        sigma = np.concatenate([curve.sigma_par[used], curve.sigma_perp[used]]) * scale
+        sigma = np.concatenate([curve.sigma_par, curve.sigma_perp]) * scale
     C = np.diag(sigma**2)
     for k in range(n):
-        C[k, n + k] = C[n + k, k] = (0.0 if curve.rho is None else curve.rho[used][k]) * sigma[k] * sigma[n + k]
+        C[k, n + k] = C[n + k, k] = (0.0 if curve.rho is None else curve.rho[k]) * sigma[k] * sigma[n + k]
     for name, own in (("jitter_par", slice(0, n)), ("jitter_perp", slice(n, None))):
         if name in study.parameters:
             C[own, own] += np.eye(n) * value_of(study, curve, name, point) ** 2
-    return y, C
+    return y, C[np.ix_(used, used)]
 
 
 def naive(study: Study, point: Mapping[str, float]) -> dict[str, Any]:

@@ -47,7 +47,8 @@ def swept(study: Study, rng: np.random.Generator) -> Study:
         perp = curve.perp[both] + np.sqrt(2) * again[1] * curve.sigma_perp[both]
         sigma = {"sigma_par": curve.sigma_par[both], "sigma_perp": curve.sigma_perp[both]}
         whole = replace(curve, used=np.ones(curve.bias.size, dtype=bool))
-        curves.append(replace(whole, bias=curve.bias[both], par=par, perp=perp, used=(), reasons=(), **sigma))
+        doubled = {"bias": curve.bias[both], "par": par, "perp": perp, "used": (), "used_values": (), "reasons": ()}
+        curves.append(replace(whole, **doubled, **sigma))
     return study.replace(curves=tuple(curves))
 
 

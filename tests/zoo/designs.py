@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from parts import CHOICES, UNDER, leave_out, what_was_measured
 from reference_forward import kappa, terms
 
 from mtjfit.data import Origin, TorqueCurve
@@ -37,6 +38,8 @@ class Plan:
     errors: Callable | None = None  # makes noise of one curve: (rng, sigma_par, sigma_perp, n) to (2, n)
     unit: str = "arb"
     masked: float = 0.0
+    parts: np.ndarray | None = None  # which components of each device were measured, shape (J, 2)
+    holes: float = 0.0  # share of their values that were not
     dead: float = 0.0
     sigma: tuple[float, float] = (1.0, 1.0)
 
@@ -237,7 +240,6 @@ KINDS: dict[str, Callable[[Plan], None]] = {
 }  # fmt: skip
 """In this order: seeds choose from it by number."""
 
-
 _LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")
 
 
@@ -288,8 +290,8 @@ def _plain(rng) -> Plan:
 
 
 def kinds() -> tuple[str, ...]:
-    """Every kind of design; "plain" first, to which about half of all seeds belong."""
-    return ("plain", *KINDS)
+    """Every kind of design; "plain" first, to which about half of all seeds belong, those of `parts` by name only."""
+    return ("plain", *KINDS, *CHOICES)
 
 
 def design(seed: int, kind: str | None = None) -> Design:
@@ -299,7 +301,13 @@ def design(seed: int, kind: str | None = None) -> Design:
     kind = drawn if kind is None else kind
     plan = _plain(np.random.default_rng([seed, 1]))
     if kind != "plain":
-        KINDS[kind](plan)
+        if kind in CHOICES:
+            under = str(plan.rng.choice(UNDER))
+            if under:
+                KINDS[under](plan)
+            leave_out(plan, kind)
+        else:
+            KINDS[kind](plan)
     return _built(kind, seed, plan)
 
 
@@ -313,10 +321,12 @@ def _built(kind, seed, p) -> Design:
     if p.tolerance:
         truth |= {f"thickness[D{j}]": float(each) for j, each in enumerate(d)}
     priors = dict(p.priors)
-    scale = max(float(np.max(np.hypot(curve.par, curve.perp))) for curve in curves)
+    scale = max(float(np.nanmax(np.abs([curve.par, curve.perp]))) for curve in curves)
+    seen = np.any([curve.used_values.any(axis=1) for curve in curves], axis=0)
+    there = [which for which, one in zip(("par", "perp"), seen, strict=True) if one]
     if p.curves.get("sigma") == "fit":
-        priors |= {name: LogNormal(0.05 * scale, 3.0) for name in ("noise_par", "noise_perp")}
-    for which in p.curves.get("jitter", ()):
+        priors |= {f"noise_{which}": LogNormal(0.05 * scale, 3.0) for which in there}
+    for which in set(there) & set(p.curves.get("jitter", ())):
         priors[f"jitter_{which}"] = LogNormal(p.noise * scale, 3.0)
     parameters = {name: Parameter(name, prior, p.scopes.get(name, "shared")) for name, prior in priors.items()}
     thickness = AboutNominal(p.tolerance) if p.tolerance else Fixed(0.0)
@@ -360,12 +370,17 @@ def _curve(p, j, d, K) -> TorqueCurve:
         extra["group"] = f"G{j % 2}"
     if p.curves.get("sigma") != "fit" and "covariance" not in extra:
         extra |= {"sigma_par": par, "sigma_perp": perp}
+    par, perp = T.real + noise[0], T.imag + noise[1]
+    if p.parts is not None:
+        has = p.parts[j][:, None] & (rng.random((2, n)) >= p.holes)
+        has[:, n // 2 - 1 : n // 2 + 2] = p.parts[j][:, None]
+        V, par, perp, extra = what_was_measured(has, V, par, perp, extra)
     curve = TorqueCurve(
-        f"D{j}", V, T.real + noise[0], T.imag + noise[1], float(p.thicknesses[j]), p.quantity[j], p.per, p.unit,
+        f"D{j}", V, par, perp, float(p.thicknesses[j]), p.quantity[j], p.per, p.unit,
         origin=Origin("simulated", "design drawn at random"), **extra,
     )  # fmt: skip
     if p.masked:
-        away = rng.random(n) < p.masked
+        away, n = rng.random(V.size) < p.masked, V.size
         away[n // 2 - 1 : n // 2 + 2] = False
         curve = curve.mask(away, "drawn at random") if away.any() else curve
     return curve

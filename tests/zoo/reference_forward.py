@@ -42,6 +42,7 @@ class DevicePoints:
     """Points in use of one device, in the unit of the first curve."""
 
     y: np.ndarray  # in-plane, then out-of-plane values, shape (2n,)
+    used: np.ndarray  # which of them enter, the others mean nothing, shape (2n,)
     # y, then each term as it stands in the in-plane and in the out-of-plane component, shape (2n, 1 + 2T)
     rows: np.ndarray
     terms: np.ndarray  # shape (n, T)
@@ -53,8 +54,8 @@ class DevicePoints:
 
     def products(self):
         """rowsᵀ C⁻¹ rows and ln det C."""
-        root = np.linalg.cholesky(self.covariance)
-        white = np.linalg.solve(root, self.rows)
+        root = np.linalg.cholesky(self.covariance[self.used][:, self.used])
+        white = np.linalg.solve(root, self.rows[self.used])
         return white.T @ white, 2 * np.sum(np.log(np.diagonal(root)))
 
 
@@ -69,10 +70,11 @@ def device_points(study, curve, powers):
     p = terms(powers, V, curve.quantity, curve.angle_factor)
     zero = np.zeros_like(p)
     y = np.concatenate([curve.par[used], curve.perp[used]]) * scale
+    enters = curve.used_values[:, used].ravel()
     design = np.block([[p, zero], [zero, p]])
     rows = np.column_stack([y, design])
     if curve.sigma_par is None:
-        return DevicePoints(y, rows, p, None)
+        return DevicePoints(y, enters, rows, p, None)
     if curve.covariance is not None:
         both = np.flatnonzero(np.concatenate([used, used]))
         known = curve.covariance[both][:, both] * scale**2
@@ -86,8 +88,9 @@ def device_points(study, curve, powers):
     if curve.sigma_bias is not None:
         s = slopes(powers, V, curve.quantity, curve.angle_factor)
         for _ in range(2):
-            root = np.linalg.cholesky(C)
-            solved = np.linalg.lstsq(np.linalg.solve(root, design), np.linalg.solve(root, y), rcond=None)[0]
+            root = np.linalg.cholesky(C[enters][:, enters])
+            X, given = np.linalg.solve(root, design[enters]), np.linalg.solve(root, y[enters])
+            solved = np.linalg.lstsq(X, given, rcond=None)[0]
             slope = np.concatenate([s @ solved[: p.shape[1]], s @ solved[p.shape[1] :]]) * np.tile(
                 curve.sigma_bias[used], 2
             )
@@ -95,7 +98,7 @@ def device_points(study, curve, powers):
             C = known + np.diag(slope**2)
             C[own, n + own] += slope[:n] * slope[n:]
             C[n + own, own] += slope[:n] * slope[n:]
-    return DevicePoints(y, rows, p, C)
+    return DevicePoints(y, enters, rows, p, C)
 
 
 def robust_products(points, nu=4.0):
@@ -103,16 +106,19 @@ def robust_products(points, nu=4.0):
     n, k = points.n, points.terms.shape[1]
     total = np.zeros((points.rows.shape[1],) * 2)
     for part, columns in ((slice(0, n), slice(1, 1 + k)), (slice(n, 2 * n), slice(1 + k, 1 + 2 * k))):
-        y, X = points.y[part], points.rows[part, columns]
+        mine = np.flatnonzero(points.used[part]) + part.start
+        if mine.size == 0:
+            continue
+        y, X = points.y[mine], points.rows[mine, columns]
         known = points.covariance is not None
-        sigma = np.sqrt(np.diagonal(points.covariance)[part]) if known else np.full(n, 1.0)
-        w = np.ones(n)
+        sigma = np.sqrt(np.diagonal(points.covariance)[mine]) if known else np.full(mine.size, 1.0)
+        w = np.ones(mine.size)
         for _ in range(30):
             root = np.sqrt(w) / sigma
             away = y - X @ np.linalg.lstsq(X * root[:, None], y * root, rcond=None)[0]
             if not known:
-                sigma = np.full(n, max(1.5 * np.median(np.abs(away)), 1e-3 * np.max(np.abs(y))))
+                sigma = np.full(mine.size, max(1.5 * np.median(np.abs(away)), 1e-3 * np.max(np.abs(y))))
             w = (nu + 1) / (nu + (away / sigma) ** 2)
-        rows = points.rows[part]
+        rows = points.rows[mine]
         total += (rows * (w / sigma**2)[:, None]).T @ rows
     return total[..., None], 0.0

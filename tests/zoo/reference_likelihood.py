@@ -140,7 +140,7 @@ class Target:
         self.powers = [term.power for term in lay.terms]
         self.points = [device_points(study, curve, self.powers) for curve in study.curves]
         self.per_volume = study.curves[0].per == "volume"
-        self.n_values = 2 * sum(p.n for p in self.points)
+        self.n_values = sum(int(p.used.sum()) for p in self.points)
         self.known = [None if p.covariance is None else p.products() for p in self.points]
         self.jitter = any(lay.has(name) for name in declared.JITTER)
         self.pilot_points = [robust_products(points) for points in self.points] if lay.student else []
@@ -223,28 +223,32 @@ class Target:
         p, lay = self.points[j], self.layout
         if self.known[j] is not None and not self.jitter:
             return self.known[j][0][..., None], self.known[j][1]
-        par, perp = p.rows[: p.n], p.rows[p.n :]
+        par, perp, first, second = p.rows[: p.n], p.rows[p.n :], p.used[: p.n], p.used[p.n :]
         if p.covariance is None:
-            A, B = (np.broadcast_to(lay.of(name, x), (lay.J, x.shape[1]))[j] ** 2 for name in declared.NOISE)
-            M = (par.T @ par)[..., None] / A + (perp.T @ perp)[..., None] / B
-            return M, p.n * (np.log(A) + np.log(B))
+            M, log_det = 0.0, 0.0
+            for name, rows in zip(declared.NOISE, (par[first], perp[second]), strict=True):
+                if len(rows):
+                    A = np.broadcast_to(lay.of(name, x), (lay.J, x.shape[1]))[j] ** 2
+                    M, log_det = M + (rows.T @ rows)[..., None] / A, log_det + len(rows) * np.log(A)
+            return M, log_det
+        par, perp = np.where(first[:, None], par, 0.0), np.where(second[:, None], perp, 0.0)
         k, own = p.rows.shape[1], np.arange(p.n)
         added = [lay.of(name, x)[j] ** 2 if lay.has(name) else np.zeros(1) for name in declared.JITTER]
         A = p.covariance[own, own][:, None] + added[0]
         B = p.covariance[p.n + own, p.n + own][:, None] + added[1]
         cross = p.covariance[own, p.n + own][:, None]
         det = A * B - cross**2
+        both, one, other = (each[:, None] for each in (first & second, first & ~second, second & ~first))
+        weights = np.where(both, B / det, 1 / A), np.where(both, A / det, 1 / B), np.where(both, -cross / det, 0.0)
+        log_det = np.where(both, np.log(det), np.where(one, np.log(A), np.where(other, np.log(B), 0.0)))
         mixed = np.einsum("ia,ib->abi", par, perp)
         pairs = (
             np.einsum("ia,ib->abi", par, par),
             np.einsum("ia,ib->abi", perp, perp),
             mixed + mixed.transpose(1, 0, 2),
         )
-        M = sum(
-            pair.reshape(k * k, p.n) @ weight
-            for pair, weight in zip(pairs, (B / det, A / det, -cross / det), strict=True)
-        )
-        return M.reshape(k, k, -1), np.sum(np.log(det), axis=0)
+        M = sum(pair.reshape(k * k, p.n) @ weight for pair, weight in zip(pairs, weights, strict=True))
+        return M.reshape(k, k, -1), np.sum(log_det, axis=0)
 
     def _prior_of_terms(self, x, pilot=False):
         """Mean and sd of the coefficient of each term and device before the data, shape (T, J, n)."""
@@ -354,12 +358,16 @@ class Target:
             for y, coefficients, name, s in zip(
                 (p.y[: p.n], p.y[p.n :]), (part.real, part.imag), declared.NOISE, (0, p.n), strict=True
             ):
+                mine = p.used[s : s + p.n]
+                if not mine.any():
+                    continue
                 if p.covariance is None:
                     scale = np.broadcast_to(lay.of(name, x), (lay.J, n))[j][None]
                 else:
-                    scale = np.sqrt(np.diagonal(p.covariance)[s : s + p.n])[:, None]
-                u = (y[:, None] - p.terms @ coefficients) / scale
-                total += p.n * constant - np.sum(np.log(scale) + 0 * u + 0.5 * (v + 1) * np.log1p(u * u / v), axis=0)
+                    scale = np.sqrt(np.diagonal(p.covariance)[s : s + p.n])[mine][:, None]
+                u = (y[mine][:, None] - p.terms[mine] @ coefficients) / scale
+                fall = np.sum(np.log(scale) + 0 * u + 0.5 * (v + 1) * np.log1p(u * u / v), axis=0)
+                total += mine.sum() * constant - fall
         return total
 
     def draw(self, z, rng):

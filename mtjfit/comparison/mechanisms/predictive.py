@@ -16,12 +16,12 @@ that shares nothing with the likelihood (`mtjfit.infer.simulate`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
 
-from mtjfit.arrays import FloatArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.comparison.mechanisms.prior_widths import START
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.infer.evidence import Exploration, explore_posterior, mean_and_error
@@ -158,6 +158,10 @@ class Slopes:
     sd_perp: FloatArray
     sd_par2: FloatArray
 
+    def of(self, devices: BoolArray) -> Slopes:
+        """Those of some of the devices."""
+        return Slopes(*(getattr(self, each.name)[devices] for each in fields(self)))
+
     @property
     def ratio(self) -> FloatArray:
         """T_perp/T_par at small bias; NaN where T_par is zero."""
@@ -194,12 +198,15 @@ def _powers(study: Study) -> np.ndarray:
     return np.array(sorted({power for power in {1, 2, *declared} if power >= lowest}))
 
 
-def _component(
-    study: Study, j: int, values: FloatArray, sigma: FloatArray | None, powers: np.ndarray
-) -> tuple[FloatArray, FloatArray]:
-    """Coefficients of V and V², and their standard errors, from errors that are known or from the scatter."""
+def _component(study: Study, j: int, c: int, powers: np.ndarray) -> tuple[FloatArray, FloatArray]:
+    """Coefficients of V and V², and their standard errors, from errors that are known or from the scatter.
+
+    NaN where too few values of the component are in use.
+    """
     curve = study.curves[j]
-    used, scale = curve.used, study.scale_of(curve)
+    (values, sigma), used, scale = curve.component(c), curve.used_values[c], study.scale_of(curve)
+    if np.unique(curve.bias[used]).size < powers.size:
+        return np.full(2, np.nan), np.full(2, np.nan)
     X = polynomial_design(curve, powers, curve.bias[used])
     weight = np.ones(X.shape[0]) if sigma is None else 1 / sigma[used]
     Q, R = np.linalg.qr(X * weight[:, None])
@@ -217,9 +224,8 @@ def _component(
 def slopes(study: Study) -> Slopes:
     """Coefficients of all devices, each from least squares on its own."""
     powers, rows = _powers(study), []
-    for j, curve in enumerate(study.curves):
-        par, sd_par = _component(study, j, curve.par, curve.sigma_par, powers)
-        perp, sd_perp = _component(study, j, curve.perp, curve.sigma_perp, powers)
+    for j in range(len(study.curves)):
+        (par, sd_par), (perp, sd_perp) = (_component(study, j, c, powers) for c in range(2))
         rows.append((par[0], perp[0], par[1], sd_par[0], sd_perp[0], sd_par[1]))
     return Slopes(study.thicknesses, *np.array(rows).T)
 
@@ -228,22 +234,23 @@ def slope_statistics(found: Slopes) -> dict[str, float]:
     """The numbers of `STATISTICS`, each a sum of squares in units of the errors.
 
     The variation of the ratio is that of T_perp − r T_par about zero for the best r, so that no ratio of noisy numbers
-    is taken.
+    is taken. Those of components that were not measured are left out.
     """
-    square = np.sum(found.par**2) or 1.0  # of a component that is zero everywhere any ratio will do
-    r = float(np.sum(found.perp * found.par) / square)
+    with_par, with_perp = np.isfinite(found.sd_par), np.isfinite(found.sd_perp)
+    both, alone = found.of(with_par & with_perp), found.of(with_par)
+    values = {"linear T_perp": np.sum((found.perp / found.sd_perp)[with_perp] ** 2)}
+    square = np.sum(both.par**2) or 1.0  # of a component that is zero everywhere any ratio will do
+    r = float(np.sum(both.perp * both.par) / square)
     for _ in range(_ROUNDS):
-        variance = found.sd_perp**2 + r**2 * found.sd_par**2
-        r = float(np.sum(found.perp * found.par / variance) / (np.sum(found.par**2 / variance) or 1.0))
-    variance = found.sd_perp**2 + r**2 * found.sd_par**2
-    mean = np.sum(found.par / found.sd_par**2) / np.sum(1 / found.sd_par**2)
-    values = (
-        np.sum((found.perp / found.sd_perp) ** 2),
-        np.sum((found.perp - r * found.par) ** 2 / variance),
-        np.sum(((found.par - mean) / found.sd_par) ** 2),
-        np.sum((found.par2 / found.sd_par2) ** 2),
-    )
-    return dict(zip(STATISTICS, map(float, values), strict=True))
+        variance = both.sd_perp**2 + r**2 * both.sd_par**2
+        r = float(np.sum(both.perp * both.par / variance) / (np.sum(both.par**2 / variance) or 1.0))
+    variance = both.sd_perp**2 + r**2 * both.sd_par**2
+    values["slope ratio against d"] = np.sum((both.perp - r * both.par) ** 2 / variance)
+    mean = np.sum(alone.par / alone.sd_par**2) / (np.sum(1 / alone.sd_par**2) or 1.0)
+    values["T_par slope against d"] = np.sum(((alone.par - mean) / alone.sd_par) ** 2)
+    values["in-plane V^2"] = np.sum((alone.par2 / alone.sd_par2) ** 2)
+    rows = {"linear T_perp": with_perp, "slope ratio against d": with_par & with_perp}
+    return {name: float(value) for name, value in values.items() if rows.get(name, with_par).any()}
 
 
 def predictive_checks(
