@@ -17,6 +17,7 @@ import pytest
 from reader_files import needs, source
 
 from mtjfit.data.readers import READERS, ReadOptions, read_sheet, read_source, sheets_from_bytes
+from mtjfit.data.readers.header import n_header_lines
 from mtjfit.errors import DataError
 
 SMALL = 2_000_000
@@ -200,11 +201,10 @@ def test_header_keys_are_not_copied_for_each_segment_of_a_measurement_file() -> 
 
 
 def test_settings_between_texts_are_looked_at_once() -> None:
-    lines = "".join(f"k{i},1\nx,y\n" for i in range(10_000)) + "a,b,c\n1,2,3\n4,5,6\n"
+    rows = [(k, [f"k{k}", "1"] if k % 2 else ["x", "y"]) for k in range(60_000)]
     began = process_time()
-    (sheet,) = sheets_from_bytes(source("a.csv", lines.encode()), "origin", ReadOptions())
-    assert process_time() - began < 15
-    assert tuple(sheet.names) == ("a", "b", "c")
+    assert n_header_lines(ReadOptions(), [*rows, (1, ["a", "b", "c"]), (2, ["1", "2", "3"])]) == 60_001
+    assert process_time() - began < 3
 
 
 DAMAGED = """

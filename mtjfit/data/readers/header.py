@@ -35,7 +35,7 @@ def n_header_lines(options: ReadOptions, rows: Sequence[Row]) -> int:
             continue
         first = n if first is None else first
         key = cells[0]
-        if len(list(filter(None, cells))) == 2 < width and key not in ("", *settings) and not is_number(key):
+        if len(list(filter(None, cells))) == 2 < width and key and key not in settings and not is_number(key):
             settings.add(key)
         elif named:
             return n
