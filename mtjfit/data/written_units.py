@@ -160,6 +160,8 @@ def _expression(tokens: list[re.Match[str]], k: int) -> tuple[_Factor, int] | No
         if part is None:
             return None
         (factor, raised), k = part
+        if not factor:
+            return None  # too small a number for a computer
         if divided and not inverse and _sign(token) > 0:
             return None  # J/m2 V: over V, or times V?
         si, powers = (si / factor, _quotient(powers, raised)) if inverse else (si * factor, _product(powers, raised))

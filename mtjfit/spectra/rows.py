@@ -181,8 +181,8 @@ def _codes(
     if within is None or different.size < 2:
         return np.asarray(code)
     unit = factor(getattr(table.units, role), units)
-    group = np.cumsum(np.diff(different, prepend=different[0]) > within * unit)
-    found = [different[group == k] for k in range(int(group[-1]) + 1)]
+    apart = np.diff(different, prepend=different[0]) > within * unit
+    group, found = np.cumsum(apart), np.split(different, np.flatnonzero(apart))
     widest = max(found, key=np.ptp)
     if np.ptp(widest) > _RUN_ON * within * unit:
         what = f"runs on from {number(widest[0] / unit, 4)} to {number(widest[-1] / unit, 4)} in steps below {within:g}"

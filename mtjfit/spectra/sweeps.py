@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal, TypeAlias
@@ -51,16 +52,16 @@ def legs(x: FloatArray, least: int) -> tuple[Leg, ...]:
     starts = starts[:-1] if len(starts) > 1 and x.size - starts[-1] <= 2 else starts
     ends = [*starts[1:], x.size]
     up = [bool(x[stop - 1] > x[start]) for start, stop in zip(starts, ends, strict=True)]
-    return tuple(
-        Leg(start, stop, _name(up, k)) for k, (start, stop) in enumerate(zip(starts, ends, strict=True))
-    )  # fmt: skip
+    return tuple(map(Leg, starts, ends, _names(up)))
 
 
-def _name(up: Sequence[bool], k: int) -> str:
-    if len(up) == 1:
-        return ""
-    word, count = "up" if up[k] else "down", sum(each == up[k] for each in up)
-    return word if count == 1 else f"{word} {1 + sum(each == up[k] for each in up[:k])}"
+def _names(up: Sequence[bool]) -> Iterator[str]:
+    """Such as "up", "down 1" and "down 2", in one pass: a file may hold a hundred thousand sweeps."""
+    words = ["up" if each else "down" for each in up]
+    of, passed = Counter(words), Counter[str]()
+    for word in words:
+        passed[word] += 1
+        yield "" if len(up) == 1 else word if of[word] == 1 else f"{word} {passed[word]}"
 
 
 def _turns(x: FloatArray) -> list[int]:

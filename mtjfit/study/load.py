@@ -154,6 +154,10 @@ def _curves(raw: object, folder: Path, found: CollectedProblems) -> tuple[list[T
     if not isinstance(raw, list) or not raw:
         found.config.append(Problem("data", "is not a list of tables", "add a [[data]] table for each file"))
         return None, files
+    if len(raw) > _MOST_FILES:
+        what, todo = f"holds {len(raw)} tables, at most {_MOST_FILES} are read", "name alike files together with files"
+        found.config.append(Problem("data", what, todo))
+        return None, files
     curves: list[TorqueCurve] = []
     notices: list[str] = []
     complete = True

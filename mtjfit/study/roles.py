@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from mtjfit.data.readers import Sheet
 from mtjfit.data.tidy import parse_number
@@ -84,9 +86,9 @@ def _key(name: str) -> str:
 
 def _candidates(sheet: Sheet) -> Iterator[_Candidate]:
     """What has a name of its own that a study file can hold."""
-    names = sheet.names
+    names = Counter(sheet.names)
     for column in sheet.columns:
-        if names.count(column.name) == 1 and _is_proper(column.name):
+        if names[column.name] == 1 and _is_proper(column.name):
             yield _Candidate(column.name, column.unit, column.cells, True)
     for name, value in sheet.metadata.items():
         if name not in names and _is_proper(name) and value.strip():
@@ -110,7 +112,7 @@ def _assigned(candidates: Sequence[_Candidate], roles: Collection[str], sheet: S
         if len(candidates) > _MOST_COMPARED and key not in known:  # of very many, similar ones are not looked for
             continue
         for role in roles:
-            likeness, place = _likeness(candidate, role)
+            likeness, place = _likeness(key, role, candidate.is_column)
             if likeness >= _SIMILAR and not _is_contradicted(candidate, role, sheet, *telling):
                 scores.append((-likeness, not candidate.is_column, place, role, candidate.name))
     columns: dict[str, str] = {}
@@ -120,15 +122,16 @@ def _assigned(candidates: Sequence[_Candidate], roles: Collection[str], sheet: S
     return _of_one_unit(columns, candidates)
 
 
-def _likeness(candidate: _Candidate, role: str) -> tuple[float, int]:
+@lru_cache(maxsize=10_000)  # parts of a file have the same columns, and there may be thousands of parts
+def _likeness(key: str, role: str, is_column: bool) -> tuple[float, int]:
     """How much a name is like those of a role, from 0 to 1, and the place of the most similar one."""
-    key, likely = candidate.key, NAMES[role]
+    likely = NAMES[role]
     if key in likely:
         return 1.0, likely.index(key)
     # "torkance_perp" is similar to "torkance_par", "Samples" to "sample": never propose one for the other.
     wrong = (role.endswith("par") and "perp" in key) or (role.endswith("perp") and "par" in key)
     wrong |= role == "bias" and any(word in key for word in _NO_BIAS)
-    if wrong or role in _NAMED or not candidate.is_column or len(key) <= _SHORT:
+    if wrong or role in _NAMED or not is_column or len(key) <= _SHORT:
         return 0.0, len(likely)
     return max((SequenceMatcher(None, key, each).ratio() if len(each) > _SHORT else 0.0, -k)
                for k, each in enumerate(likely))  # fmt: skip

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from reader_files import needs, source
 from scipy.io import savemat
 
 from mtjfit.data.readers import READERS, ReadOptions, read_sheet, read_source, sheets_from_bytes
+from mtjfit.data.readers.header import n_header_lines
 from mtjfit.errors import DataError
 
 SMALL = 2_000_000
@@ -143,6 +147,66 @@ def test_classic_files_of_very_many_variables_are_refused() -> None:
     data = bytes(xarray.Dataset({f"v{k}": ("x", [1.0]) for k in range(1001)}).to_netcdf(engine="scipy"))
     with pytest.raises(DataError, match=r"holds 1001 variables, more than the limit of 1000; .* max_bytes"):
         sheets_from_bytes(source("c.nc", data), "netcdf", ReadOptions(max_bytes=SMALL))
+
+
+def test_measurement_files_of_very_many_segments_are_refused() -> None:
+    text = "LabVIEW Measurement\t\nSeparator\tTab\n***End_of_Header***\t\n"
+    text += "Channels\t1\n***End_of_Header***\nX_Value\tA\n1\t2\n\n" * 10_001
+    with pytest.raises(DataError, match=r"a.lvm: has more than 10000 segments; cut the file"):
+        sheets_from_bytes(source("a.lvm", text.encode()), "lvm", ReadOptions())
+
+
+def element(kind: int, data: bytes) -> bytes:
+    return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+
+def variable(name: bytes, *numbers: float) -> bytes:
+    flags, shape = struct.pack("<II", 6, 0), struct.pack("<II", len(numbers), 1)
+    values = struct.pack(f"<{len(numbers)}d", *numbers)
+    return element(14, element(6, flags) + element(5, shape) + element(1, name) + element(9, values))
+
+
+def structure(name: bytes, inside: bytes) -> bytes:
+    head = element(6, struct.pack("<II", 2, 0)) + element(5, struct.pack("<II", 1, 1)) + element(1, name)
+    return element(14, head + element(5, struct.pack("<I", 32)) + element(1, b"V".ljust(32, b"\0")) + inside)
+
+
+MATLAB = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"
+HOSTILE_MATLAB = {
+    "nothing, a million times": (bytes(8) * 1_000_000, "element of type 0 in place of a variable"),
+    "nothing, packed": (struct.pack("<II", 15, 16) + zlib.compress(bytes(8)).ljust(16, b"\0"), "element of type 0"),
+    "empty variables": (element(14, b"") * 200_001, "more than 10000000 cells"),
+    "parameters of many tables": (
+        b"".join(variable(b"p%d" % k, k) for k in range(1001))
+        + b"".join(structure(b"s%d" % k, variable(b"", 1, 2)) for k in range(1000)),
+        "holds 1000 tables and 1001 header parameters that hold for all",
+    ),
+    "tables": (b"".join(structure(b"s%d" % k, variable(b"", 1, 2)) for k in range(10_001)), "holds 10001 tables"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_MATLAB)
+def test_matlab_files_of_very_many_small_things_are_refused(case: str) -> None:
+    body, match = HOSTILE_MATLAB[case]
+    began = process_time()
+    with pytest.raises(DataError, match=match):
+        sheets_from_bytes(source("a.mat", MATLAB + body), "matlab", ReadOptions())
+    assert process_time() - began < 15
+
+
+def test_header_keys_are_not_copied_for_each_segment_of_a_measurement_file() -> None:
+    head = "LabVIEW Measurement\t\nSeparator\tTab\n" + "".join(f"K{k}\tv\n" for k in range(20_000))
+    text = head + "***End_of_Header***\t\n" + "Channels\t1\n***End_of_Header***\nX_Value\tA\n1\t2\n\n" * 5_000
+    began = process_time()
+    assert len(sheets_from_bytes(source("a.lvm", text.encode()), "lvm", ReadOptions())) == 5_000
+    assert process_time() - began < 8
+
+
+def test_settings_between_texts_are_looked_at_once() -> None:
+    rows = [(k, [f"k{k}", "1"] if k % 2 else ["x", "y"]) for k in range(60_000)]
+    began = process_time()
+    assert n_header_lines(ReadOptions(), [*rows, (1, ["a", "b", "c"]), (2, ["1", "2", "3"])]) == 60_001
+    assert process_time() - began < 3
 
 
 DAMAGED = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -124,6 +125,13 @@ def test_readback_noise_of_the_abscissa_is_no_turn():
 def test_repeated_sweeps_one_way_are_told_apart():
     x = np.concatenate([FIELD, FIELD, FIELD])
     assert [(leg.start, leg.name) for leg in legs(x, 10)] == [(0, "up 1"), (101, "up 2"), (202, "up 3")]
+
+
+def test_twenty_thousand_sweeps_are_named_in_one_pass():
+    began = process_time()
+    names = [leg.name for leg in legs(np.tile([0.0, 1.0, 2.0, 3.0, 3.0, 2.0, 1.0, 0.0], 10_000), 6)]
+    assert process_time() - began < 5.0
+    assert names[-2:] == ["up 10000", "down 10000"]
 
 
 def test_the_way_back_at_the_end_belongs_to_the_sweep():

@@ -192,6 +192,11 @@ def test_files_that_are_no_study(tmp_path: Path) -> None:
             load_study(file)
 
 
+def test_very_many_tables_are_one_problem(tmp_path: Path) -> None:
+    (message,) = refused(tmp_path, TEXT.replace("[[data]]", "[[data]]\n" * 10_000 + "[[data]]"))
+    assert message.startswith("study.toml: data: holds 10001 tables, at most 10000 are read; name")
+
+
 def test_data_problems_alone_are_data_errors(tmp_path: Path) -> None:
     assert refused(tmp_path, data=DATA.replace("B,3.0,0.0,0.0", "B,3.0,0.0,x"), kind=DataError) == [
         "series.csv:6: column 'tau_par': 'x' is not a number; write a plain number such as -1.25e-3"

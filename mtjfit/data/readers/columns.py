@@ -10,6 +10,7 @@ from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile
 from mtjfit.errors import DataError, did_you_mean
 
 _SHOWN = 20
+_MOST_TABLES, _MOST_VALUES = 10_000, 1_000_000
 _NO_TABLE = "export the columns of one table as CSV, or as vectors of equal length in one group"
 
 
@@ -50,21 +51,25 @@ def sheets_of_groups(
         lengths.pop(0, None)
         alone = lengths.pop(1, []) if len(lengths) > 1 else []
         values = {each.name: " ".join(filter(None, (each.cells[0], each.unit))) for each in alone}
-        metadata, path = {**groups[0].metadata, **group.metadata, **values}, group.path or "/"
-        found += [(group, path if len(lengths) == 1 else f"{path}, {n} rows", metadata, columns)
+        own, path = group.metadata | values, group.path or "/"
+        found += [(group, path if len(lengths) == 1 else f"{path}, {n} rows", own, columns)
                   for n, columns in lengths.items()]  # fmt: skip
     if options.sheet:
         parts, wanted = [part for _, part, _, _ in found], options.sheet.strip("/")
         found = [each for each in found if wanted in (each[0].path.strip("/"), each[1].strip("/"))]
         if not found:
             raise source.fault(f"has no group {options.sheet!r}", did_you_mean(options.sheet, parts))
+    if len(found) > _MOST_TABLES or len(found) * len(groups[0].metadata) > _MOST_VALUES:
+        what = f"holds {len(found)} tables and {len(groups[0].metadata)} header parameters that hold for all of them"
+        raise source.fault(what, "write it in several files")
     listed = ", ".join(left_out[:_SHOWN]) + (f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else "")
     if not found:
         raise source.fault("holds no table" + (f", only {listed}" if listed else ""), _NO_TABLE)
     sheets = []
-    for _, part, metadata, columns in found:
+    for _, part, own, columns in found:
         label = f"{source.label}[{part}]" if len(found) > 1 else source.label
         notes = (f"left out: {listed}",) if listed else ()
         lines = tuple(range(1, len(columns[0].cells) + 1))
-        sheets.append(Sheet(label, format, tuple(columns), lines, metadata=metadata, notes=notes, part=part))
+        sheets.append(Sheet(label, format, tuple(columns), lines, notes=notes, part=part,
+                            metadata=groups[0].metadata | own))  # fmt: skip
     return tuple(sheets)

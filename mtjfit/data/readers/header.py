@@ -28,14 +28,16 @@ def n_header_lines(options: ReadOptions, rows: Sequence[Row]) -> int:
     if options.header or options.names:
         return len(options.header)
     first, settings, width = None, set[str](), _extent(rows[-1][1]) if rows else 0
+    named = False  # whether a line below the first of numbers names all columns
     for n, (_, cells) in enumerate(rows):
         if not mostly_numbers(cells):
+            named = named or (first is not None and _names_all(cells, width))
             continue
         first = n if first is None else first
         key = cells[0]
-        if len(list(filter(None, cells))) == 2 < width and key not in ("", *settings) and not is_number(key):
+        if len(list(filter(None, cells))) == 2 < width and key and key not in settings and not is_number(key):
             settings.add(key)
-        elif any(_names_all(cells, width) for _, cells in rows[first:n] if not mostly_numbers(cells)):
+        elif named:
             return n
         else:
             return 1 if first == 0 and _numbers_as_names(rows) else first

@@ -17,7 +17,7 @@ _Line: TypeAlias = tuple[int, str]
 _TITLE = "LabVIEW Measurement"
 _END = "***End_of_Header***"
 _SPECIAL = re.compile(r"\*\*\*(Start|End)_Special\*\*\*")
-_LONGEST_HEADER = 10_000
+_LONGEST_HEADER = _MOST_SEGMENTS = 10_000
 _FREE = re.compile(r"([^\t:]+):\s*(.*)")
 
 
@@ -86,16 +86,21 @@ def _segments(source: SourceFile, options: ReadOptions, lines: Sequence[_Line], 
     parts = _split_segments(body)
     if not parts:
         raise source.fault("has a header and no segment", "write the file anew: it was cut off", lines[-1][0])
+    if len(parts) > _MOST_SEGMENTS:
+        raise source.fault(f"has more than {_MOST_SEGMENTS} segments", "cut the file into several")
     several = len(parts) > 1
     wanted = {str(number): part for number, part in enumerate(parts, start=1) if options.sheet in ("", str(number))}
     if not wanted:
         raise source.fault(f"has no segment {options.sheet!r}", f"it has {len(parts)} segments, counted from 1")
     sheets: list[Sheet] = []
+    fields = 0
     for number, (header, rows) in wanted.items():
         one = replace(source, label=f"{source.label}[segment {number}]") if several else source
         read = partial(_segment, one, options, header, rows, separator, decimal, tags)
-        sheets += (sheet.noting(*notes) for sheet in whole_or_faulty(one.label, "lvm", number, read))
-        if sum(len(sheet.columns) * len(sheet.lines) for sheet in sheets) > options.max_cells:
+        found = [sheet.noting(*notes) for sheet in whole_or_faulty(one.label, "lvm", number, read)]
+        sheets += found
+        fields += sum(len(sheet.columns) * len(sheet.lines) for sheet in found)
+        if fields > options.max_cells:
             raise source.fault(f"has more than {options.max_cells} fields", "cut the file or raise max_bytes")
     return tuple(sheets)
 
@@ -179,8 +184,8 @@ def _drop_comments(grid: TextGrid, place: int) -> None:
 
 def _metadata(file_tags: dict[str, list[str]], tags: dict[str, list[str]]) -> dict[str, str]:
     wanted = ("Operator", "Date", "Time", "Project", "Description", "Channels", "Samples", "X_Dimension")
-    merged = {**file_tags, **tags}
-    return {key: " ".join(merged[key]).strip() for key in wanted if key in merged}
+    found = {key: tags.get(key, file_tags.get(key)) for key in wanted}
+    return {key: " ".join(values).strip() for key, values in found.items() if values is not None}
 
 
 def _with_x(source: SourceFile, sheet: Sheet, tags: dict[str, list[str]], decimal: Decimal) -> Sheet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import zlib
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -33,6 +34,7 @@ _OTHER = {3: "an object", 5: "a sparse matrix", 16: "a function handle", 17: "an
 _COMPLEX = 0x800
 _DEEPEST = 8
 _LONGEST = 500
+_COST = 50  # numbers that are read in the time of one variable, field or cell
 _TODO = "save it anew with save -v7, or export CSV with writetable or writematrix"
 
 _Value: TypeAlias = "np.ndarray | str | tuple[str, ...] | dict[str, _Value] | _Left"
@@ -60,13 +62,16 @@ def read_matlab(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
         groups, left_out = [Group("/")], list[str]()
         while whole.place < len(source.data):
             kind, body = whole.element(padded=False)
+            if kind not in (_COMPRESSED, _MATRIX):
+                raise ValueError(f"it has an element of type {kind} in place of a variable")
             with or_left_out(f"a variable before byte {whole.place}", left_out):
                 if kind == _COMPRESSED:
                     body = _inflated(source, body, unpacked)
                     kind, body = _Reader(body, whole.order).element()
-                if kind == _MATRIX:
-                    name, value = _matrix(_Reader(body, whole.order), unpacked)
-                    _take(groups, groups[0], name, value, left_out)
+                if kind != _MATRIX:
+                    raise ValueError(f"it has an element of type {kind} in place of a variable")
+                name, value = _matrix(_Reader(body, whole.order), unpacked)
+                _take(groups, groups[0], name, value, left_out)
         return sheets_of_groups(source, options, "matlab", groups, left_out)
 
 
@@ -95,7 +100,7 @@ class _Reader:
         head = self.data[self.place : self.place + 8]
         if len(head) < 8:
             raise ValueError("it ends too early")
-        kind, size = (int(n) for n in np.frombuffer(head, self.order + "u4"))
+        kind, size = struct.unpack(self.order + "II", head)
         if kind >> 16:  # four bytes at most stand in the place of the length
             self.place += 8
             return kind & 0xFFFF, head[4 : 4 + min(kind >> 16, 4)]
@@ -117,6 +122,7 @@ class _Reader:
 
 def _matrix(reader: _Reader, unpacked: Unpacked, depth: int = 0) -> tuple[str, _Value]:
     """Name and value of one variable, field or cell."""
+    unpacked.add(_COST)
     if not reader.data:
         return "", np.empty((0, 0))
     flags = int(reader.numbers()[0])
