@@ -41,10 +41,13 @@ _NO_FAULT = {
     errno.ENOMEM: "close other programs",
     errno.EIO: "look after the disk",
     errno.EROFS: "write elsewhere",
+    errno.ENAMETOOLONG: "give it a shorter name",
+    errno.ELOOP: "name the file that the links should lead to",
     errno.EACCES: "check the permissions",
     errno.EPERM: "check the permissions",
 }
 """What the computer refused, and what to do; any other OSError was foreseen, or is a fault of mtjfit."""
+_LONGEST_NAME = 200
 
 
 class Commands(click.Group):
@@ -169,7 +172,8 @@ def _told(error: Exception, arguments: Sequence[str]) -> str:
     if isinstance(error, ImportError):
         return visible(f"{error}; install mtjfit anew, or allow it more memory")
     if isinstance(error, OSError) and error.errno in _NO_FAULT:
-        where = f"{error.filename}: " if error.filename else ""
+        name = str(error.filename)
+        where = f"{name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + '…'}: " if error.filename else ""
         return visible(f"{where}{error.strerror}; {_NO_FAULT[error.errno]}")
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""

@@ -143,6 +143,8 @@ def raising(error: BaseException) -> Callable[[], None]:
     (MemoryError(), 3, "Error: memory ran out"),
     (RecursionError(), 3, "Error: a file is nested too deeply"),
     (OSError(28, "No space left on device", "a\nb"), 3, "Error: a\\nb: No space left on device; free the disk\n"),
+    (OSError(36, "File name too long", "x" * 5000), 3,
+     f"Error: {'x' * 200}…: File name too long; give it a shorter name\n"),
     (OSError(24, "Too many open files"), 3, "Error: Too many open files; allow more"),
     (KeyboardInterrupt(), 130, "\nInterrupted; no result was written.\n"),
 ])  # fmt: skip
