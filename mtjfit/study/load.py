@@ -24,6 +24,7 @@ from mtjfit.study.study import Sampling, Study
 from mtjfit.toml import PLACEHOLDER, CollectedProblems, placeholders, read_toml
 
 _MOST_FILES = 10_000
+_MOST_DEVICES = 2_000  # the derivatives by their thicknesses take half a gigabyte
 _FOR_BATCH = (
     "is for mtjfit batch, which reduces the devices of a table one by one",
     "call mtjfit batch, or remove [wafer] to fit all devices as one study",
@@ -128,6 +129,9 @@ def load_study(path: str | Path) -> Study:
     # Each check runs on whatever could be read, so that no mistake hides another.
     if curves is not None:
         found.config += curve_problems(curves)
+        if len(curves) > _MOST_DEVICES:
+            what = f"hold {len(curves)} devices; a study takes at most {_MOST_DEVICES}"
+            found.config.append(Problem("data", what, "reduce them with mtjfit batch, or make a study of some of them"))
     if parameters is not None:
         found.config += parameter_problems(parameters, broken)
     if curves is not None and parameters is not None:

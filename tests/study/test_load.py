@@ -398,3 +398,22 @@ def test_very_many_unknown_names_cost_no_minute(tmp_path: Path):
     with pytest.raises(ConfigError) as caught:
         load_study(tmp_path / "study.toml")
     assert 100 < len(caught.value.problems) < 2000
+
+
+def test_studies_of_very_many_devices_are_for_batch(tmp_path: Path) -> None:
+    rows = [f"D{k},{V},{V},0.1" for k in range(2001) for V in (-1, 0, 1)]
+    (tmp_path / "data.csv").write_text("\n".join(["device,V,par,perp", *rows]) + "\n", encoding="utf-8")
+    study = tmp_path / "study.toml"
+    study.write_text(
+        '[study]\nname = "many"\n[[data]]\nfile = "data.csv"\nquantity = "torque"\nper = "device"\nperp_axis = "MxP"\n'
+        "thickness = 2.0\nsigma = { par = 0.1, perp = 0.1 }\n"
+        '[data.columns]\ndevice = "device"\nbias = "V"\npar = "par"\nperp = "perp"\n'
+        '[data.units]\nbias = "V"\ntorque = "arb"\nthickness = "nm"\n'
+        "[parameters]\nlambda_J = { fixed = 1.0 }\nlambda_phi = { fixed = 1.0 }\nlambda_sf_F = { fixed = 9.0 }\n"
+        'Lambda = { fixed = 1.0 }\nthickness = { fixed = true }\na1 = { prior = "normal", mean = 0.0, sd = 1.0 }\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(
+        ConfigError, match="data: hold 2001 devices; a study takes at most 2000; reduce them with mtjfit"
+    ):
+        load_study(study)
