@@ -1,0 +1,63 @@
+"""Advice for data that were declared wrongly: the likeliest cause first. Designs whose seeds were not chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from designs import design
+
+import mtjfit
+from mtjfit.data import Quantity
+from mtjfit.results import notices
+from mtjfit.study import Study
+
+OTHER: dict[Quantity, Quantity] = {"torque": "torkance", "torkance": "torque"}
+SEEDS = (range(2), pytest.param(range(40), marks=[pytest.mark.slow, pytest.mark.timeout(1200)]))
+
+
+def as_other_quantity(study: Study) -> Study:
+    return study.replace(curves=tuple(replace(curve, quantity=OTHER[curve.quantity]) for curve in study.curves))
+
+
+def flipped(study: Study) -> Study:
+    return study.replace(curves=tuple(replace(curve, perp=-curve.perp) for curve in study.curves))
+
+
+def loud_lines(study: Study) -> Sequence[str]:
+    return [line for notice in notices(mtjfit.fit(study)) if notice.loud for line in notice.lines]
+
+
+@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize("kind", ["plain", "fitted-noise"])
+def test_a_wrong_quantity_is_named_first(kind: str, seeds: range) -> None:
+    """Nine of ten of those that are flagged, and all but few are; 39 of 40 under fitted errors, when this was made."""
+    found = [lines for seed in seeds if (lines := loud_lines(as_other_quantity(design(seed, kind).study)))]
+    assert len(found) >= 0.9 * len(seeds)
+    assert sum("the values may be tor" in lines[0] for lines in found) >= 0.9 * len(found)
+
+
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_a_flipped_axis_is_not_called_another_quantity(seeds: range) -> None:
+    """Of some designs the curves do not show the axis; 22 of 23 that are flagged, when this was made."""
+    found = [lines for seed in seeds if (lines := loud_lines(flipped(design(seed, "plain").study)))]
+    assert found
+    assert sum("T_perp may be flipped" in lines[0] for lines in found) >= 0.9 * len(found)
+
+
+def test_units_that_say_which_quantity_they_are_leave_no_choice() -> None:
+    study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
+    assert str(mtjfit.fit(study).p_value_other_quantity) == "nan"
+
+
+def test_a_model_that_fails_comes_before_advice_on_sampling() -> None:
+    from mtjfit.results.verdicts import learned
+
+    study = as_other_quantity(design(3, "fitted-noise").study)
+    short = study.replace(sampling=mtjfit.study.Sampling(seed=1, target_ess=2000, max_steps=10))
+    fit, posterior = mtjfit.fit(short), mtjfit.sample(short, progress=False)
+    assert not posterior.verdict.converged
+    said = " ".join(learned(fit, posterior))
+    assert "does not describe these data" in said
+    assert "max_steps" not in said
