@@ -71,11 +71,15 @@ class Scatter:
 
     def fitted(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Weighted polynomials at the points, shape (J, N), and ln det of their precision, shape (J,)."""
-        W = (weights * self.counts)[..., None] * self.basis
+        size = np.max(weights, axis=1, keepdims=True, where=self.counts, initial=0.0)
+        size = np.where(size > 0, size, 1.0)  # so that no precision underflows beside the ones of idle columns
+        W = (weights * self.counts / size)[..., None] * self.basis
         precision = np.swapaxes(self.basis, -1, -2) @ W + self.idle
         right = np.sum(W * self.y[..., None], axis=1)
         middle = self.basis @ np.linalg.solve(precision, right[..., None])
-        return np.asarray(middle[..., 0]), np.asarray(np.linalg.slogdet(precision)[1])
+        needed = self.basis.shape[-1] - np.trace(self.idle, axis1=-2, axis2=-1)
+        log_det = np.linalg.slogdet(precision)[1] + needed * np.log(size[:, 0])
+        return np.asarray(middle[..., 0]), np.asarray(log_det)
 
 
 @dataclass(frozen=True)

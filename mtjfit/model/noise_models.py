@@ -28,12 +28,15 @@ from mtjfit.model.thickness_integral import OfDevices, Thickness
 from mtjfit.study import DOF, JITTER, NOISE, Study
 from mtjfit.study.prior import LN_2PI
 
+_FARTHEST = 1e4  # standard errors
 _AT_A_TIME = 2**20  # points times rows: temporary arrays stay below some ten megabytes
 
 
 @once_per_study
 def make_posterior(study: Study) -> MarginalPosterior:
     """The posterior that is sampled, under the noise model that the parameters of the study declare.
+
+    MtjfitError where points lie so far from every polynomial in V that no sampler gets from the prior to the posterior.
 
     Examples
     --------
@@ -50,7 +53,19 @@ def make_posterior(study: Study) -> MarginalPosterior:
         return StudentPosterior(study)
     if any(name in study.parameters for name in JITTER):
         return JitterPosterior(study)
+    _refuse_far_out(study)
     return MarginalPosterior(study)
+
+
+def _refuse_far_out(study: Study) -> None:
+    data = full_posterior(study).data
+    away = np.where(data.fitted, 0.0, np.sqrt(data.rss.sum(axis=1) / data.n.sum(axis=1)))
+    worst = int(np.argmax(away))
+    if away[worst] > _FARTHEST:
+        raise MtjfitError(
+            f"device {study.devices[worst]!r}: its points are {away[worst]:.1g} standard errors (r.m.s.) from "
+            "the best polynomial in V; look for values that are far out, or errors that are far too small"
+        )
 
 
 @dataclass(frozen=True, eq=False)

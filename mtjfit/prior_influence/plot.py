@@ -94,8 +94,9 @@ def _panel(ax: Axes, posterior: Posterior, name: str, row: pd.Series) -> None:
     x = np.unique(np.concatenate([np.geomspace(low, high, _POINTS), _where(prior, z, low, high), edges]))
     before = np.exp(prior.logpdf(x)) * x
     after = np.where(before > 0, _density(z, prior.score(x), before), 0.0)
-    ax.fill_between(x, after / after.max(), color=OKABE_ITO["blue"], alpha=0.5, lw=0)
-    ax.plot(x, after / after.max(), color=OKABE_ITO["blue"], lw=0.9, gid="posterior")
+    after = after / (after.max() or 1.0)
+    ax.fill_between(x, after, color=OKABE_ITO["blue"], alpha=0.5, lw=0)
+    ax.plot(x, after, color=OKABE_ITO["blue"], lw=0.9, gid="posterior")
     ax.plot(x, before / before.max(), color=OKABE_ITO["vermillion"], lw=1.0, ls="--", gid="prior")
     ax.set(xscale="log", xlim=(low, high), ylim=(0, 1.12), yticks=[])
     ax.spines["left"].set_visible(False)

@@ -183,6 +183,8 @@ def _in_child(case: Case, folder: Path) -> dict[str, Any]:
     if (child := os.fork()) == 0:
         try:
             os._exit(_child(case, folder))
+        except KeyboardInterrupt:  # before the command began, or after it had ended
+            os._exit(130)
         finally:
             os._exit(99)
     pause, asked, killed = 0.001, False, False

@@ -14,8 +14,10 @@ from model_studies import simulated
 from scipy import stats
 from scipy.special import logsumexp
 
+from mtjfit.errors import MtjfitError
 from mtjfit.infer import Annealed, Effort, Mixture, Pace, Straight, anneal, explore_posterior, run_ensembles
 from mtjfit.infer.ensembles.anneal import systematic
+from mtjfit.infer.ensembles.mixture import fitted
 from mtjfit.model import MarginalPosterior
 from mtjfit.study import AboutNominal, LogNormal, Normal
 
@@ -416,3 +418,20 @@ def test_a_level_is_what_is_called_by_its_name() -> None:
         level = anneal(Straight(target), 1, PARTICLES, np.random.default_rng([8, seed])).final
         thin.append(np.random.default_rng(seed).choice(level.v[:, 0], 25, replace=False))
     assert stats.kstest((np.concatenate(thin) - mean[0]) / np.sqrt(variance[0]), "norm").pvalue > 1e-5
+
+
+def test_what_no_step_can_reach_is_refused_and_not_tried_for_hours() -> None:
+    narrow = SimpleNamespace(
+        log_prior=lambda z: stats.norm.logpdf(z).sum(axis=1),
+        log_posterior=lambda z: stats.norm.logpdf(z).sum(axis=1) - 1e40 * np.sum((z - 0.3) ** 2, axis=1),
+        prior_transform=stats.norm.ppf,
+    )
+    with pytest.raises(MtjfitError, match="too far from the model to be sampled"):
+        anneal(Straight(narrow), 2, 400, np.random.default_rng(1))
+
+
+def test_a_mixture_of_points_that_are_all_the_same_is_one() -> None:
+    z, weights = np.zeros((40, 2)), np.zeros(40)
+    weights[3] = 1.0
+    found = fitted(z, np.random.default_rng(1), weights=weights, components=4)
+    assert np.isfinite(found.log_density(z)).all()

@@ -303,3 +303,11 @@ def test_p_values_of_fits_alarm_no_more_often_than_stated(kind: str, size: float
         assert stats.binomtest(int(np.sum(p < level)), p.size, level, alternative="greater").pvalue > 3e-4
     if kind == "jitter":
         assert stats.kstest(p, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("size", [1e30, 1e-30])
+def test_values_of_any_size_have_a_robust_fit(size: float) -> None:
+    study = simulated(noise_dof=Fixed(4.0))
+    first = replace(study.curves[0], par=np.full(study.curves[0].bias.size, size))
+    normal = as_normal(study.replace(curves=(first, *study.curves[1:])))
+    assert np.isfinite(normal.curves[0].par).all()

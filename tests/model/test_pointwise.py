@@ -315,3 +315,13 @@ def test_words_name_the_model_and_its_assumptions() -> None:
     for phrase, study in words.items():
         assert phrase in noise_words(study)
     assert "independent of each other" not in noise_words(correlated)
+
+
+def test_points_that_no_sampler_reaches_are_refused() -> None:
+    study = simulated(**AMPLITUDES)
+    par = np.array(study.curves[0].par)
+    par[3] = 1e15
+    far = study.replace(curves=(replace(study.curves[0], par=par), *study.curves[1:]))
+    with pytest.raises(MtjfitError, match=rf"device '{study.devices[0]}': its points are \S+ standard errors"):
+        make_posterior(far)
+    assert isinstance(make_posterior(study), MarginalPosterior)

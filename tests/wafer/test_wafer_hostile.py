@@ -138,6 +138,14 @@ def test_batch_refuses_chunks_without_devices(good: Path, tmp_path: Path, size: 
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("byte", [b"E", b"\xe9"])
+def test_a_catalogue_whose_structure_is_no_text_is_damaged(good: Path, tmp_path: Path, byte: bytes):
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(good.read_bytes().replace(b"CREATE TABLE", b"CREATE TAB" + byte + b"E"))
+    with pytest.raises(MtjfitError, match="damaged"), open_catalogue(damaged):
+        pass
+
+
 def test_a_pipe_is_no_catalogue(tmp_path: Path):
     os.mkfifo(tmp_path / "a.db")
     for write in (False, True):

@@ -19,6 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.errors import MtjfitError
 from mtjfit.infer.ensembles.jumps import Straight
 from mtjfit.infer.ensembles.mixture import fitted
 
@@ -161,7 +162,10 @@ def _weights(log_gain: FloatArray, step: float) -> tuple[FloatArray, float]:
 
 
 def _next_step(log_gain: FloatArray, remaining: float, n_effective: float) -> float:
-    """Largest step in β that leaves `n_effective` particles, at most `remaining`; by bisection in its logarithm."""
+    """Largest step in β that leaves `n_effective` particles, at most `remaining`; by bisection in its logarithm.
+
+    MtjfitError where no step is small enough, because the densities of particles differ by all that numbers can hold.
+    """
 
     def effective(step: float) -> float:
         return 1 / float(np.sum(_weights(log_gain, step)[0] ** 2))
@@ -169,6 +173,12 @@ def _next_step(log_gain: FloatArray, remaining: float, n_effective: float) -> fl
     if effective(remaining) >= n_effective:
         return remaining
     low, high = float(np.log(remaining)) - 60.0, float(np.log(remaining))
+    inside = log_gain[log_gain > 0.1 * _NOWHERE]
+    if inside.size > 1 and 1 / float(np.sum(_weights(inside, float(np.exp(low)))[0] ** 2)) < _KEEP * inside.size:
+        raise MtjfitError(
+            f"the data are too far from the model to be sampled: ln L spans {np.ptp(inside):.0g} over the prior; "
+            "look for values that are far out, or errors that are far too small"
+        )
     for _ in range(40):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if effective(float(np.exp(middle))) >= n_effective else (low, middle)

@@ -217,6 +217,8 @@ def _spread_out(z: FloatArray, shares: FloatArray, n: int, rng: np.random.Genera
     while len(chosen) < n:
         apart = np.minimum(apart, np.sum((z - z[chosen[-1]]) ** 2, axis=1))
         chance = shares * apart
+        if not chance.any():  # all points with a share are chosen
+            chance = shares
         chosen.append(int(rng.choice(z.shape[0], p=chance / chance.sum())))
     return z[chosen]
 

@@ -200,6 +200,8 @@ def plainly(path: Path) -> Iterator[None]:
     """Turn errors of SQLite into DataError, for a damaged file, or MtjfitError, each with a remedy."""
     try:
         yield
+    except UnicodeDecodeError as error:  # sqlite3 cannot say what is wrong, in words that are damaged, too
+        raise DataError([Problem(str(path), "is damaged: it holds text that is not UTF-8", _ANEW)]) from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says which kind of it
         if code in _BROKEN:
