@@ -206,7 +206,7 @@ def run_study(
     if posterior is not None and not posterior.verdict.converged:
         todo = "raise sampling.max_steps and " + ("run again" if journal is None else "continue with --resume")
         if fit.p_value < P_BAD:
-            todo = "find out first why the model does not describe the data; more steps would not help"
+            todo = f"find out first why the model does not describe the data, or {todo}"
         reasons = "; ".join(posterior.verdict.reasons)
         raise NotConverged(f"NOT CONVERGED: {reasons}. Everything in {output} is marked; {todo}")
 

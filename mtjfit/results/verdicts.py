@@ -145,7 +145,7 @@ def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
     failing, why = f"The model does not describe these data ({p_text(fit.p_value)})", ""
     if posterior is not None and not posterior.verdict.converged:
         if fit.p_value < P_BAD:
-            return (f"{failing}, and the run did not converge; more steps would not help: find the cause first.",)
+            return (f"{failing}, and the run did not converge; find the cause before more steps are made.",)
         return ("NOT CONVERGED: nothing may be concluded from these draws; raise sampling.max_steps and run again.",)
     sentences = _of_devices(fit) if posterior is None else (_of_lengths(fit, posterior),)
     if fit.p_value < P_BAD:

@@ -104,6 +104,7 @@ b2 = { prior = "normal", mean = 0.0, sd = "<a few times the size of b2?>" }
 # jitter_perp = { prior = "lognormal", median = 0.05, factor = 3.0 }
 # dead_layer  = { prior = "normal", mean = 0.3, sd = 0.2, low = 0.0 } # nm that the nominal thickness is too large by
 # scatter_a1  = { prior = "lognormal", median = 0.03, factor = 2.0 } # relative spread of a1 between devices
+# b0 = { prior = "normal", mean = 0.0, sd = 1.0 }  # torques: a constant of J0 (Eq. 2); undeclared, b2 takes it up
 # b1 = { prior = "normal", mean = 0.0, sd = 1.0, low = -5.0, high = 5.0 } # bounds cut a normal prior
 # b2 = { ..., scope = "group" }                                      # or "device": own values instead of shared
 # [noise]
@@ -133,12 +134,15 @@ def _data_table(shown: str, inspection: FileInspection) -> Iterator[str]:
     if "rho" not in columns:
         yield "# rho, below: a column with the correlation between the errors of the two components of each point"
     yield f"# columns of the file: {_printable(', '.join(dict.fromkeys(inspection.names)))}\n[data.columns]"
+    if not {"par", "perp"} & set(columns):
+        yield "# one component in each row? then component, torque and sigma_torque in place of the columns below"
     for role in NAMES:
         if role in columns:
             hint = "" if columns[role] in inspection.names else ": a header parameter"
             yield f"{role} = {toml_string(columns[role])}  # GUESS{hint}"
         elif role in ("bias", "par", "perp"):
-            yield f'{role} = "<column of {role}?>"'
+            alone = "" if role == "bias" else "  # remove the line if this component was not measured"
+            yield f'{role} = "<column of {role}?>"{alone}'
     yield "[data.units]"
     yield from _units(inspection)
     yield from _format(inspection)
