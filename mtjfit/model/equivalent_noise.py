@@ -38,6 +38,7 @@ _SOME = 30
 _NEAR = 1e-5  # standard errors: enough to compare degrees of freedom
 _GRID = 33
 _EXACT, _NOTHING = 1e-9, 1e-100  # a scale of points that follow their polynomials, of points that are all 0
+_RIDGE = 1e-14  # of the largest weight
 _MOST_DOF = 200.0  # more degrees of freedom cannot be distinguished from normal errors
 
 
@@ -76,7 +77,11 @@ class Scatter:
         W = (weights * self.counts / size)[..., None] * self.basis
         precision = np.swapaxes(self.basis, -1, -2) @ W + self.idle
         right = np.sum(W * self.y[..., None], axis=1)
-        middle = self.basis @ np.linalg.solve(precision, right[..., None])
+        try:
+            middle = self.basis @ np.linalg.solve(precision, right[..., None])
+        except np.linalg.LinAlgError:  # nearly all weight on fewer points than columns: the others get what is left
+            precision = precision + _RIDGE * np.eye(precision.shape[-1])
+            middle = self.basis @ np.linalg.solve(precision, right[..., None])
         needed = self.basis.shape[-1] - np.trace(self.idle, axis1=-2, axis2=-1)
         log_det = np.linalg.slogdet(precision)[1] + needed * np.log(size[:, 0])
         return np.asarray(middle[..., 0]), np.asarray(log_det)

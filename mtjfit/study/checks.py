@@ -24,6 +24,8 @@ KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *_SCATTERS, *NOISE, *JITTER, DOF)
 """Every parameter that may be declared, in the order of tables."""
 _COMPONENTS = "T_par", "T_perp"
 _MOST_UNKNOWN = 1000  # names that are looked at: advice for each takes a millisecond
+_FIX = "fix the parameter: fixed = …, or fixed = true for thicknesses"
+_NARROWEST = 1e-9  # of the value, or nm of a thickness
 _MAY_BE_ZERO = ("lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
 
 
@@ -91,6 +93,7 @@ def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[s
             continue
         yield from _prior_problems(parameter, where)
         yield from _size_problems(parameter, where)
+        yield from _width_problems(parameter, where)
         yield from _scope_problems(parameter, where)
     yield from _bounded_problems(parameters)
     yield from _scatter_problems(parameters, broken)
@@ -137,6 +140,21 @@ def _size_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
             what = f"its prior ({prior.describe()}) reaches {size:g} in size"
             yield Problem(where, what, f"keep it between {1 / LARGEST:g} and {LARGEST:g}")
             return
+
+
+def _width_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
+    """A prior so narrow that numbers of a computer do not tell its ends apart."""
+    prior = parameter.prior
+    if isinstance(prior, Fixed):
+        return
+    if isinstance(prior, AboutNominal):
+        width, size = prior.sd, 1.0
+    else:
+        with np.errstate(all="ignore"):
+            low, high = prior.at_score(np.array([-1.0, 1.0])).tolist()
+        width, size = high - low, max(abs(low), abs(high))
+    if width < _NARROWEST * size:
+        yield Problem(where, f"its prior ({prior.describe()}) is too narrow to be told from one value", _FIX)
 
 
 def _bounded_problems(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:

@@ -23,6 +23,8 @@ from mtjfit.model import (
     student_scales,
     with_own_amplitudes,
 )  # fmt: skip
+from mtjfit.model.compress import PointTable
+from mtjfit.model.equivalent_noise import Scatter
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Study
 
 SIGMA, N = 0.02, 31
@@ -311,3 +313,15 @@ def test_values_of_any_size_have_a_robust_fit(size: float) -> None:
     first = replace(study.curves[0], par=np.full(study.curves[0].bias.size, size))
     normal = as_normal(study.replace(curves=(first, *study.curves[1:])))
     assert np.isfinite(normal.curves[0].par).all()
+
+
+@pytest.mark.parametrize("others", [1e-40, 0.0])
+@pytest.mark.parametrize("first", [1.0, 0.0])
+def test_polynomials_of_points_without_weight_are_finite(first: float, others: float) -> None:
+    scatter = Scatter.of(PointTable.of(simulated(), np.array([1, 2])), 0)
+    weights = np.full(scatter.y.shape, others)
+    weights[:, 1] = first
+    middle, _ = scatter.fitted(weights)
+    assert np.isfinite(middle).all()
+    if first:
+        np.testing.assert_allclose(middle[:, 1], scatter.y[:, 1], rtol=1e-9)

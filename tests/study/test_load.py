@@ -6,6 +6,7 @@ import hashlib
 import math
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small import problems_of, told
 
+import mtjfit
 from mtjfit.errors import ConfigError, DataError, MtjfitError
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sampling, Study, Uniform, load_study
 
@@ -417,3 +419,15 @@ def test_studies_of_very_many_devices_are_for_batch(tmp_path: Path) -> None:
         ConfigError, match="data: hold 2001 devices; a study takes at most 2000; reduce them with mtjfit"
     ):
         load_study(study)
+
+
+@pytest.mark.parametrize(
+    ("name", "prior"),
+    [("thickness", AboutNominal(1e-15)), ("lambda_J", Normal(1.0, 1e-13)), ("lambda_J", LogNormal(1.0, 1 + 1e-13)),
+     ("lambda_J", Uniform(1.0, 1.0 + 1e-13)), ("lambda_J", LogUniform(1.0, 1.0 + 1e-13)), ("a1", Normal(3.0, 1e-12))],
+)  # fmt: skip
+def test_priors_that_are_one_value_are_to_be_fixed(name: str, prior: Any) -> None:
+    study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
+    declared = {**study.parameters, name: replace(study.parameters[name], prior=prior)}
+    with pytest.raises(ConfigError, match=f"parameters.{name}: its prior .* is too narrow.*; fix the parameter"):
+        study.replace(parameters=declared)
