@@ -106,7 +106,8 @@ def _sign_of_one_thickness(study: Study, fit: FitResult) -> str:
     Over all lengths the phase of κ is below +1.6°: a flipped T_perp shows where the phase is clearly not zero and J0
     has no b1, so in thin layers. In thick or noisy ones it fits as well as the right one.
     """
-    if study.n_thicknesses > 1 or not free_lengths(study) or fit.p_value < P_BAD:
+    measured = np.any([curve.used_values.any(axis=1) for curve in study.curves], axis=0)
+    if study.n_thicknesses > 1 or not free_lengths(study) or fit.p_value < P_BAD or not measured.all():
         return ""
     flipped = fit.p_value_flipped
     if math.isnan(flipped):
