@@ -25,7 +25,7 @@ KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *_SCATTERS, *NOISE, *JITTER, DOF)
 _COMPONENTS = "T_par", "T_perp"
 _MOST_UNKNOWN = 1000  # names that are looked at: advice for each takes a millisecond
 _FIX = "fix the parameter: fixed = …, or fixed = true for thicknesses"
-_NARROWEST = 1e-9  # of the value, or nm of a thickness
+_NARROWEST = 1e-13  # of the value, or nm of a thickness: what lmfit does not tell apart
 _MAY_BE_ZERO = ("lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
 
 

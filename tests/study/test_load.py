@@ -423,8 +423,8 @@ def test_studies_of_very_many_devices_are_for_batch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "prior"),
-    [("thickness", AboutNominal(1e-15)), ("lambda_J", Normal(1.0, 1e-13)), ("lambda_J", LogNormal(1.0, 1 + 1e-13)),
-     ("lambda_J", Uniform(1.0, 1.0 + 1e-13)), ("lambda_J", LogUniform(1.0, 1.0 + 1e-13)), ("a1", Normal(3.0, 1e-12))],
+    [("thickness", AboutNominal(1e-15)), ("lambda_J", Normal(1.0, 1e-15)), ("lambda_J", LogNormal(1.0, 1 + 1e-15)),
+     ("lambda_J", Uniform(1.0, 1.0 + 1e-14)), ("lambda_J", LogUniform(1.0, 1.0 + 1e-14)), ("a1", Normal(3.0, 1e-14))],
 )  # fmt: skip
 def test_priors_that_are_one_value_are_to_be_fixed(name: str, prior: Any) -> None:
     study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)

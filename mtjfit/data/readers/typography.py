@@ -20,6 +20,7 @@ def settled(sheets: Sequence[Sheet], names: Iterable[str], declared: str) -> tup
     None of the columns `names` may have a point then, or of a format that keeps numbers apart from text, no other cell
     of the column. `declared` is the decimal mark that a person gave.
 
+    >>> from mtjfit.data.readers.sheet import Column
     >>> column = Column("V", None, ("-0,4", "1,234"))
     >>> (sheet,), notices = settled([Sheet("a.csv", "tidy", (column,), (2, 3))], ["V"], ".")
     >>> sheet.numbers("V").tolist(), notices
