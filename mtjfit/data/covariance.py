@@ -8,7 +8,8 @@ from typing import TypeAlias
 import numpy as np
 
 from mtjfit.arrays import FloatArray
-from mtjfit.data.curve_checks import covariance_faults
+from mtjfit.data.curve import COMPONENTS
+from mtjfit.data.curve_checks import matrix_faults
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.readers import ReadOptions, SourceFile
 from mtjfit.data.readers.packed import unpacked
@@ -20,6 +21,7 @@ from mtjfit.text import counted
 
 Opener: TypeAlias = Callable[[str], SourceFile] | None
 """Gives the bytes of a file that a declaration names; None where no folder to find it in is known."""
+_ERRORS = ("sigma_par", "sigma_perp", "sigma_torque")
 _LISTED = 5
 """Places of one kind of fault that are listed."""
 
@@ -28,7 +30,7 @@ def covariances(
     points: Mapping[str, int], declaration: TableDeclaration, opened: Opener, notices: list[str]
 ) -> dict[str, FloatArray]:
     """Covariance of all values of each device that a declaration gives one, shape (2n, 2n), in-plane first, along M ×
-    P.
+    P; NaN for a component that was not measured, of which the file has no rows.
 
     `points` holds the number n of points of each device; `opened` gives the bytes of a file. A file holds 2n lines of
     2n numbers without header, in the square of the unit of the torque: the in-plane values of all rows of the device in
@@ -46,11 +48,7 @@ def covariances(
         if device in files and opened is not None:
             with log.catching():
                 found[device] = _read(opened(files[device]), device, n, declaration, notices)
-        elif declaration.sigma == "columns" and not declaration.columns.roles().keys() & {
-            "sigma_par",
-            "sigma_perp",
-            "sigma_torque",
-        }:
+        elif declaration.sigma == "columns" and not any(map(declaration.columns.roles().get, _ERRORS)):
             todo = "give it a covariance, or name the columns of its errors"
             log.take([Problem(f"device {device!r}", "has neither errors nor a covariance", todo)])
     log.refuse()
@@ -75,7 +73,8 @@ def _files(declaration: TableDeclaration, devices: Sequence[str]) -> dict[str, s
 
 
 def _read(source: SourceFile, device: str, n: int, declaration: TableDeclaration, notices: list[str]) -> FloatArray:
-    form, size = declaration.format, 2 * n
+    form, components = declaration.format, declaration.columns.components
+    size = len(components) * n
     # Numbers alone show what separates them: the file need not be written like the table.
     options = ReadOptions("", form.decimal, encoding=form.encoding, names=("covariance",),
                           max_bytes=form.max_bytes)  # fmt: skip
@@ -83,7 +82,9 @@ def _read(source: SourceFile, device: str, n: int, declaration: TableDeclaration
     log = ProblemLog(source.label)
     shape = f"the {counted(n, 'point')} of device {device!r} need {size} x {size}"
     if len(rows) != size:
-        todo = "give all in-plane, then all out-of-plane values"
+        todo = (
+            "give all in-plane, then all out-of-plane values" if len(components) > 1 else "give one row for each value"
+        )
         log.add(f"has {counted(len(rows), 'row')} of numbers; {shape}", todo)
     for line, cells in rows:
         if len(cells) != size:
@@ -99,14 +100,17 @@ def _read(source: SourceFile, device: str, n: int, declaration: TableDeclaration
     log.refuse()
     _check(values, [line for line, _ in rows], log)
     log.refuse()
+    whole = np.full((2 * n, 2 * n), np.nan)
+    measured = np.repeat([each in components for each in COMPONENTS], n)
+    whole[np.ix_(measured, measured)] = values
     sign = np.repeat([1.0, -1.0 if declaration.perp_axis == "PxM" else 1.0], n)
-    return np.asarray(values * sign * sign[:, None])
+    return np.asarray(whole * sign * sign[:, None])
 
 
 def _check(values: FloatArray, lines: Sequence[int], log: ProblemLog) -> None:
     """Faults of the matrix as a whole, at the numbers that cause them."""
     variances = np.diagonal(values)
-    for what, todo in covariance_faults(len(values) // 2, values, None, None, np.ones(len(values), dtype=bool)):
+    for what, todo in matrix_faults(values):
         if "not symmetric" in what:
             apart = np.argwhere(np.triu(np.abs(values - values.T) > 1e-10 * np.max(np.abs(values))))
             for i, k in apart[:_LISTED]:

@@ -29,7 +29,19 @@ def covariance_faults(
     if covariance.shape != (2 * n, 2 * n):
         return [(f"covariance has shape {covariance.shape}, {n} points need {(2 * n, 2 * n)}",
                  "give all in-plane values, then all out-of-plane values")]  # fmt: skip
-    whole, covariance = covariance, covariance[np.ix_(measured, measured)]
+    if faults := matrix_faults(covariance[np.ix_(measured, measured)]):
+        return faults
+    for name, sigma, mine in (("sigma_par", sigma_par, slice(0, n)), ("sigma_perp", sigma_perp, slice(n, None))):
+        variance, there = np.diagonal(covariance)[mine], measured[mine]
+        if sigma is None or sigma.shape != (n,):
+            continue
+        if np.any(np.abs(sigma[there] / np.sqrt(variance[there]) - 1) > _SAME):
+            return [(f"{name} differs from the diagonal of the covariance", f"leave {name} out")]
+    return []
+
+
+def matrix_faults(covariance: FloatArray) -> list[tuple[str, str]]:
+    """The first fault of a square matrix that is to be a covariance, with its remedy; none if it is one."""
     if not np.all(np.isfinite(covariance)):
         return [("covariance holds NaN or inf", "give a finite number for each pair of values")]
     size = float(np.max(np.abs(covariance), initial=0.0))
@@ -45,10 +57,6 @@ def covariance_faults(
         np.linalg.cholesky(covariance / sd[:, None] / sd)
     except np.linalg.LinAlgError:
         return indefinite
-    for name, sigma, mine in (("sigma_par", sigma_par, slice(0, n)), ("sigma_perp", sigma_perp, slice(n, None))):
-        part, there = np.sqrt(np.abs(np.diagonal(whole)[mine])), measured[mine]
-        if sigma is not None and sigma.shape == (n,) and np.any(np.abs(sigma / part - 1)[there] > _SAME):
-            return [(f"{name} differs from the diagonal of the covariance", f"leave {name} out")]
     return []
 
 

@@ -268,6 +268,9 @@ class TableDeclaration:
                      "sigma_bias": self.sigma_bias is not None, "covariance": covariance}  # fmt: skip
             todo = "give the errors of both components, or remove it"
             yield from (Problem(where, 'is declared beside sigma = "fit"', todo) for where in given if given[where])
+        if columns.component and covariance:
+            todo = "give a table for each component, or the errors in columns.sigma_torque"
+            yield Problem("covariance", "is declared beside columns.component", todo)
         if columns.rho and covariance:
             todo = "keep one: the covariance holds all correlations"
             yield Problem("covariance", "is declared beside columns.rho", todo)

@@ -272,9 +272,11 @@ def layout(study: Study) -> Layout:
 
 def in_use(study: Study, name: str) -> BoolArray:
     """True for devices that a parameter acts on, shape (n_devices,): noise only where its component was measured."""
-    component = {"par": 0, "perp": 1}.get(name.rpartition("_")[2] if name in (*NOISE, *JITTER) else "")
-    found = [component is None or bool(curve.used_values[component].any()) for curve in study.curves]
-    return np.array(found, dtype=bool)
+    for pair in (NOISE, JITTER):
+        if name in pair:
+            component = pair.index(name)
+            return np.array([curve.used_values[component].any() for curve in study.curves], dtype=bool)
+    return np.ones(len(study.curves), dtype=bool)
 
 
 def layout_of(study: Study, names: Sequence[str]) -> Layout:

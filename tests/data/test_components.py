@@ -185,3 +185,25 @@ def test_numbers_that_are_missing_are_declared() -> None:
     assert (curve.n_values, curve.measured.sum()) == (5, 5)
     with pytest.raises(MtjfitError, match="sigma_par is zero or negative"):
         TorqueCurve("A", bias, par, np.nan, 2.0, "torque", "device", sigma_par=[0.1, -0.1, 0.1])
+
+
+def test_a_covariance_of_one_component_has_a_row_for_each_value(tmp_path: Path) -> None:
+    tables(tmp_path)
+    known = 0.01 * np.eye(5) + 0.002
+    for device in "AB":
+        np.savetxt(tmp_path / f"{device}_cov.txt", known)
+    covariance = 'covariance = "{device}_cov.txt"'
+    perp = block("perp.csv", 'perp = "perp"', unit="N m", more=covariance.replace("_cov", "_small"))
+    for device in "AB":
+        np.savetxt(tmp_path / f"{device}_small.txt", 4e-38 * known)
+    (alone, _), (joined, _) = (
+        curves(tmp_path, block("par.csv", 'par = "par"', more=covariance), *more) for more in ([], [perp])
+    )
+    assert np.array_equal(alone.covariance[:5, :5], known)
+    assert np.isnan(alone.covariance[5:]).all()
+    np.testing.assert_allclose(joined.covariance[5:, 5:], 4 * known, rtol=1e-12)
+    np.testing.assert_allclose(joined.covariance, np.kron(np.diag([1.0, 4.0]), known), rtol=1e-12)
+    assert "need 10 x 10" in refused(tmp_path, block("wide.csv", 'par = "par"\nperp = "perp"', more=covariance))
+    assert "covariance: is declared beside columns.component" in refused(
+        tmp_path, block("long.csv", 'component = "which"\ntorque = "T"', more=covariance)
+    )

@@ -157,6 +157,22 @@ def test_the_same_table_gives_the_same_curves(container: str, full: bool) -> Non
     assert one.perp.tolist() == [row[3] for row in ROWS]
 
 
+@pytest.mark.parametrize("container", ALL)
+def test_one_component_alone_is_read_alike(container: str) -> None:
+    (both,) = read("csv")
+    (one,) = read(container, replace(PLAIN, perp=""), sigma=ConstantSigma(par=0.1))
+    assert (one.par.tolist(), np.isnan(one.perp).all()) == (both.par.tolist(), True)
+
+
+@pytest.mark.parametrize("container", [each for each in ALL if each != "qcodes"])  # which keeps numbers only
+def test_one_component_in_each_row_is_read_alike(container: str) -> None:
+    (both,), columns = read("csv"), Columns("V", thickness="d", component="which", torque="T")
+    rows = [[row[0], row[1], word, row[k]] for row in ROWS for word, k in (("in-plane", 2), ("out-of-plane", 3))]
+    names, units = ("d", "V", "which", "T"), ("nm", "mV", "", "mT/V")
+    (each,) = read(container, columns, names, units, rows, sigma="fit")
+    assert np.array_equal([each.bias, each.par, each.perp], [both.bias, both.par, both.perp])
+
+
 REFUSED = {
     ("V", "V"): "is in 'V' in the file, which is 1000 mV, but units.bias = 'mV' is declared",
     ("V", "kV"): "which is 1e+06 mV", ("V", "K"): "is in 'K'", ("V", "%"): "is in '%'", ("V", "MV/cm"): "is in",
