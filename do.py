@@ -87,7 +87,8 @@ def prepare(extras):
             break
     else:
         sys.exit(f"Python's venv module is incomplete. Install it, and call again. {HELP}")
-    installed, output = run(*pip, "install", "--editable", f".[{','.join(extras)}]")
+    project = f".[{','.join(extras)}]" if extras else "."  # pip does not know ".[]"
+    installed, output = run(*pip, "install", "--editable", project)
     if not installed:
         sys.exit(f"{output}\nThe installation failed; pip's words are above.")
     note(key, extras)

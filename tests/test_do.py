@@ -63,7 +63,7 @@ def installed(do: ModuleType) -> list[str]:
 def test_what_is_installed_is_not_installed_again(do):
     for command in "demo", "demo", "test", "demo", "test":
         do.main(command)
-    assert installed(do) == [".[]", ".[test]"]
+    assert installed(do) == [".", ".[test]"]
     assert len(do.run.of("venv")) == 1
 
 
