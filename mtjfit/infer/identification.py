@@ -16,7 +16,7 @@ from mtjfit.infer.least_squares import FitResult, fit
 from mtjfit.model.descent import FARTHEST
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.identifiability import Identifiability, determined_table
-from mtjfit.model.likelihood import FullPosterior
+from mtjfit.model.likelihood import FullPosterior, refuse_far_out
 from mtjfit.model.profile import LEVELS, SEARCH, Profile, Profiles, Search, profiles, reference
 from mtjfit.model.rank import expected_errors, grade
 from mtjfit.progress import bar
@@ -192,6 +192,8 @@ def identify(study: Study, *, progress: bool = False, search: Search = SEARCH) -
     ------
     NotDetermined
         The errors of the data are to be fitted and there is no scatter to fit them from.
+    MtjfitError
+        Points lie so far from every polynomial in V that no search arrives.
 
     Examples
     --------
@@ -201,8 +203,10 @@ def identify(study: Study, *, progress: bool = False, search: Search = SEARCH) -
     >>> known.rank, known.n_parameters, known.answered
     (3, 6, False)
     """
+    full = least_squares_model(study)
+    refuse_far_out(full)
     best = fit(study)
-    full, shape = least_squares_model(study), best.identifiability
+    shape = best.identifiability
     model, starts = _by_product(full, best.optimum.starts)
     found = _profiles(model, starts, progress, search)
     by_product = shape.determined.iloc[:0]

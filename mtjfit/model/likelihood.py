@@ -88,6 +88,7 @@ def amplitude_design(compressed: Compressed, amplitudes: AmplitudeLayout, K: Com
     return np.asarray(R_par * turned.real[..., None, :] + R_perp * turned.imag[..., None, :])
 
 
+_FARTHEST = 1e4  # standard errors
 _CHUNK = 4096  # rows: temporary arrays stay in cache
 
 
@@ -244,3 +245,15 @@ class FullPosterior:
 def full_posterior(study: Study) -> FullPosterior:
     """The `FullPosterior` of a study, with the layouts and sums that it has built so far."""
     return FullPosterior(study)
+
+
+def refuse_far_out(model: FullPosterior) -> None:
+    """MtjfitError where points lie so far from every polynomial in V that no search and no sampler arrives."""
+    data = model.data
+    away = np.where(data.fitted, 0.0, np.sqrt(data.rss.sum(axis=1) / data.n.sum(axis=1)))
+    worst = int(np.argmax(away))
+    if away[worst] > _FARTHEST:
+        raise MtjfitError(
+            f"device {model.study.devices[worst]!r}: its points are {away[worst]:.1g} standard errors (r.m.s.) from "
+            "the best polynomial in V; look for values that are far out, or errors that are far too small"
+        )

@@ -20,7 +20,7 @@ from mtjfit.errors import MtjfitError
 from mtjfit.model.compress import Compressed, Gram, PointTable
 from mtjfit.model.coordinates import Split
 from mtjfit.model.layout import Layout, layout_of, once_per_study
-from mtjfit.model.likelihood import Conditional, FullPosterior, full_posterior
+from mtjfit.model.likelihood import Conditional, FullPosterior, full_posterior, refuse_far_out
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.posterior import Batch, Block
 from mtjfit.model.straight import Frame
@@ -28,7 +28,6 @@ from mtjfit.model.thickness_integral import OfDevices, Thickness
 from mtjfit.study import DOF, JITTER, NOISE, Study
 from mtjfit.study.prior import LN_2PI
 
-_FARTHEST = 1e4  # standard errors
 _AT_A_TIME = 2**20  # points times rows: temporary arrays stay below some ten megabytes
 
 
@@ -53,19 +52,8 @@ def make_posterior(study: Study) -> MarginalPosterior:
         return StudentPosterior(study)
     if any(name in study.parameters for name in JITTER):
         return JitterPosterior(study)
-    _refuse_far_out(study)
+    refuse_far_out(full_posterior(study))
     return MarginalPosterior(study)
-
-
-def _refuse_far_out(study: Study) -> None:
-    data = full_posterior(study).data
-    away = np.where(data.fitted, 0.0, np.sqrt(data.rss.sum(axis=1) / data.n.sum(axis=1)))
-    worst = int(np.argmax(away))
-    if away[worst] > _FARTHEST:
-        raise MtjfitError(
-            f"device {study.devices[worst]!r}: its points are {away[worst]:.1g} standard errors (r.m.s.) from "
-            "the best polynomial in V; look for values that are far out, or errors that are far too small"
-        )
 
 
 @dataclass(frozen=True, eq=False)

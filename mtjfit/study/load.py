@@ -177,15 +177,16 @@ def _curves(raw: object, folder: Path, found: CollectedProblems) -> tuple[list[T
                 read = curves_from_sources(sources, table.declaration, table.file or table.files or "", opened)
         curves += read
         complete &= bool(read)
+    agree = False
     with found.catching():
-        curves = [*joined_components(curves)]
+        curves, agree = [*joined_components(curves)], True
     notices += copy_notices(
         (first.device, again.device)
         for first, again in copies(curves, lambda curve: (curve.bias, curve.par, curve.perp))
     )
     if notices:
         curves = [replace(curve, notices=(*notices, *curve.notices)) for curve in curves]
-    return (curves if complete else None), files
+    return (curves if complete and agree else None), files
 
 
 def declared_parameters(raw: object, found: CollectedProblems) -> tuple[dict[str, Parameter] | None, set[str]]:

@@ -13,6 +13,7 @@ import pytest
 from model_studies import NOISE_PRIORS, simulated
 from scipy.stats import kstest
 
+import mtjfit
 from mtjfit.errors import ConfigError, MtjfitError
 from mtjfit.model import JitterPosterior, MarginalPosterior, StudentPosterior, make_posterior, noise_words
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform, load_study
@@ -324,4 +325,6 @@ def test_points_that_no_sampler_reaches_are_refused() -> None:
     far = study.replace(curves=(replace(study.curves[0], par=par), *study.curves[1:]))
     with pytest.raises(MtjfitError, match=rf"device '{study.devices[0]}': its points are \S+ standard errors"):
         make_posterior(far)
+    with pytest.raises(MtjfitError, match="standard errors"):
+        mtjfit.identify(far)
     assert isinstance(make_posterior(study), MarginalPosterior)
