@@ -7,12 +7,13 @@ the declared powers, and its residuals are asked for
 - one more power of V, of those from V⁰ to V³ that are not declared,
 - a drift along the order of the points in the file, where the bias goes up and down,
 - a difference between upward and downward sweeps, c₀ + c₁ V,
+- single points far off (not where Student-t errors are declared, which allow for them),
 - runs of one sign and correlated neighbours in the order of the bias.
 
-The first three are F tests of added columns, χ² tests where the errors are known, and exact for normal errors; the last
-are those of `mtjfit.model.residuals`. No length enters. p-values of one kind are also combined over all devices
-(Fisher). All of them together are adjusted by Holm's method. What is found is added to the polynomials, and the rest is
-tested again, so that one cause is named once.
+All but the last are F tests of added columns, χ² tests where the errors are known, and exact for normal errors (that of
+single points by Bonferroni's bound); the last are those of `mtjfit.model.residuals`. No length enters. p-values of one
+kind are also combined over all devices (Fisher), those of single points excepted. All of them together are adjusted by
+Holm's method. What is found is added to the polynomials, and the rest is tested again, so that one cause is named once.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from mtjfit.model.equivalent_noise import as_normal, declares_noise
 from mtjfit.model.noise import PointErrors, effective_errors, values_in_use
 from mtjfit.model.residuals import residual_tests
 from mtjfit.multiple_tests import holm
-from mtjfit.study import Study, parse_amplitude
+from mtjfit.study import DOF, Study, parse_amplitude
 
-Kind: TypeAlias = Literal["V^0", "V^1", "V^2", "V^3", "drift", "sweeps", "runs", "neighbours"]
+Kind: TypeAlias = Literal["V^0", "V^1", "V^2", "V^3", "drift", "sweeps", "points", "runs", "neighbours"]
 
 FALSE_PATTERN = 0.01
 """Share of studies without any pattern in which one is found."""
@@ -44,13 +45,14 @@ _MOST_SWEEPS, _LEAST_PER_SWEEP = 8, 3
 _COLLINEAR = 0.02  # of a column must be left beyond the polynomials
 _MOST_FOUND = 4
 _ROUNDING = 1e-10
+_MOST_POINTS = 0.2  # share of points that can be called single ones
 
 
 @dataclass(frozen=True)
 class Pattern:
     """One pattern: in which component, of which device (empty: of all together), and its p-value.
 
-    `p_holm` is adjusted for all tests of the study.
+    `p_holm` is adjusted for all tests of the study; `points` are devices and biases (V) of single points far off.
     """
 
     kind: Kind
@@ -58,6 +60,7 @@ class Pattern:
     device: str
     p: float
     p_holm: float
+    points: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,9 @@ class _Part:
     base: FloatArray  # columns of its polynomial, shape (n, P)
     added: Mapping[Kind, FloatArray]  # columns that it may lack, each of shape (n, m)
     scale_is_known: bool
+    bias: FloatArray  # in V, shape (n,)
+    single: FloatArray  # a column for each point that may be far off, shape (n, n), or (n, 0) where none may
+    far_off: tuple[int, ...] = ()  # points with a column of their own in `base`
 
     @property
     def tangent(self) -> FloatArray:
@@ -77,16 +83,56 @@ class _Part:
 
     def with_columns(self, kind: Kind) -> _Part:
         """The same with one kind of columns in its polynomial."""
+        if kind == "points":
+            return self.without_far_points()
         if kind not in self.added:
             return self
         rest = {each: columns for each, columns in self.added.items() if each != kind}
         return replace(self, base=np.hstack([self.base, self.added[kind]]), added=rest)
 
-    def p_values(self) -> Iterator[tuple[Kind, float]]:
-        """Every test that can be made; those of added columns first."""
+    def without_far_points(self) -> _Part:
+        """The same with a column for each point far off."""
+        off = self.far_points()[0]
+        return replace(self, base=np.hstack([self.base, self.single[:, off]]), far_off=(*self.far_off, *off))
+
+    def far_points(self) -> tuple[list[int], float]:
+        """Points far off, the farthest first, and the p-value of there being any.
+
+        One after the other is taken out, and each is judged by the rest. Where the scale is fitted, two of them hide
+        each other: as many are off as the last that is clearly off (Rosner 1983, generalised extreme deviates).
+        """
+        most = max(int(_MOST_POINTS * self.y.size), 1) if self.single.size else 0
+        part, taken, p_values = self, list[int](), list[float]()
+        while len(taken) < most:
+            k, p = part.farthest(*part.fitted())
+            taken, p_values = [*taken, k], [*p_values, p]
+            if p == 1.0 or (self.scale_is_known and p >= FALSE_PATTERN):
+                break
+            part = replace(part, base=np.hstack([part.base, self.single[:, [k]]]))
+        least = np.array(p_values) * (1 if self.scale_is_known else len(p_values))
+        off = np.flatnonzero(least < FALSE_PATTERN)
+        return (taken[: off[-1] + 1] if off.size else []), min(1.0, float(least.min(initial=1.0)))
+
+    def fitted(self) -> tuple[FloatArray, FloatArray, int]:
+        """Tangent, residuals and their degrees of freedom."""
         tangent = self.tangent
         residual = self.y - tangent @ (tangent.T @ self.y)
-        dof = residual.size - tangent.shape[1]
+        return tangent, residual, residual.size - tangent.shape[1]
+
+    def farthest(self, tangent: FloatArray, residual: FloatArray, dof: int) -> tuple[int, float]:
+        """Index of the point farthest off, and its p-value among all points of the part; 1 where none can be."""
+        left = self.single - tangent @ (tangent.T @ self.single)
+        square = np.sum(left**2, axis=0)
+        free = square > _COLLINEAR * np.sum(self.single**2, axis=0)
+        if dof <= 1 or not np.any(free):
+            return 0, 1.0
+        gained = np.where(free, (left.T @ residual) ** 2 / np.where(free, square, 1.0), 0.0)
+        k = int(np.argmax(gained))
+        return k, min(1.0, int(np.sum(free)) * self._p_of(float(gained[k]), 1, float(residual @ residual), dof))
+
+    def p_values(self) -> Iterator[tuple[Kind, float]]:
+        """Every test that can be made; those of added columns first."""
+        tangent, residual, dof = self.fitted()
         if residual @ residual <= _ROUNDING**2 * (self.y @ self.y):  # numbers without noise: only rounding is left
             return
         for kind, columns in self.added.items():
@@ -95,14 +141,18 @@ class _Part:
             if np.any(np.linalg.norm(left, axis=0) <= _COLLINEAR * size) or dof <= columns.shape[1]:
                 continue
             yield kind, self._p_added(residual, spanned(left, 1e-6), dof)
+        if self.single.size:
+            yield "points", self.far_points()[1]
         if dof >= _LEAST_DOF:
             tests = residual_tests(residual, tangent)
             yield "runs", tests.p_runs
             yield "neighbours", tests.p_autocorrelation
 
     def _p_added(self, residual: FloatArray, added: FloatArray, dof: int) -> float:
-        m, total = added.shape[1], float(residual @ residual)
-        gained = float(np.sum((added.T @ residual) ** 2))
+        return self._p_of(float(np.sum((added.T @ residual) ** 2)), added.shape[1], float(residual @ residual), dof)
+
+    def _p_of(self, gained: float, m: int, total: float, dof: int) -> float:
+        """Probability of a larger gain in χ², of `total`, by m columns."""
         if self.scale_is_known:
             return float(chi2.sf(gained, m))
         rest = max(total - gained, 0.0) / (dof - m)
@@ -132,7 +182,9 @@ def _whitener(variance: FloatArray, shared: FloatArray | None) -> Callable[[Floa
     return lambda columns: np.asarray(np.linalg.solve(root, columns))
 
 
-def _parts(study: Study, curve: TorqueCurve, powers: np.ndarray, scale_is_known: bool) -> Iterator[_Part]:
+def _parts(
+    study: Study, curve: TorqueCurve, powers: np.ndarray, scale_is_known: bool, heavy_tails: bool
+) -> Iterator[_Part]:
     used, scale, n = curve.used, study.scale_of(curve), curve.n_used
     design = polynomial_design(curve, powers, curve.bias[used])
     errors = PointErrors(np.ones(n), np.ones(n), np.zeros(n))
@@ -154,6 +206,7 @@ def _parts(study: Study, curve: TorqueCurve, powers: np.ndarray, scale_is_known:
         yield _Part(
             curve.device, name, whitened(values_in_use(curve, scale)[c * n + inside]), whitened(design[inside]),
             {kind: whitened(columns[order]) for kind, columns in candidates.items()}, scale_is_known,
+            V[order], whitened(np.eye(rows.size)[:, : 0 if heavy_tails else rows.size]),
         )  # fmt: skip
 
 
@@ -166,11 +219,18 @@ def _tests(parts: Sequence[_Part]) -> list[Pattern]:
     pooled = [
         Pattern(kind, component, "", float(combine_pvalues(p).pvalue), 1.0)
         for (kind, component), p in together.items()
-        if len(p) > 1
+        if len(p) > 1 and kind != "points"
     ]
     found = pooled + single
     adjusted = holm([each.p for each in found])
     return [replace(each, p_holm=float(p)) for each, p in zip(found, adjusted, strict=True)]
+
+
+def _with_points(found: Pattern, parts: Sequence[_Part]) -> Pattern:
+    """The pattern with all single points of its component, and of all devices where there is more than one."""
+    mine = [part for part in parts if part.component == found.component]
+    points = tuple((part.device, float(part.bias[k])) for part in mine for k in sorted(part.far_off))
+    return replace(found, device=found.device if len({device for device, _ in points}) == 1 else "", points=points)
 
 
 def find_patterns(study: Study) -> tuple[Pattern, ...]:
@@ -192,7 +252,9 @@ def find_patterns(study: Study) -> tuple[Pattern, ...]:
     parts = [
         part
         for curve in normal.curves
-        for part in _parts(normal, curve, powers, not (curve.sigma_is_fitted or declares_noise(study)))
+        for part in _parts(
+            normal, curve, powers, not (curve.sigma_is_fitted or declares_noise(study)), DOF in study.parameters
+        )
     ]
     found: list[Pattern] = []
     while len(found) < _MOST_FOUND:
@@ -200,9 +262,13 @@ def find_patterns(study: Study) -> tuple[Pattern, ...]:
         clearest = min(tests, key=lambda each: (each.p_holm, each.p, each.device != ""), default=None)
         if clearest is None or clearest.p_holm >= FALSE_PATTERN:
             break
-        found.append(clearest)
         if clearest.kind in ("runs", "neighbours"):
+            found.append(clearest)
             break
-        where = [part.component == clearest.component and clearest.device in ("", part.device) for part in parts]
-        parts = [part.with_columns(clearest.kind) if here else part for part, here in zip(parts, where, strict=True)]
+        everywhere = clearest.device == "" or clearest.kind == "points"
+        here = [
+            part.component == clearest.component and (everywhere or part.device == clearest.device) for part in parts
+        ]
+        parts = [part.with_columns(clearest.kind) if one else part for part, one in zip(parts, here, strict=True)]
+        found.append(_with_points(clearest, parts) if clearest.kind == "points" else clearest)
     return tuple(found)

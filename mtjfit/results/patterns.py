@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from mtjfit.model.patterns import Pattern
 from mtjfit.study import Study
-from mtjfit.text import p_text
+from mtjfit.text import counted, p_text
 
 _SYMBOL = {"par": "T_par", "perp": "T_perp"}
+_MOST_PLACES = 8
 _LETTER = {"par": "a", "perp": "b"}
 
 
@@ -19,6 +20,18 @@ def _power(study: Study, pattern: Pattern) -> str:
         return f"a constant of {symbol} that no power of V explains; {cause}"
     slope = "" if all(curve.quantity == "torque" for curve in study.curves) else f" (in dT/dV: V^{power - 1})"
     return f"a term of {symbol} in V^{power}{slope} that is not declared; declare {name}, or narrow bias_window"
+
+
+def _places(pattern: Pattern) -> str:
+    """Device and bias of the first few points."""
+    of_device: dict[str, list[str]] = {}
+    for device, V in pattern.points[:_MOST_PLACES]:
+        of_device.setdefault(device, []).append(f"{V:.4g}")
+    named = "; ".join(
+        f"{'' if pattern.device else device + ' '}at {', '.join(at)} V" for device, at in of_device.items()
+    )
+    rest = len(pattern.points) - _MOST_PLACES
+    return named + (f"; and {rest} more" if rest > 0 else "")
 
 
 def pattern_words(study: Study, pattern: Pattern) -> str:
@@ -45,6 +58,11 @@ points of the drift (p = 1e-05 among all tests)
         says = (
             f"upward and downward sweeps differ in {symbol} (hysteresis, or a shift of the bias); "
             "fit each direction as a device of its own, or mask one"
+        )
+    elif pattern.kind == "points":
+        says = (
+            f"{counted(len(pattern.points), 'point')} of {symbol} far off the curve ({_places(pattern)}); "
+            "mask them with the reason, or declare Student-t errors, which allow for such points"
         )
     else:
         says = (

@@ -101,6 +101,27 @@ def test_drift_and_hysteresis_are_named(shape: str):
     assert sum(each is not None and (each.kind, each.component) == (shape, "perp") for each in found) >= 17
 
 
+@pytest.mark.parametrize("kind", ["plain", "fitted-noise"])
+def test_single_points_far_off_are_named(kind: str):
+    """Two points of one device, ten errors off: all of them and no others, in 19 of 20 designs."""
+    right = 0
+    for study in of_points(21, kind):
+        off = study.curves[0].bias[[3, 8]]
+        found = find_patterns(with_added(study, lambda V, s, off=off: 10 * s * np.isin(V, off), devices=(0,)))
+        right += bool(found) and found[0].kind == "points" and set(found[0].points) == {("D0", V) for V in off}
+    assert right >= 19
+
+
+def test_heavy_tails_that_are_declared_allow_for_single_points():
+    def off(V, s):
+        return 10 * s * (np.arange(V.size) == 3)
+
+    kinds_found = [
+        each.kind for study in of_points(11, "student-fixed", 5) for each in find_patterns(with_added(study, off))
+    ]
+    assert "points" not in kinds_found
+
+
 def test_no_drift_is_seen_where_none_is_possible():
     """The bias only rises: whatever grows with time grows with bias."""
     for study in of_points(5, n=5):
