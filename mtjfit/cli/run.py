@@ -166,10 +166,10 @@ def run_study(
     MtjfitError
         Nothing was written.
     """
+    from mtjfit.infer.causes import P_BAD
     from mtjfit.infer.sampling import refuse_one_thickness
     from mtjfit.report import ResultFolder, findings, write_report
     from mtjfit.results import header, notices, provenance
-    from mtjfit.results.headers import P_BAD
     from mtjfit.study import refuse_nothing_free
 
     refuse_nothing_free(study, "there is nothing to sample")

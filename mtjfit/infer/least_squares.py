@@ -15,8 +15,9 @@ from scipy.stats import chi2, f
 
 from mtjfit.arrays import FloatArray
 from mtjfit.data import pretty
+from mtjfit.infer.causes import P_BAD, Cause, Judged, likely_causes
 from mtjfit.infer.convergence.conflict import Conflict, prior_conflicts
-from mtjfit.infer.optimum import Optimum, as_other_quantity, flipped, optimum
+from mtjfit.infer.optimum import Optimum, flipped, optimum
 from mtjfit.model.device_combinations import DeviceCombinations, combinations, noise_groups, quantities_table
 from mtjfit.model.equivalent_noise import least_squares_model, student_scales
 from mtjfit.model.identifiability import Identifiability, determined_table, directions
@@ -27,7 +28,7 @@ from mtjfit.model.rank import structure
 from mtjfit.study import JITTER, NOISE, ParameterName, Study
 from mtjfit.text import card, number, p_text, shortened, table, value_with_error
 
-_MISFIT = 1e-3  # p below which distances in units of errors mean nothing
+_STARTS_OF_CAUSES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,21 +76,13 @@ class FitResult:
     @cached_property
     def p_value_flipped(self) -> float:
         """The p-value with the sign of T_perp reversed."""
-        return self._p_value_of(flipped(least_squares_model(self.study)))
-
-    @cached_property
-    def p_value_other_quantity(self) -> float:
-        """The p-value of torques taken as torkances or the reverse; NaN where units, b0 or a pattern exclude it."""
-        model = as_other_quantity(least_squares_model(self.study))
-        return math.nan if model is None or find_patterns(model.study) else self._p_value_of(model)
-
-    def _p_value_of(self, model: FullPosterior) -> float:
+        model = flipped(least_squares_model(self.study))
         return _p_value(model, optimum(model), self.study.n_values - self.dof, _from_scatter(self.study))[1]
 
     @cached_property
     def conflicts(self) -> tuple[Conflict, ...]:
         """Priors that the data contradict, worst first; none where the model does not describe the data."""
-        if self.p_value < _MISFIT:
+        if self.p_value < P_BAD:
             return ()
         return prior_conflicts(self.study, self.optimum, self.optimum.chi2_data + self.optimum.chi2_thickness)
 
@@ -97,6 +90,13 @@ class FitResult:
     def patterns(self) -> tuple[Pattern, ...]:
         """Patterns in the residuals that the declared powers of V do not explain, the clearest first."""
         return find_patterns(self.study)
+
+    @cached_property
+    def causes(self) -> tuple[Cause, ...]:
+        """What may be wrong with data that the model does not describe or that show a pattern; likeliest first."""
+        if not (self.p_value < P_BAD or self.patterns):
+            return ()
+        return likely_causes(self.study, self.patterns, _judged)
 
     @property
     def chi2_says(self) -> str:
@@ -305,6 +305,14 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
         rescaled=rescale_errors,
         optimum=best,
     )
+
+
+def _judged(study: Study) -> Judged:
+    """p-value, χ² per degree of freedom and patterns of a study, by a shorter search than that of `fit`."""
+    model = least_squares_model(study)
+    rank = structure(model).rank
+    total, p_value = _p_value(model, optimum(model, _STARTS_OF_CAUSES), rank, _from_scatter(study))
+    return Judged(p_value, total / max(study.n_values - rank, 1), bool(find_patterns(study)))
 
 
 def _error(determined: pd.DataFrame, name: str, factor: float) -> float | None:

@@ -26,7 +26,7 @@ _HOMES = {
     ".likelihood": ("amplitude_design", "full_posterior", "row_scale", "transfer", "transfer_gradient", "whitened"),
     ".noise": ("noise_words",),
     ".noise_models": ("JitterPosterior", "StudentPosterior", "make_posterior"),
-    ".patterns": ("FALSE_PATTERN", "Pattern", "find_patterns"),
+    ".patterns": ("FALSE_PATTERN", "Pattern", "find_patterns", "without_pattern"),
     ".phase": ("Terms", "fit_phase"),
     ".profile": ("Interval", "LEVELS", "Profile", "Search", "profiles", "rises"),
     ".rank": ("Structure", "expected_errors"),

@@ -13,15 +13,15 @@ import numpy as np
 from mtjfit.data import TorqueCurve, pretty
 from mtjfit.data.implausible import suspicious_curve
 from mtjfit.infer import FitResult
+from mtjfit.infer.causes import P_BAD
 from mtjfit.model import DeviceCombinations
 from mtjfit.model.noise import noise_words
+from mtjfit.results.causes import cause_lines
 from mtjfit.results.patterns import pattern_words
 from mtjfit.study import LENGTHS, Study
 from mtjfit.text import p_text
 from mtjfit.version import __version__
 
-P_BAD = 1e-3
-"""p-value below which the model does not describe the data; the notice is loud."""
 P_TOO_GOOD = 0.999
 """p-value above which the scatter is smaller than the errors."""
 
@@ -198,14 +198,14 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
     found = []
     if fit.p_value < P_BAD:
         title = f"THE MODEL DOES NOT DESCRIBE THESE DATA: {p_text(fit.p_value)}. Do not use the numbers below."
-        found.append(Notice(True, title, tuple(_causes(fit))))
+        found.append(Notice(True, title, (*cause_lines(fit), *_other_causes(fit))))
     elif fit.p_value > P_TOO_GOOD:
         title = f"the data scatter less than their errors predict (1 - p = {1 - fit.p_value:.1g})"
         found.append(Notice(False, title, ("the errors may be overestimated, and with them the error bars below",)))
     if fit.patterns:
         says = "THE RESIDUALS SHOW A PATTERN that the declared powers of V lack; the errors below do not allow for it"
-        lines = (*_other_quantity(fit), *(pattern_words(fit.study, each) for each in fit.patterns))
-        found.append(Notice(True, says, lines))
+        causes = () if fit.p_value < P_BAD else cause_lines(fit)
+        found.append(Notice(True, says, (*causes, *(pattern_words(fit.study, each) for each in fit.patterns))))
     if fit.conflicts:
         found.append(_contradicted(fit))
     found += _one_component(fit.study)
@@ -264,29 +264,8 @@ def _scatter(device: DeviceCombinations) -> str:
     return f"{device.device}: {square}, {p_text(device.scatter_p_value)}"
 
 
-def _other_quantity(fit: FitResult) -> Iterator[str]:
-    """That the values may be torkances, or torques, if these would fit without a pattern."""
-    other = {"torque": "torkance", "torkance": "torque"}[fit.study.curves[0].quantity]
-    if fit.p_value_other_quantity >= P_BAD:
-        yield (
-            f'the values may be {other}s: with quantity = "{other}" they would fit (p = '
-            f"{fit.p_value_other_quantity:.2g}); which of the two was measured?"
-        )
-
-
-def _causes(fit: FitResult) -> Iterable[str]:
-    """Likely causes of a misfit, the ones that can be tested first."""
-    flipped, axis = fit.p_value_flipped, fit.study.curves[0].declared_perp_axis
-    other = "PxM" if axis == "MxP" else "MxP"
-    yield from _other_quantity(fit)
-    if flipped >= P_BAD:
-        yield (
-            f'T_perp may be flipped: with the other perp_axis p would be {flipped:.2g}. Is perp_axis = "{other}" right?'
-        )
-    elif flipped > 1e3 * fit.p_value:
-        yield f"with the other perp_axis the misfit would be smaller, but still bad ({p_text(flipped)})"
-    else:
-        yield f"perp_axis is not the cause: with the other one {p_text(flipped)}"
+def _other_causes(fit: FitResult) -> Iterator[str]:
+    """What may be the cause and cannot be tried."""
     yield f'per area or per volume: per = "{fit.study.curves[0].per}" decides whether the data carry 1/d'
     if not any(curve.sigma_is_fitted for curve in fit.study.curves):
         factor = math.sqrt(fit.chi2 / fit.dof)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.infer import Identification
+from mtjfit.infer.causes import P_BAD
 from mtjfit.model import DeviceCombinations, structure
 from mtjfit.model.descent import FARTHEST
 from mtjfit.model.equivalent_noise import least_squares_model
@@ -17,7 +18,6 @@ from mtjfit.model.identifiability import Direction, Identifiability
 from mtjfit.model.profile import Profile
 from mtjfit.model.rank import GRADES, Structure, expected_errors
 from mtjfit.plain import by_name, plain
-from mtjfit.results.headers import P_BAD
 from mtjfit.results.tables import interval
 from mtjfit.study import ParameterName, Study, is_amplitude
 from mtjfit.text import Table, number, p_text

@@ -8,8 +8,10 @@ from typing import Literal, TypeAlias
 
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.infer.causes import P_BAD
 from mtjfit.infer.convergence.excess import DrawnChi2
-from mtjfit.results.headers import P_BAD, free_lengths
+from mtjfit.results.causes import cause_words
+from mtjfit.results.headers import free_lengths
 from mtjfit.results.patterns import pattern_words
 from mtjfit.results.tables import interval, limit
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude
@@ -149,10 +151,9 @@ def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
         return ("NOT CONVERGED: nothing may be concluded from these draws; raise sampling.max_steps and run again.",)
     sentences = _of_devices(fit) if posterior is None else (_of_lengths(fit, posterior),)
     if fit.p_value < P_BAD:
-        if fit.p_value_other_quantity >= P_BAD:
-            why = f" The quantity is probably the other one: with it p would be {fit.p_value_other_quantity:.2g}."
-        elif fit.p_value_flipped >= P_BAD:
-            why = f" T_perp is probably flipped: with the other perp_axis p would be {fit.p_value_flipped:.2g}."
+        likeliest = next((cause for cause in fit.causes if cause.explains), None)
+        if likeliest is not None:
+            why = f" The likeliest cause: {cause_words(fit, likeliest)}."
         return f"{failing}.{why}", f"If it did, this would follow: {' '.join(sentences)}"
     if fit.patterns:
         where = ", ".join(dict.fromkeys(each.device or "all devices" for each in fit.patterns))

@@ -48,7 +48,9 @@ def test_a_flipped_axis_is_not_called_another_quantity(seeds: range) -> None:
 
 def test_units_that_say_which_quantity_they_are_leave_no_choice() -> None:
     study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
-    assert str(mtjfit.fit(study).p_value_other_quantity) == "nan"
+    fit = mtjfit.fit(as_other_quantity(study.replace(curves=tuple(replace(c, unit="arb") for c in study.curves))))
+    assert "quantity" in {cause.kind for cause in fit.causes}
+    assert "quantity" not in {cause.kind for cause in mtjfit.fit(flipped(study)).causes}
 
 
 def test_a_model_that_fails_comes_before_advice_on_sampling() -> None:

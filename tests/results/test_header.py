@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from small import told
 
 import mtjfit
 from mtjfit.data import TorqueCurve
+from mtjfit.infer.causes import Cause, Judged
 from mtjfit.physics import kappa
 from mtjfit.results import device_names, header, header_fields, notices
 
@@ -68,11 +70,22 @@ def all_notices(fit: mtjfit.FitResult) -> list[str]:
     return "\n".join(map(str, notices(fit))).splitlines()
 
 
-def with_p(fit: mtjfit.FitResult, p: float, flipped: float) -> mtjfit.FitResult:
-    """The fit as if these were its p-value and the one with the other axis."""
+def with_p(fit: mtjfit.FitResult, p: float, flipped: float, causes: Sequence[Cause] = ()) -> mtjfit.FitResult:
+    """The fit as if these were its p-value, the one with the other axis, and what was tried."""
     changed = replace(fit, p_value=p)
-    changed.__dict__["p_value_flipped"] = flipped
+    changed.__dict__.update(p_value_flipped=flipped, causes=tuple(causes))
     return changed
+
+
+def tried(p: float, square: float, explains: bool, helps: bool) -> tuple[Cause, ...]:
+    """One cause of each kind, the first as given, the others without any use."""
+    names = (("perp_axis", ""), ("quantity", ""), ("amplitude", "a2"), ("pattern", "drift"), ("device", "F0.8nm"))
+    useless = Judged(0.0, 9.0, True)
+    first, *others = names
+    return (
+        Cause(*first, Judged(p, square, False), explains, helps),
+        *(Cause(*each, useless, False, False) for each in others),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -143,13 +156,14 @@ def test_what_may_be_wrong_beside_the_p_value_of_the_whole_is_said(good: mtjfit.
         "scatter below the errors": replace(good, p_value=0.99995),
         "a device contradicts the model": replace(good, devices=(replace(first, chi2=400.0, dof=1), *rest)),
         "points off their polynomial": replace(good, devices=devices, p_value=0.5),
-        "and the fit is bad": replace(good, devices=devices, p_value=1e-9),
+        "and the fit is bad": with_p(replace(good, devices=devices), 1e-9, 1e-9),
         "points nearly on it": replace(good, devices=(replace(first, scatter_chi2=100.0, scatter_dof=78), *rest)),
         "unclear units": replace(good, study=good.study.replace(curves=(noted, *good.study.curves[1:]))),
         "unusual numbers": replace(good, study=good.study.replace(curves=(thick, *good.study.curves[1:]))),
     }
-    for p, flipped in ((1e-9, 1e-40), (1e-9, 1e-9), (1e-40, 1e-9)):
-        cases[f"p = {p}, with the other axis {flipped}"] = with_p(good, p, flipped)
+    cases["the other axis explains it"] = with_p(good, 1e-9, 0.4, tried(0.4, 1.0, True, True))
+    cases["the other axis helps"] = with_p(good, 1e-90, 1e-9, tried(1e-9, 2.0, False, True))
+    cases["nothing helps"] = with_p(good, 1e-9, 1e-9, tried(1e-9, 4.0, False, False))
     golden("notices", told((case, all_notices(fit)) for case, fit in cases.items()), tmp_path)
 
 

@@ -1,0 +1,100 @@
+"""Likely causes of a misfit, each tried: what the fit would be if it were the cause.
+
+A study whose model fails, or whose residuals show a pattern, is fitted again with one thing changed at a time: the
+other quantity, the other perp_axis, one more amplitude, one kind of pattern taken off, one device left out. The cause
+that leaves the best fit comes first; one after which a pattern remains comes after those that leave none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mtjfit.infer.optimum import as_other_quantity, flipped
+from mtjfit.model.equivalent_noise import least_squares_model
+from mtjfit.model.patterns import Pattern, without_pattern
+from mtjfit.study import Normal, Parameter, Study, parse_amplitude
+
+P_BAD = 1e-3
+"""p-value below which the model does not describe the data."""
+CauseKind: TypeAlias = Literal["quantity", "perp_axis", "amplitude", "pattern", "device"]
+_TRIED = ("b0", "a2", "b1", "a3", "b3")
+_LEAST_DEVICES = 4  # of fewer the odd one cannot be told
+_SMALLER = 2.0  # factor by which χ² per degree of freedom must fall for a cause that leaves a bad fit
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How well a changed study is described: p-value, χ² per degree of freedom, and whether a pattern is left."""
+
+    p_value: float
+    chi2_per_dof: float
+    has_pattern: bool
+
+    @property
+    def rank(self) -> tuple[bool, float, float]:
+        """Smaller is better."""
+        p = 0.0 if math.isnan(self.p_value) else self.p_value
+        return self.has_pattern, -p, self.chi2_per_dof
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One thing that may be wrong, and how well the model would describe the data if it were.
+
+    `name` is that of an amplitude, a device or a kind of pattern; empty for quantity and perp_axis. `explains`: nothing
+    would be wrong any more. `helps`: it explains, or makes χ² per degree of freedom much smaller.
+    """
+
+    kind: CauseKind
+    name: str
+    judged: Judged
+    explains: bool
+    helps: bool
+
+
+def _changed(study: Study, patterns: Sequence[Pattern]) -> Iterator[tuple[CauseKind, str, Study]]:
+    """Every change that is tried, the simplest first."""
+    model = least_squares_model(study)
+    other = as_other_quantity(model)
+    if other is not None:
+        yield "quantity", "", other.study
+    if all(curve.measured.any(axis=1).all() for curve in study.curves):
+        yield "perp_axis", "", flipped(model).study
+    for kind in dict.fromkeys(each.kind for each in patterns if each.kind in ("points", "drift", "sweeps")):
+        yield "pattern", kind, without_pattern(study, kind)
+    torques = all(curve.quantity == "torque" for curve in study.curves)
+    named = {f"{'a' if each.component == 'par' else 'b'}{each.kind[-1]}" for each in patterns if each.kind[:2] == "V^"}
+    for name in _TRIED:
+        shows = parse_amplitude(name)[1] > 0 or torques
+        if name not in study.parameters and shows and (name[-1] != "3" or name in named):
+            sd = 1e3 * max(abs(known.prior.centre_and_sd[1]) for known in _amplitudes(study))
+            yield (
+                "amplitude",
+                name,
+                study.replace(parameters={**study.parameters, name: Parameter(name, Normal(0.0, sd))}),
+            )
+    if len(study.curves) >= _LEAST_DEVICES:
+        for k, curve in enumerate(study.curves):
+            yield "device", curve.device, study.replace(curves=(*study.curves[:k], *study.curves[k + 1 :]))
+
+
+def _amplitudes(study: Study) -> list[Parameter]:
+    return [study.parameters[name] for name in study.amplitudes]
+
+
+def likely_causes(study: Study, patterns: Sequence[Pattern], judge: Callable[[Study], Judged]) -> tuple[Cause, ...]:
+    """What may be wrong with a study that the model does not describe, or that shows `patterns`; the likeliest first.
+
+    `judge` fits a changed study. All causes that were tried, also those that do not help.
+    """
+    before = judge(study)
+    found = []
+    for kind, name, changed in _changed(study, patterns):
+        judged = judge(changed)
+        explains = judged.p_value >= P_BAD and not judged.has_pattern
+        helps = explains or judged.chi2_per_dof * _SMALLER < before.chi2_per_dof
+        found.append(Cause(kind, name, judged, explains, helps))
+    return tuple(sorted(found, key=lambda each: each.judged.rank))

@@ -1,0 +1,72 @@
+"""Likely causes of a misfit in words: what to look at, and what the p-value would be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mtjfit.infer import FitResult
+from mtjfit.infer.causes import Cause
+from mtjfit.text import p_text
+
+_MOST = 3
+_PATTERNS = {
+    "points": "single points far off their curves: without them",
+    "drift": "a drift along the order of the points: without it",
+    "sweeps": "upward and downward sweeps that differ: without the difference",
+}
+
+
+def _what(fit: FitResult, cause: Cause) -> tuple[str, str]:
+    """What may be wrong, and what to do about it."""
+    first = fit.study.curves[0]
+    if cause.kind == "quantity":
+        other = {"torque": "torkance", "torkance": "torque"}[first.quantity]
+        return f'the values may be {other}s: with quantity = "{other}"', "which of the two was measured?"
+    if cause.kind == "perp_axis":
+        other = "PxM" if first.declared_perp_axis == "MxP" else "MxP"
+        return "T_perp may be flipped: with the other perp_axis", f'is perp_axis = "{other}" right?'
+    if cause.kind == "amplitude":
+        also = ", or take the offset of the instrument off" if cause.name == "b0" else ""
+        return f"{cause.name} is not declared: with it", f"declare {cause.name}{also}"
+    if cause.kind == "pattern":
+        return _PATTERNS[cause.name], "see the residuals below"
+    return (
+        f"device {cause.name} does not belong to the others: without it",
+        "look at its area, thickness and sign, or leave it out with the reason",
+    )
+
+
+def cause_words(fit: FitResult, cause: Cause) -> str:
+    """One cause: what may be wrong, the p-value without it, and what to do.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.infer import fit
+    >>> from mtjfit.infer.causes import Judged
+    >>> from mtjfit.study import load_study
+    >>> series = fit(load_study(dataset("thickness-series").study_file))
+    >>> print(cause_words(series, Cause("amplitude", "a2", Judged(0.4, 1.0, False), True, True)))
+    a2 is not declared: with it p would be 0.4; declare a2
+    """
+    what, todo = _what(fit, cause)
+    p = cause.judged.p_value
+    if cause.explains:
+        return f"{what} p would be {p:.2g}; {todo}"
+    return f"{what} the misfit would be smaller, but still bad ({p_text(p)}); {todo}"
+
+
+def cause_lines(fit: FitResult) -> tuple[str, ...]:
+    """The likeliest causes: those that explain everything, else those that help, and what was tried in vain."""
+    found = [cause for cause in fit.causes if cause.explains] or [cause for cause in fit.causes if cause.helps]
+    lines = [cause_words(fit, cause) for cause in found[:_MOST]]
+    if not any(cause.explains for cause in found) and fit.causes:
+        lines.append("nothing explains it alone of what was tried: " + ", ".join(_tried(fit.causes)))
+    return tuple(lines)
+
+
+def _tried(causes: Iterable[Cause]) -> Iterator[str]:
+    """Each thing that was tried, devices as one."""
+    names = {"quantity": "the other quantity", "perp_axis": "the other perp_axis", "device": "leaving out one device"}
+    words = {"points": "without single points", "drift": "without drift", "sweeps": "without differences of sweeps"}
+    yield from dict.fromkeys(names.get(cause.kind) or words.get(cause.name, f"with {cause.name}") for cause in causes)
