@@ -85,16 +85,17 @@ def _amplitudes(study: Study) -> list[Parameter]:
     return [study.parameters[name] for name in study.amplitudes]
 
 
-def likely_causes(study: Study, patterns: Sequence[Pattern], judge: Callable[[Study], Judged]) -> tuple[Cause, ...]:
+def likely_causes(
+    study: Study, patterns: Sequence[Pattern], before: float, judge: Callable[[Study], Judged]
+) -> tuple[Cause, ...]:
     """What may be wrong with a study that the model does not describe, or that shows `patterns`; the likeliest first.
 
-    `judge` fits a changed study. All causes that were tried, also those that do not help.
+    `before` is its χ² per degree of freedom; `judge` fits a changed study. All causes that were tried, also those that do not help.
     """
-    before = judge(study)
     found = []
     for kind, name, changed in _changed(study, patterns):
         judged = judge(changed)
         explains = judged.p_value >= P_BAD and not judged.has_pattern
-        helps = explains or judged.chi2_per_dof * _SMALLER < before.chi2_per_dof
+        helps = explains or judged.chi2_per_dof * _SMALLER < before
         found.append(Cause(kind, name, judged, explains, helps))
     return tuple(sorted(found, key=lambda each: each.judged.rank))

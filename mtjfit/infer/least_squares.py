@@ -96,7 +96,8 @@ class FitResult:
         """What may be wrong with data that the model does not describe or that show a pattern; likeliest first."""
         if not (self.p_value < P_BAD or self.patterns):
             return ()
-        return likely_causes(self.study, self.patterns, _judged)
+        before = self.chi2 / max(self.dof, 1)
+        return likely_causes(self.study, self.patterns, before, _judged)
 
     @property
     def chi2_says(self) -> str:
@@ -311,7 +312,7 @@ def _judged(study: Study) -> Judged:
     """p-value, χ² per degree of freedom and patterns of a study, by a shorter search than that of `fit`."""
     model = least_squares_model(study)
     rank = structure(model).rank
-    total, p_value = _p_value(model, optimum(model, _STARTS_OF_CAUSES), rank, _from_scatter(study))
+    total, p_value = _p_value(model, optimum(model, starts=_STARTS_OF_CAUSES), rank, _from_scatter(study))
     return Judged(p_value, total / max(study.n_values - rank, 1), bool(find_patterns(study)))
 
 
