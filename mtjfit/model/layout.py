@@ -233,7 +233,7 @@ class AmplitudeLayout:
 
     names: tuple[ParameterName, ...]  # free amplitudes as in tables, ``a1`` or ``a1[dev1]``
     priors: tuple[Normal, ...]  # their priors
-    own: tuple[bool, ...]  # for each term, whether every device has its own amplitude
+    own: tuple[bool, ...]  # for each term, whether every curve has its own amplitude
     # 1 for in-plane, i for out-of-plane terms of J0(V), fixed ones included, shape (n_terms,)
     phase: ComplexArray
     power: IntArray  # power of V of each term, shape (n_terms,)
@@ -328,8 +328,8 @@ def amplitude_layout(study: Study) -> AmplitudeLayout:
         names=tuple(names),
         priors=tuple(names.values()),
         own=tuple(
-            study.parameters[name].scope == "device" and not study.parameters[name].is_fixed
-            for name in study.amplitudes
+            study.parameters[name].is_own and not study.parameters[name].is_fixed and len(set(each)) == len(each)
+            for name, each in zip(study.amplitudes, columns, strict=True)
         ),
         phase=np.array([phase for phase, _ in terms]),
         power=np.array([power for _, power in terms], dtype=int),

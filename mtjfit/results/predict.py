@@ -117,9 +117,9 @@ class Band:
 
 
 def _position(study: Study, curve: TorqueCurve) -> int:
-    if curve.device not in study.devices:
-        raise ValueError(f"device {curve.device!r} is not in the study {study.name!r}")
-    return study.devices.index(curve.device)
+    if curve.name not in study.devices:
+        raise ValueError(f"device {curve.name!r} is not in the study {study.name!r}")
+    return study.devices.index(curve.name)
 
 
 def columns_of(draws: pd.DataFrame, names: Sequence[str]) -> FloatArray:

@@ -122,8 +122,8 @@ class Study:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """Names of the devices, in the order of the data."""
-        return tuple(curve.device for curve in self.curves)
+        """Names of the curves in the order of the data: that of the device, with its condition where it has one."""
+        return tuple(curve.name for curve in self.curves)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -145,8 +145,13 @@ class Study:
         """Declared coefficients of J0(V), such as ``("a1", "b2")``."""
         return amplitudes_of(self.parameters)
 
+    @property
+    def n_devices(self) -> int:
+        """Number of devices, each counted once whatever number of curves it has."""
+        return len({curve.device for curve in self.curves})
+
     def names_of(self, parameter: str) -> list[ParameterName]:
-        """Name in tables of the number that serves each device, such as ``a1``, ``a1[wafer2]`` or ``a1[dev1]``."""
+        """Name in tables of the number that serves each curve, such as ``a1``, ``a1[wafer2]`` or ``a1[dev1]``."""
         return [self.parameters[parameter].name_for(curve) for curve in self.curves]
 
     @property
@@ -183,7 +188,7 @@ class Study:
 
     def _repr_html_(self) -> str:
         """The study in a notebook: its devices, and its parameters with their priors."""
-        devices = [f"{curve.device} ({curve.thickness:g} nm)" for curve in self.curves]
+        devices = [f"{curve.name} ({curve.thickness:g} nm)" for curve in self.curves]
         shown = ", ".join(each for (each,) in shortened([[each] for each in devices], 12))
         rows = []
         for name, known in self.parameters.items():

@@ -69,8 +69,8 @@ def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator
         mine = [(name, float(x[j]), float(y[j]), float(away[j])) for name, x, y, away in deviations]
         worst = max(mine, key=lambda each: abs(each[-1]), default=_NONE)
         odd = bool(adjusted[j] < FALSE_ALARM)
-        reason = _reason(*worst, own_tests[curve.device]) if odd else ""
-        rows.append((curve.device, curve.thickness, one.chi2, one.dof, p[j], adjusted[j], odd, *worst, one.method,
+        reason = _reason(*worst, own_tests[curve.name]) if odd else ""
+        rows.append((curve.name, curve.thickness, one.chi2, one.dof, p[j], adjusted[j], odd, *worst, one.method,
                      one.k_hat, reason))  # fmt: skip
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
@@ -134,7 +134,7 @@ def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
         t, _, rank, _ = np.linalg.lstsq(A / scale, z)
         square, n = float(np.sum((z - A / scale @ t) ** 2)), z.size - int(rank)
         p = _p_value(square, n, group[members], dof)
-        names = ", ".join(study.curves[j].device for j in members)
+        names = ", ".join(study.curves[j].name for j in members)
         table.append((thickness, of, names, len(members), square, n, p, _scatter_of(own, members)))
     columns = ["thickness", "group", "devices", "n", "chi2", "dof", "p", "scatter"]
     out = pd.DataFrame(table, columns=columns)

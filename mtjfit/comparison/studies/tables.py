@@ -84,7 +84,7 @@ def device_quantities(fits: Mapping[str, FitResult]) -> Table:
     for label, fit in fits.items():
         factor = conversion(fit.study.curves[0].unit, curves[0].unit) if same else np.nan
         for curve, one in zip(fit.study.curves, fit.devices, strict=True):
-            cells = [label, curve.device, f"{curve.thickness:g}"]
+            cells = [label, curve.name, f"{curve.thickness:g}"]
             for name, scale in (("slope_ratio", 1.0), ("b2/a1", 1.0), ("|kappa|·a1", factor)):
                 known = name in one.values and np.isfinite(scale)
                 cells.append(value_with_error(one.values[name] * scale, one.sd[name] * scale) if known else "")

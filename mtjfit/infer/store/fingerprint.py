@@ -59,7 +59,7 @@ def describe(study: Study, seed: int) -> dict[str, str]:
         fields_of_curve = _fields(curve, IGNORED_OF_CURVE, curve.used)
         if curve.n_values != 2 * curve.n_used:
             fields_of_curve["values in use"] = _words(curve.used_values[:, curve.used])
-        found |= {f"device {curve.device}: {name}": words for name, words in fields_of_curve.items()}
+        found |= {f"device {curve.name}: {name}": words for name, words in fields_of_curve.items()}
     found["amplitudes"] = ", ".join(study.amplitudes)
     found |= {f"parameters.{name}": _words(parameter) for name, parameter in study.parameters.items()}
     found["sampling.seed"] = str(int(seed))
