@@ -103,8 +103,8 @@ def collect(
     if empty:
         log.add("has a header and no data", "give one row per bias point", header.line or None)
     # A row that could not be read may have belonged to any device: do not count their points then.
-    for device in devices.values():
-        device.damaged |= adrift
+    for each in devices.values():
+        each.damaged |= adrift
     return devices
 
 
@@ -124,7 +124,7 @@ _CONSTANTS = {
               "a device has one group, or one under each condition: see columns.condition"),
     "thickness": ("is {:.6g} nm here and {:.6g} nm above", "a device has one thickness"),
     "angle": ("is at {:.6g}° here and at {:.6g}° above",
-              "a device has one angle under each condition: declare columns.condition, with another word at each angle"),
+              "a device has one angle under each condition: declare columns.condition"),
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,6 +25,7 @@ from mtjfit.study import (
     Parameter,
     ParameterName,
     Prior,
+    Scope,
     Study,
     parse_amplitude,
 )
@@ -268,6 +269,13 @@ class AmplitudeLayout:
 def layout(study: Study) -> Layout:
     """Lay out the non-linear parameters of a study: lengths, noise scales, thicknesses."""
     return layout_of(study, _IN_ORDER)
+
+
+def joint_scope(study: Study, scopes: set[Scope]) -> Scope:
+    """Scope of a number that follows from others of these scopes; a curve's where a device may be in two groups."""
+    if {"group", "device"} <= scopes and study.n_devices < len(study.curves):
+        return "curve"
+    return next(each for each in reversed(get_args(Scope)) if each in scopes)
 
 
 def in_use(study: Study, name: str) -> BoolArray:

@@ -91,17 +91,22 @@ class Thickness:
         """Numbers of each curve, shape (n, n_curves, ...), summed over the curves of each device."""
         if self.device is None:
             return values
-        out = np.zeros((values.shape[0], self.nominal.shape[1], *values.shape[2:]))
-        np.add.at(out, (slice(None), self.device), values)
-        return out
+        order, starts = self._by_device
+        return np.asarray(np.add.reduceat(values[:, order], starts, axis=1))
+
+    @cached_property
+    def _by_device(self) -> tuple[IntArray, IntArray]:
+        """Places of all curves in the order of their devices, and where each device begins."""
+        device = np.zeros(0, dtype=np.intp) if self.device is None else self.device
+        order = np.argsort(device, kind="stable")
+        return order, np.searchsorted(device[order], np.arange(self.nominal.shape[1]))
 
     def _dead(self, dead: FloatArray) -> FloatArray:
         """Largest dead layer of the curves of each device, shape (n or 1, n_devices or 1)."""
         if self.device is None or dead.shape[1] == 1:
             return dead
-        out = np.zeros((dead.shape[0], self.nominal.shape[1]))
-        np.maximum.at(out, (slice(None), self.device), dead)
-        return out
+        order, starts = self._by_device
+        return np.asarray(np.maximum.reduceat(dead[:, order], starts, axis=1))
 
     def K(self, form: ExponentialForm, d: FloatArray, t: ComplexArray) -> ComplexArray:
         """κ, or κ/d per volume, at magnetic thicknesses `d` with t = exp(−d/L)."""

@@ -105,7 +105,9 @@ class ParameterDraws:
 
     def is_new(self, measurement: Measurement) -> bool:
         """True for a device that has no parameter of its own among the draws."""
-        return not measurement.device or not any(ParameterName(x).owner == measurement.device for x in self.values)
+        return not measurement.device or not any(
+            ParameterName(x).owner in (measurement.device, measurement.name) for x in self.values
+        )
 
     def with_new(self, measurements: Sequence[Measurement], rng: np.random.Generator) -> ParameterDraws:
         """With draws from the prior for lengths and amplitudes of groups, or caps, that have none yet."""

@@ -67,7 +67,7 @@ def _terms(draws: ParameterDraws, measurement: Measurement) -> Iterator[_Term]:
         parameter = draws.parameters[name]
         phase, power = parse_amplitude(name)
         place = int(np.searchsorted(draws.powers, power))
-        own = ParameterName(name, measurement.device)
+        own = draws.label(name, measurement) if parameter.is_own else ParameterName(name, measurement.device)
         if not new and own in draws.values:
             yield _Term(phase, place, draws.values[own], own, None)
         elif parameter.is_own and not parameter.is_fixed:

@@ -172,7 +172,7 @@ def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
     axes = {c.name: _AXIS[c.declared_perp_axis] if c.measured[1].any() else _NO_PERP for c in curves}
     sign = _by_device(study, axes)
     return fields | {
-        "devices": f"{len(curves)}: {device_names(curves)}",
+        "devices": f"{study.n_devices if study.n_devices == len(curves) else study.counted}: {device_names(curves)}",
         "thicknesses": _thicknesses(study),
         "values": f"{study.n_values} ({_components(study)}), {low:g} to {high:g} V",
         "masked": _masked(study),

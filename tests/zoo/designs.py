@@ -293,7 +293,9 @@ def _plain(rng) -> Plan:
 
 
 def kinds() -> tuple[str, ...]:
-    """Every kind of design; "plain" first, to which about half of all seeds belong, those of `parts` and `conditions` by name only.
+    """Every kind of design; "plain" first, to which about half of all seeds belong.
+
+    Those of `parts` and `conditions` by name only.
     """
     return ("plain", *KINDS, *CHOICES, CONDITIONS)
 
@@ -329,8 +331,9 @@ def _built(kind, seed, p) -> Design:
     if p.tolerance:
         truth |= {f"thickness[D{j}]": float(each) for j, each in zip(of, d, strict=True)}
     if p.condition is not None:
-        truth |= {curve_label: p.amplitudes[name] * p.factors[name][j] for name in p.amplitudes
-                  for j, curve in enumerate(curves) for curve_label in (f"{name}[{owner(p.scopes[name], curve)}]",)}  # fmt: skip
+        for j, curve in enumerate(curves):
+            truth |= {f"{name}[{owner(p.scopes[name], curve)}]": value * p.factors[name][j]
+                      for name, value in p.amplitudes.items()}  # fmt: skip
     priors = dict(p.priors)
     scale = max(float(np.nanmax(np.abs([curve.par, curve.perp]))) for curve in curves)
     seen = np.any([curve.used_values.any(axis=1) for curve in curves], axis=0)

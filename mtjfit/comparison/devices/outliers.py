@@ -112,9 +112,9 @@ def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
     """Test whether devices of one nominal thickness agree, without any length; a table with a row for each set.
 
     The coefficients of free polynomials of all devices of one thickness (and one group, where parameters belong to
-    groups) are set equal; χ² is what that costs. Only errors of the data count: tolerances of thickness and of
-    amplitude, where they are declared, would make agreement likelier. ``agree`` is p_holm ≥ 0.05, ``scatter`` the
-    relative standard deviation of |κ| a1 between the devices beyond their errors.
+    groups) under one condition are set equal; χ² is what that costs. Only errors of the data count: tolerances of
+    thickness and of amplitude, where they are declared, would make agreement likelier. ``agree`` is p_holm ≥ 0.05,
+    ``scatter`` the relative standard deviation of |κ| a1 between the devices beyond their errors.
     """
     model = least_squares_model(study)
     P, (group, dof) = model.data.powers.size, noise_groups(model)
@@ -122,11 +122,11 @@ def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
     data = list(whitened_data(model, rows))
     own = own_coefficients(study, _DRAWS, rng)
     by_group = any(parameter.scope == "group" for parameter in study.parameters.values())
-    sets: dict[tuple[float, str], list[int]] = {}
+    sets: dict[tuple[float, str, str], list[int]] = {}
     for j, curve in enumerate(study.curves):
-        sets.setdefault((round(curve.thickness, 6), curve.group if by_group else ""), []).append(j)
+        sets.setdefault((round(curve.thickness, 6), curve.group if by_group else "", curve.condition), []).append(j)
     table = []
-    for (thickness, of), members in sorted(sets.items()):
+    for (thickness, of, _), members in sorted(sets.items()):
         if len(members) < 2:
             continue
         A, z = np.vstack([data[j].A for j in members]), np.concatenate([data[j].z for j in members])

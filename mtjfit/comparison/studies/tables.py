@@ -29,7 +29,7 @@ def footing_table(studies: Mapping[str, Study]) -> Table:
         low = min(float(c.bias[c.used].min()) for c in curves)
         high = max(float(c.bias[c.used].max()) for c in curves)
         rows.append((
-            label, f"{len(curves)}", f"{d.min():g}" + (f" to {d.max():g}" if np.ptp(d) > 0 else ""),
+            label, f"{study.n_devices}", f"{d.min():g}" + (f" to {d.max():g}" if np.ptp(d) > 0 else ""),
             _kinds(c.quantity for c in curves), first.per, _kinds(pretty(c.unit) for c in curves),
             _kinds(c.declared_perp_axis for c in curves), f"{low:g} to {high:g}", noise_words(study).partition(".")[0],
             study.label or "measured",
