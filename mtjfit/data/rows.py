@@ -80,7 +80,9 @@ def collect(
     for line, cells in rows:
         empty = False
         row = None if cells is None else _Row(line, cells, header, declaration, log)
-        device, condition, group = (row.name(role) for role in TEXTS[:3]) if row else ("", "", "")
+        device, condition = (row.name("device"), row.name("condition")) if row else ("", "")
+        one = header.place.get("condition", -1) == header.place.get("group")
+        group = condition if one or row is None else row.name("group")
         numbers, faults = row.numbers() if row else ({}, {})
         gap = row.gap(device, condition, numbers, faults) if row and device and faults else None
         if row and gap is None:
