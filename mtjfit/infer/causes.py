@@ -76,9 +76,9 @@ def _changed(study: Study, patterns: Sequence[Pattern]) -> Iterator[tuple[CauseK
                 name,
                 study.replace(parameters={**study.parameters, name: Parameter(name, Normal(0.0, sd))}),
             )
-    if len(study.curves) >= _LEAST_DEVICES:
-        for k, curve in enumerate(study.curves):
-            yield "device", curve.device, study.replace(curves=(*study.curves[:k], *study.curves[k + 1 :]))
+    if study.n_devices >= _LEAST_DEVICES:
+        for device in dict.fromkeys(curve.device for curve in study.curves):
+            yield "device", device, study.replace(curves=tuple(c for c in study.curves if c.device != device))
 
 
 def _amplitudes(study: Study) -> list[Parameter]:

@@ -182,7 +182,7 @@ def _parts_of(
         whitened = _whitener(variance[inside], shared)
         columns = {kind: each[order] for kind, each in candidates.items()}
         yield Part(
-            curve.device, name, np.flatnonzero(used)[inside],
+            curve.name, name, np.flatnonzero(used)[inside],
             whitened(values_in_use(curve, scale)[c * n + inside]), whitened(design[inside]),
             columns, {kind: whitened(each) for kind, each in columns.items()}, scale_is_known,
             V[order], whitened(np.eye(rows.size)[:, : 0 if heavy_tails else rows.size]),

@@ -109,7 +109,7 @@ def without_pattern(study: Study, kind: Kind) -> Study:
     Points far off are masked; drift, differences of sweeps and powers of V are taken off by least squares. To see
     whether that explains a misfit, not to be fitted for results: the errors do not allow for what was taken off.
     """
-    curves = {curve.device: curve for curve in study.curves}
+    curves = {curve.name: curve for curve in study.curves}
     for part in parts_of(study):
         curve = curves[part.device]
         if kind == "points":
