@@ -90,7 +90,7 @@ def likely_causes(
 ) -> tuple[Cause, ...]:
     """What may be wrong with a study that the model does not describe, or that shows `patterns`; the likeliest first.
 
-    `before` is its χ² per degree of freedom; `judge` fits a changed study. All causes that were tried, also those that do not help.
+    `before` is its χ² per degree of freedom; `judge` fits a changed study. Causes that do not help are returned, too.
     """
     found = []
     for kind, name, changed in _changed(study, patterns):

@@ -57,7 +57,7 @@ points of the drift (p = 1e-05 among all tests)
     elif pattern.kind == "sweeps":
         says = (
             f"upward and downward sweeps differ in {symbol} (hysteresis, or a shift of the bias); "
-            "fit each direction as a device of its own, or mask one"
+            'give each direction a condition and amplitudes of scope "curve", or mask one'
         )
     elif pattern.kind == "points":
         says = (
