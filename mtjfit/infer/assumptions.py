@@ -45,7 +45,7 @@ from mtjfit.study import (
     parse_amplitude,
 )
 
-Kind: TypeAlias = Literal["amplitude", "fixed"]
+_Kind: TypeAlias = Literal["amplitude", "fixed"]
 
 REFUTED = 0.01
 """Share of studies whose assumptions are all right in which one of them is called refuted."""
@@ -91,7 +91,7 @@ class Assumption:
 
     name: str
     assumed: float
-    kind: Kind
+    kind: _Kind
     value: float
     sd: float
     improvement: float
@@ -145,7 +145,7 @@ def freed_assumptions(
 class _Candidate:
     parameter: Parameter  # as it is freed
     assumed: float
-    kind: Kind
+    kind: _Kind
 
 
 @dataclass(frozen=True)
@@ -266,12 +266,13 @@ def _freed(study: Study, one: _Candidate, best: Optimum, before: _Known) -> Assu
         after={key: bar for key, bar in _bars(table).items() if key in before.bars},
         limits_lost=_lost(before.limits, determined_by_profile(model, values, before.limits)),
     )  # fmt: skip
+    if float(table.loc[name, "relative_error"]) > _NOTHING:
+        # lengths make up for it, within their ranges: χ² may fall because each of them leaves an end of its range
+        lengths = sum(entry.name.base in LENGTHS for entry in model.layout.entries)
+        return replace(found, p_value=_p(model, improvement, 1 + lengths)) if improvement > _SOMETHING else found
     p = _p(model, improvement)
     if name == "dead_layer" and one.assumed == 0:  # it can only be larger: half of the chances end at zero
         p = p / 2 if improvement > 0 else 1.0
-    if float(table.loc[name, "relative_error"]) > _NOTHING:
-        # other parameters make up for it, but only within their ranges: χ² may fall all the same, by no more than this
-        return replace(found, p_value=p) if improvement > _SOMETHING else found
     J = jacobian(model, values, amplitudes)
     sd = float(abs(J.scale[J.names.index(name)]) * relative_errors(J.matrix)[0][J.names.index(name)])
     return replace(found, value=float(table.loc[name, "value"]), sd=sd, p_value=p)
@@ -285,10 +286,10 @@ def _untold(one: _Candidate, before: _Known) -> Assumption:
     )  # fmt: skip
 
 
-def _p(model: FullPosterior, fall: float) -> float:
-    """Probability of a larger fall; with the fewest degrees of freedom of any noise scale where these are fitted."""
+def _p(model: FullPosterior, fall: float, m: int = 1) -> float:
+    """Probability of a larger fall by `m` parameters; with the fewest degrees of freedom of any fitted noise scale."""
     _, dof = noise_groups(model)
-    return float(chi2.sf(fall, 1) if dof.size == 0 else f.sf(fall, 1, max(float(dof.min()), 1.0)))
+    return float(chi2.sf(fall, m) if dof.size == 0 else f.sf(fall / m, m, max(float(dof.min()), 1.0)))
 
 
 def _bars(determined: pd.DataFrame) -> dict[str, tuple[float, float]]:

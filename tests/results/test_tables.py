@@ -152,11 +152,11 @@ def states(fit, posterior) -> list[str]:
 
 def test_checks_can_say_no(finished, one_thickness_fit, flipped_fit):
     fit, posterior, mute = finished.fit, finished.posterior, replace(finished.posterior, verdict=NOT_YET)
-    assert states(fit, posterior) == ["partly", "yes", "yes", "yes", "yes", "yes"]
-    assert states(flipped_fit, mute) == ["open", "no", "no", "yes", "open", "open"]
-    assert states(one_thickness_fit, None) == ["no", "open", "yes", "yes", "open", "yes"]
+    assert states(fit, posterior) == ["partly", "yes", "yes", "yes", "yes", "yes", "partly"]
+    assert states(flipped_fit, mute) == ["open", "no", "no", "yes", "open", "open", "open"]
+    assert states(one_thickness_fit, None) == ["no", "open", "yes", "yes", "open", "yes", "open"]
     assert states(replace(fit, p_value=float("nan")), posterior)[2] == "open"
-    assert [check.mark for check in checked(flipped_fit, mute)] == ["–", "✗", "✗", "✓", "–", "–"]
+    assert [check.mark for check in checked(flipped_fit, mute)] == ["–", "✗", "✗", "✓", "–", "–", "–"]
     assert checked(fit, posterior)[0].mark == "◐"
 
 
