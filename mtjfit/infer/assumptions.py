@@ -39,6 +39,7 @@ from mtjfit.study import (
     Normal,
     Parameter,
     ParameterName,
+    Prior,
     Study,
     Uniform,
     is_amplitude,
@@ -175,15 +176,18 @@ def _candidates(study: Study) -> Iterator[_Candidate]:
             size = _size(study, name)
             assumed = declared[name].value if name in declared else 0.0
             if size > 0 and assumed is not None:
-                prior = Normal(assumed, max(size, abs(assumed)))
-                yield _Candidate(Parameter(name, prior), assumed, "fixed" if name in declared else "amplitude")
+                wide = Normal(assumed, max(size, abs(assumed)))
+                yield _Candidate(Parameter(name, wide), assumed, "fixed" if name in declared else "amplitude")
     if study.n_thicknesses == 1:  # no length is determined anyway
         return
     for name in LENGTHS:
         fixed = declared[name].value if name in declared else 0.0 if name == "dead_layer" else None
-        if fixed is not None:
-            prior = Uniform(0.0, _WHOLE * float(study.thicknesses.min())) if name == "dead_layer" else None
-            yield _Candidate(Parameter(name, prior or LogUniform(*FARTHEST)), fixed, "fixed")
+        if fixed is None:
+            continue
+        prior: Prior = LogUniform(*FARTHEST)
+        if name == "dead_layer":
+            prior = Uniform(0.0, _WHOLE * float(study.thicknesses.min()))
+        yield _Candidate(Parameter(name, prior), fixed, "fixed")
 
 
 def _size(study: Study, name: str) -> float:
@@ -256,8 +260,9 @@ def _freed(study: Study, one: _Candidate, best: Optimum, before: _Known) -> Assu
         return _untold(one, before)
     held = _lowest(model, starts, name, one.assumed)
     free = _lowest(model, np.concatenate([held.values, starts]))
+    again = _lowest(model, free.values, name, one.assumed)  # where this search has led to a better point without it
+    improvement = max(float(min(held.height[0], again.height[0]) - free.height[0]), 0.0)
     values, amplitudes = free.values[0], free.amplitudes[0]
-    improvement = max(float(held.height[0] - free.height[0]), 0.0)
     edge = (*at_edge(model, model.layout.coordinates(values)), *model.amplitudes.out_of_bounds(amplitudes))
     table, _ = determined_table(model, values, amplitudes, edge, before.bars)
     rss = float(whitened(model, free.values)[2][0])
@@ -266,7 +271,7 @@ def _freed(study: Study, one: _Candidate, best: Optimum, before: _Known) -> Assu
         after={key: bar for key, bar in _bars(table).items() if key in before.bars},
         limits_lost=_lost(before.limits, determined_by_profile(model, values, before.limits)),
     )  # fmt: skip
-    if float(table.loc[name, "relative_error"]) > _NOTHING:
+    if table["relative_error"].to_dict()[name] > _NOTHING:
         # lengths make up for it, within their ranges: χ² may fall because each of them leaves an end of its range
         lengths = sum(entry.name.base in LENGTHS for entry in model.layout.entries)
         return replace(found, p_value=_p(model, improvement, 1 + lengths)) if improvement > _SOMETHING else found
@@ -275,7 +280,7 @@ def _freed(study: Study, one: _Candidate, best: Optimum, before: _Known) -> Assu
         p = p / 2 if improvement > 0 else 1.0
     J = jacobian(model, values, amplitudes)
     sd = float(abs(J.scale[J.names.index(name)]) * relative_errors(J.matrix)[0][J.names.index(name)])
-    return replace(found, value=float(table.loc[name, "value"]), sd=sd, p_value=p)
+    return replace(found, value=table["value"].to_dict()[name], sd=sd, p_value=p)
 
 
 def _untold(one: _Candidate, before: _Known) -> Assumption:
@@ -294,7 +299,8 @@ def _p(model: FullPosterior, fall: float, m: int = 1) -> float:
 
 def _bars(determined: pd.DataFrame) -> dict[str, tuple[float, float]]:
     """Lengths that have an error bar, with their values and errors."""
-    known = determined[determined["determined"].to_numpy(dtype=bool)]
-    bars = {str(name): (float(row["value"]), abs(float(row["value"])) * float(row["relative_error"]))
-            for name, row in known.iterrows() if ParameterName(str(name)).base in LENGTHS}  # fmt: skip
+    columns = (determined[name].to_numpy() for name in ("value", "relative_error", "determined"))
+    bars = {name: (float(value), abs(float(value)) * float(error))
+            for name, value, error, known in zip(determined.index.astype(str), *columns, strict=True)
+            if known and ParameterName(name).base in LENGTHS}  # fmt: skip
     return {name: bar for name, bar in bars.items() if bar[1] > 0}

@@ -12,7 +12,8 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.infer import Posterior
-from mtjfit.prior_influence.information import FROM_PRIOR, JointGain
+from mtjfit.infer.posterior import FROM_PRIOR
+from mtjfit.prior_influence.information import JointGain
 from mtjfit.prior_influence.reweighting import alternatives, reweighted
 from mtjfit.results.tables import interval
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude

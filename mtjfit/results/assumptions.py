@@ -9,6 +9,7 @@ from mtjfit.html import Section
 from mtjfit.infer import FitResult
 from mtjfit.infer.assumptions import MOVES, Assumption
 from mtjfit.plain import plain
+from mtjfit.results.headers import P_BAD
 from mtjfit.text import Table, number, p_text, value_with_error
 
 _UNTOLD = "the data cannot tell"
@@ -33,7 +34,7 @@ def _equation(fit: FitResult, one: Assumption) -> str:
 def _found(fit: FitResult, one: Assumption) -> str:
     """Value with its error in the fit in which the number is free."""
     if math.isnan(one.sd):
-        return _UNTOLD
+        return "not determined, but not as assumed" if one.is_refuted else _UNTOLD
     return f"{value_with_error(one.value, one.sd)} {pretty(fit.study.unit_of(one.name))}".rstrip()
 
 
@@ -88,18 +89,21 @@ def assumptions_table(fit: FitResult) -> Table:
 
 
 def contradicted(fit: FitResult) -> str:
-    """The assumption whose freeing improves the fit most, if the data contradict any; else empty."""
+    """The assumption whose freeing improves the fit most, if the data contradict any; else empty.
+
+    Where the model does not describe the data, p-values mean nothing, and only the fall of χ² is told.
+    """
     refuted = sorted((one for one in fit.assumptions if one.is_refuted), key=lambda one: -one.improvement)
     if not refuted:
         return ""
     one, *others = refuted
+    less = f" (with {', '.join(other.name for other in others)} it falls less)" if others else ""
+    falls = f"χ² falls by {number(one.improvement, 3)} if it is free{less}"
+    if fit.p_value < P_BAD:
+        return f"part of the misfit may be {_equation(fit, one)}: {falls}"
     free = "" if math.isnan(one.sd) else f"free it is {_found(fit, one)}, "
-    less = f"; so would {', '.join(other.name for other in others)}, but less" if others else ""
     then = f"; {consequence(one)}" if one.matters else ""
-    return (
-        f"the data contradict {_equation(fit, one)}: {free}{p_text(one.p_holm)} among all assumptions; "
-        f"it would lower χ² by {number(one.improvement, 3)}{less}{then}"
-    )
+    return f"the data contradict {_equation(fit, one)}: {free}{p_text(one.p_holm)} among all assumptions; {falls}{then}"
 
 
 def hangs_on(fit: FitResult) -> tuple[str, ...]:
