@@ -30,6 +30,10 @@ _GAMMA_GHZ_PER_T = 28.0
 _LARGEST_M = 2.3
 """μ0 M_eff of the ferromagnet with the largest magnetisation, in T."""
 _SLACK = 5.0
+_LONGEST = 50.0
+"""Spin-flip and other lengths of ferromagnets, in nm: cobalt at low temperature has the longest known one."""
+_LONG = 6.0
+"""λ_J and λ_φ are a few nm or less in all ferromagnets of tunnel junctions."""
 
 
 def suspicious_units(kind: str, values: ArrayLike, unit: str, *, frequency: float | None = None) -> tuple[str, ...]:
@@ -84,3 +88,29 @@ def suspicious_curve(curve: TorqueCurve) -> tuple[str, ...]:
         if size > 0 and not _MOMENT[0] <= size <= _MOMENT[1]:
             found.append(f"torques up to {size:.2g} {si}: junctions have about 1e-19 {si}; look at the unit")
     return tuple(f"device {curve.name!r}: {each}" for each in found)
+
+
+def suspicious_lengths(lengths: Mapping[str, float]) -> tuple[str, ...]:
+    """Doubts about the unit of the thicknesses, by the lengths in nm that were determined with them.
+
+    Lengths have the unit of the thicknesses: those of λ_sf^N, which may be long in copper, do not count.
+
+    >>> suspicious_lengths({"lambda_J": 10.2, "lambda_phi": 9.0})[0].split("; ")
+    ['lambda_J = 10 nm and lambda_phi = 9 nm: ferromagnets have a few nm or less',
+     'are the thicknesses in nm? Å declared as nm make every length ten times too long']
+    >>> suspicious_lengths({"lambda_J": 1.0, "lambda_phi": 9.0, "lambda_sf_N": 300.0})
+    ()
+    """
+    inside = {name: value for name, value in lengths.items() if not name.startswith("lambda_sf_N")}
+    far = {name: value for name, value in inside.items() if value > _LONGEST}
+    short = {name: value for name, value in inside.items() if name.startswith(("lambda_J", "lambda_phi"))}
+    kinds = {name.partition("[")[0] for name in short}
+    if len(kinds) == 2 and min(short.values()) > _LONG:
+        far, usual = short, "a few nm or less"
+    elif far:
+        usual = f"less than {_LONGEST:g} nm"
+    else:
+        return ()
+    named = " and ".join(f"{name} = {value:.2g} nm" for name, value in far.items())
+    question = "are the thicknesses in nm? Å declared as nm make every length ten times too long"
+    return (f"{named}: ferromagnets have {usual}; {question}",)

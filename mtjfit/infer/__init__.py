@@ -18,6 +18,7 @@ __all__ = [
 
 # for other packages and the tests; public names stand in __all__
 _HOMES = {
+    ".assumptions": ("REFUTED", "Assumption"),
     ".convergence.conflict": ("CONTRADICTS", "Conflict", "prior_conflicts"),
     ".convergence.diagnostics": ("ess", "ess_bulk"),
     ".convergence.excess": ("DrawnChi2", "chi2_of_draws"),

@@ -15,6 +15,7 @@ from scipy.stats import chi2, f
 
 from mtjfit.arrays import FloatArray
 from mtjfit.data import pretty
+from mtjfit.infer.assumptions import Assumption, freed_assumptions
 from mtjfit.infer.causes import P_BAD, Cause, Judged, likely_causes
 from mtjfit.infer.convergence.conflict import Conflict, prior_conflicts
 from mtjfit.infer.optimum import Optimum, flipped, optimum
@@ -24,8 +25,9 @@ from mtjfit.model.identifiability import Identifiability, determined_table, dire
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.model.patterns import Pattern, find_patterns
+from mtjfit.model.profile import determined_by_profile
 from mtjfit.model.rank import structure
-from mtjfit.study import JITTER, NOISE, ParameterName, Study
+from mtjfit.study import JITTER, LENGTHS, NOISE, ParameterName, Study
 from mtjfit.text import card, number, p_text, shortened, table, value_with_error
 
 _STARTS_OF_CAUSES = 3
@@ -98,6 +100,19 @@ class FitResult:
             return ()
         before = self.chi2 / max(self.dof, 1)
         return likely_causes(self.study, self.patterns, before, _judged)
+
+    @cached_property
+    def limits(self) -> dict[str, str]:
+        """Lengths without an error bar: "yes", "lower limit", "upper limit" or "no", as `Posterior.determined` asks."""
+        known = self.identifiability.determined
+        asked = [name for name in known.index[~known["determined"].to_numpy(dtype=bool)]
+                 if ParameterName(str(name)).base in LENGTHS]  # fmt: skip
+        return determined_by_profile(least_squares_model(self.study), self.optimum.values, asked)
+
+    @cached_property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Numbers that the study takes as known, each freed in turn: what the data say of it, where the lengths go."""
+        return freed_assumptions(self.study, self.optimum, self.identifiability.determined, self.limits)
 
     @property
     def chi2_says(self) -> str:

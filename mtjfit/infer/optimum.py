@@ -125,7 +125,7 @@ def _refine(model: FullPosterior, start: FloatArray, free: list[int]) -> FloatAr
     return best[0][1]
 
 
-def _with_noise(model: FullPosterior, theta: FloatArray) -> FloatArray:
+def with_noise(model: FullPosterior, theta: FloatArray) -> FloatArray:
     """Coordinates with the noise scales, where they are fitted, set to the scatter about free polynomials."""
     sigma, theta = noise_estimate(model), theta.copy()
     for c, name in enumerate(("noise_par", "noise_perp")):
@@ -145,7 +145,7 @@ def optimum(model: FullPosterior, starts: int = STARTS) -> Optimum:
     u = even_points(size, _SCREENED)
     held = [k for k, entry in enumerate(model.layout.entries) if entry.name.is_noise or entry.name.is_thickness]
     u[:, held] = 0.5
-    theta = _with_noise(model, model.prior_transform(u))
+    theta = with_noise(model, model.prior_transform(u))
     _, rows, _ = _project(model, theta)
     order = np.argsort(np.sum(rows**2, axis=-1))
     free = [k for k, entry in enumerate(model.layout.entries) if not entry.name.is_noise]
@@ -156,21 +156,22 @@ def optimum(model: FullPosterior, starts: int = STARTS) -> Optimum:
     data = rss + np.sum(rows**2, axis=-1)
     rank = _ranked(data + thickness, rss, whitened(model, model.layout.values(stacked))[1])
     best = int(rank[0])
-    low, high = _bounds(model)
-    names = model.layout.names
-    edge = [
-        names[k]
-        for k in free
-        if min(stacked[best, k] - low[k], high[k] - stacked[best, k]) < _AT_BOUND * (high[k] - low[k])
-    ]
     return Optimum(
         values=model.layout.values(stacked[best]),
         amplitudes=amplitudes[best],
         chi2_data=float(data[best]),
         chi2_thickness=float(thickness[best]),
-        at_bound=tuple(edge),
+        at_bound=at_edge(model, stacked[best]),
         starts=model.layout.values(stacked[rank]),
     )
+
+
+def at_edge(model: FullPosterior, theta: FloatArray) -> tuple[str, ...]:
+    """Lengths and thicknesses at an edge of their range, for coordinates of shape (size,)."""
+    low, high = _bounds(model)
+    near = np.minimum(theta - low, high - theta) < _AT_BOUND * (high - low)
+    return tuple(entry.name for entry, at in zip(model.layout.entries, near, strict=True)
+                 if at and not entry.name.is_noise)  # fmt: skip
 
 
 def _ranked(chi2: FloatArray, rss: FloatArray, target: FloatArray) -> np.ndarray:

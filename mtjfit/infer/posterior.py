@@ -17,12 +17,13 @@ from mtjfit.infer.evidence import Evidence
 from mtjfit.model.layout import Scattered
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
+from mtjfit.model.profile import EDGE, OPEN, answer_of_sides
 from mtjfit.study import Fixed, ParameterName, Prior, Product, Study
 from mtjfit.text import card, number, shortened
 
-_EDGE = 0.02  # width of the outermost slices of prior probability
-_OPEN = 0.1  # a side is open if the likelihood at that edge is still this fraction of its largest value
-_SLICES = 50
+FROM_PRIOR = 0.1
+"""Bits of information below which a parameter comes from its prior alone, limits included."""
+_SLICES = round(1 / EDGE)
 _DEGENERATE = ((0.0, 0.0), (np.inf, np.inf))  # a factor that leaves nothing of the other
 
 
@@ -33,13 +34,15 @@ def determined_sides(u: FloatArray) -> str:
 
     >>> determined_sides(np.linspace(0.4, 0.6, 1000)), determined_sides(np.linspace(0.0, 1.0, 1000))
     ('yes', 'no')
+    >>> determined_sides(np.linspace(0.04, 1.0, 1000)), determined_sides(np.linspace(0.2, 1.0, 1000))
+    ('no', 'lower limit')
     """
-    heights = np.histogram(u, bins=_SLICES, range=(0.0, 1.0))[0]
-    low, high, highest = np.mean(u < _EDGE), np.mean(u > 1 - _EDGE), heights.max() / u.size
-    open_below, open_above = low > _OPEN * highest, high > _OPEN * highest
-    if open_below and open_above:
+    heights = np.histogram(u, bins=_SLICES, range=(0.0, 1.0))[0] / u.size
+    seen = heights[heights > 0]
+    if float(seen @ np.log2(seen * _SLICES)) < FROM_PRIOR:
         return "no"
-    return "lower limit" if open_above else "upper limit" if open_below else "yes"
+    low, high = np.mean([u < EDGE, u > 1 - EDGE], axis=1)
+    return answer_of_sides(bool(low > OPEN * heights.max()), bool(high > OPEN * heights.max()))
 
 
 def draws_summary(
@@ -127,7 +130,8 @@ class Posterior:
 
         In prior probability u the density of the draws is the likelihood with all else integrated out. A side is open
         if that likelihood, at the edge of the prior, is still a tenth of its largest value: then only the prior bounds
-        the parameter. The priors of the other parameters enter: where the design has undetermined directions
+        the parameter. Below `FROM_PRIOR` bits of information the answer is "no", too: a limit would be that of the
+        prior. The priors of the other parameters enter: where the design has undetermined directions
         (`mtjfit.identify`), "yes" is conditional on those priors.
         """
         return determined_sides(self.prior_cdf(name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -172,7 +172,11 @@ class Identifiability(Structure):
 
 
 def determined_table(
-    model: FullPosterior, values: FloatArray, amplitudes: FloatArray, at_bound: Sequence[str] = ()
+    model: FullPosterior,
+    values: FloatArray,
+    amplitudes: FloatArray,
+    at_bound: Sequence[str] = (),
+    asked: Collection[str] | None = None,
 ) -> tuple[pd.DataFrame, FloatArray]:
     """Linearised relative errors at a point and which of them are error bars; also their correlations.
 
@@ -186,6 +190,8 @@ def determined_table(
     amplitudes : ndarray, shape (n_free,)
     at_bound : sequence of str
         Parameters that the fit left at the edge of their range; they get no error bar.
+    asked : collection of str, optional
+        Parameters whose errors are tested for being linear; by default all but thicknesses.
 
     Returns
     -------
@@ -202,7 +208,8 @@ def determined_table(
     verdicts = {name: as_error(name in at_bound, error) for name, error in zip(J.names, errors, strict=True)}
     # A thickness is declared with an error, which the curves only sharpen: that is linear enough.
     absolute = zip(J.names[: J.n_model], np.abs(J.scale) * errors, strict=False)
-    known = {name: float(error) for name, error in absolute if verdicts[name][0]}
+    known = {name: float(error) for name, error in absolute
+             if verdicts[name][0] and (asked is None or name in asked)}  # fmt: skip
     verdicts |= {name: as_linear(*rise) for name, rise in rises(model, values, amplitudes, known).items()}
     rows = [(by_name[name], error, *verdicts[name]) for name, error in zip(J.names, errors, strict=True)]
     table = pd.DataFrame(

@@ -118,6 +118,35 @@ def rises(
     return {name: rise(name, error) for name, error in errors.items()}
 
 
+EDGE, OPEN = 0.02, 0.1
+"""A side of a parameter is open if at that edge of its prior, in the outermost slice of this probability, the
+likelihood is still this fraction of its largest value: then only the prior bounds the parameter there."""
+
+
+def answer_of_sides(open_below: bool, open_above: bool) -> str:
+    """``"yes"``, ``"lower limit"``, ``"upper limit"`` or ``"no"``: whether the data alone determine a parameter.
+
+    The one rule of it, for posteriors (`mtjfit.infer.Posterior.determined`) and for best fits.
+    """
+    if open_below and open_above:
+        return "no"
+    return "lower limit" if open_above else "upper limit" if open_below else "yes"
+
+
+def determined_by_profile(model: FullPosterior, values: FloatArray, names: Iterable[str]) -> dict[str, str]:
+    """`answer_of_sides` of lengths by their profile likelihoods, for natural `values` of the best fit."""
+    start = np.asarray(values, dtype=float)[None, :]
+    lowest = float(Descent(model, noise=False).at(np.zeros(1), start).height[0])
+    found = {}
+    for name in names:
+        prior = model.layout.entries[model.layout.names.index(name)].prior
+        held = np.asarray(prior.quantile(np.array([EDGE / 2, 1 - EDGE / 2])))
+        rise = Descent(model, name, noise=False).lowest(held, np.repeat(start, 2, axis=0)).height - lowest
+        below, above = rise < -2 * np.log(OPEN)
+        found[name] = answer_of_sides(bool(below), bool(above))
+    return found
+
+
 _ROUNDS = 8
 _BEATEN = 0.02  # in −2 ln L: by how much another point must lie below a line, half a per cent of an interval
 _OF_INTEREST = 2.0  # thresholds up to which it matters

@@ -12,7 +12,7 @@ from scipy.special import digamma, ndtr
 from mtjfit.arrays import FloatArray
 from mtjfit.infer.convergence.diagnostics import ess, ess_bulk
 from mtjfit.infer.evidence import log_evidence
-from mtjfit.infer.posterior import Posterior, chains_of
+from mtjfit.infer.posterior import FROM_PRIOR, Posterior, chains_of
 from mtjfit.model.noise_models import make_posterior
 
 BIT = float(np.log(2))
@@ -100,8 +100,6 @@ def _effective_in_windows(chains: FloatArray, share: float) -> tuple[float, floa
     return float(np.clip(1 / inverse.mean(), 4, chains.size)), float(relative_error)
 
 
-FROM_PRIOR = 0.1
-"""Bits below which a parameter comes from its prior alone."""
 _QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -114,7 +112,8 @@ def narrowing(posterior: Posterior) -> pd.DataFrame:
         Index parameter; columns prior_q05, prior_q50, prior_q95, q05, q50, q95 in natural units; shrinkage,
         1 − sd(posterior)/sd(prior) in the coordinate in which the prior is the standard normal, where it means the
         same for a length, its logarithm and its rate, and exists for priors without a variance; gain_bits and
-        gain_error, see `mtjfit.prior_influence.information.gain_over_normal`; from_prior, True below `FROM_PRIOR` bits.
+        gain_error, see `mtjfit.prior_influence.information.gain_over_normal`; from_prior, True where there is no more
+        than that and `Posterior.determined` says "no": one rule says what comes from a prior.
 
         A gain belongs to one parameter, all others integrated out with their priors. Gains of correlated parameters
         do not add up, see `joint_gain`.
@@ -139,7 +138,8 @@ def narrowing(posterior: Posterior) -> pd.DataFrame:
         before = np.asarray(prior.quantile(np.array(_QUANTILES)))
         after = np.quantile(posterior.draws[name], _QUANTILES)
         bits = max(gain.bits, 0.0)  # a divergence is never negative, its estimate may be
-        rows[name] = (*before, *after, 1 - float(z.std()), bits, gain.error, bits < FROM_PRIOR)
+        alone = bits < FROM_PRIOR and posterior.determined(name) == "no"
+        rows[name] = (*before, *after, 1 - float(z.std()), bits, gain.error, alone)
     columns = ["prior_q05", "prior_q50", "prior_q95", "q05", "q50", "q95"]
     columns += ["shrinkage", "gain_bits", "gain_error", "from_prior"]
     return pd.DataFrame(list(rows.values()), index=pd.Index(list(rows), name="parameter"), columns=columns)

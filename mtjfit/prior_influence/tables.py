@@ -12,7 +12,8 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.infer import Posterior
-from mtjfit.prior_influence.information import FROM_PRIOR, JointGain
+from mtjfit.infer.posterior import FROM_PRIOR
+from mtjfit.prior_influence.information import JointGain
 from mtjfit.prior_influence.reweighting import alternatives, reweighted
 from mtjfit.results.tables import interval
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude
@@ -54,13 +55,13 @@ def narrowing_table(posterior: Posterior, found: pd.DataFrame, joint: JointGain)
         gain, error = float(row["gain_bits"]), float(row["gain_error"])
         share = max(float(row["shrinkage"]), 0.0)
         shrinkage = "> 99.9 %" if share > 0.999 else f"{100 * share:.{1 if share > 0.9 else 0}f} %"
-        by = "the prior alone" if gain < FROM_PRIOR else "prior and data" if gain < _MOSTLY_DATA else "mostly the data"
+        by = "the prior alone" if row["from_prior"] else "prior and data" if gain < _MOSTLY_DATA else "mostly the data"
         before, after, unit = _median(row, "prior_"), _median(row), pretty(posterior.study.unit_of(str(name)))
         rows.append((str(name), before, after, unit, shrinkage, bits(gain, error), by))
     note = (
         "Shrinkage: 1 − sd(posterior)/sd(prior) in the coordinate in which the prior is a standard normal. "
         f"Bits: what the data add about this parameter, to ± {number(float(found['gain_error'].max()), 1)}; "
-        f"one halves its range, below {FROM_PRIOR:g} it comes from the prior alone. "
+        f"one halves its range, below {FROM_PRIOR:g}, and where the data set no limit, it comes from the prior alone. "
     )
     return Table(title, header, tuple(rows), note + joint_sentence(joint))
 

@@ -25,9 +25,9 @@ from mtjfit.results.tables import meaning
 
 FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace", "forest",
            "consequences", "mechanisms")  # fmt: skip
-TABLES = ("parameters", "narrowing", "sensitivity", "priors", "undetermined", "directions", "combinations", "devices",
-          "determined", "pairs", "odd", "repeats", "consequences", "evidence", "bayes_factors", "left_out", "criteria",
-          "predictive_checks")  # fmt: skip
+TABLES = ("parameters", "narrowing", "sensitivity", "assumptions", "priors", "undetermined", "directions",
+          "combinations", "devices", "determined", "pairs", "odd", "repeats", "consequences", "evidence",
+          "bayes_factors", "left_out", "criteria", "predictive_checks")  # fmt: skip
 _RUN = "run"  # journal of the sampling, inside the folder of the result
 _OURS = (
     *("summary.csv", "devices.csv", "pairs.csv", "consequences.csv", "mechanisms.csv", "draws.npz"),
@@ -91,6 +91,7 @@ def result_document(found: Findings) -> dict[str, Any]:
             "reliable": evidence.reliable,
         },
         "priors_and_data": None,
+        "assumptions": [],
         "mechanisms": None,
         "summary": by_name(found.summary),
         "settings": {} if posterior is None else posterior.settings,

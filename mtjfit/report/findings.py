@@ -16,6 +16,7 @@ from mtjfit.infer.convergence.excess import DrawnChi2, chi2_of_draws
 from mtjfit.lazy import wing
 from mtjfit.plot import plot_accumulation_band, plot_combinations, plot_corner, plot_torque, plot_trace, plot_transfer
 from mtjfit.plot.draws import corner_names
+from mtjfit.results.assumptions import assumptions_section
 from mtjfit.results.headers import Notice, device_names, header_fields, measured_quantities, notices
 from mtjfit.results.identifiability import directions_table, model_test
 from mtjfit.results.methods import methods
@@ -161,10 +162,12 @@ def _sections(
 ) -> tuple[Section, ...]:
     priors, comparison = wing("prior_influence.section"), wing("comparison.section")
     of_priors = None if priors is None else priors.prior_section(posterior)
+    assumed = assumptions_section(fit)
     return (
         _of_fit(fit, posterior, drawn),
         _of_values(fit, posterior, taught),
         *(() if of_priors is None else (of_priors,)),
+        *(() if assumed is None else (assumed,)),
         _of_diffusion(fit, posterior),
         *(() if comparison is None else comparison.comparison_sections(fit, posterior, mechanisms)),
     )

@@ -16,6 +16,7 @@ __all__ = [
 
 # for other packages and the tests; public names stand in __all__
 _HOMES = {
+    ".assumptions": ("assumptions_table", "consequence", "contradicted", "hangs_on"),
     ".headers": ("device_names",),
     ".identifiability": ("design_text", "directions_table", "expected_table", "interval_in_words",
         "intervals_table", "model_test"),

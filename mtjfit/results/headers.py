@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.data import TorqueCurve, pretty
-from mtjfit.data.implausible import suspicious_curve
+from mtjfit.data.implausible import suspicious_curve, suspicious_lengths
 from mtjfit.infer import FitResult
 from mtjfit.infer.causes import P_BAD
 from mtjfit.model import DeviceCombinations
@@ -217,7 +217,9 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
         )
         lines = (*fit.study.data_notices[:_MOST_NOTICES], *more)
         found.append(Notice(False, "noticed while the data files were read", lines))
+    known = {name: value for name, value in fit.values.items() if name.startswith("lambda") and fit.errors.get(name)}
     doubtful = [doubt for curve in fit.study.curves for doubt in suspicious_curve(curve)]
+    doubtful += suspicious_lengths(known)
     if doubtful:
         found.append(Notice(True, "NUMBERS THAT ARE UNUSUAL IN THEIR UNIT; nothing was rescaled", tuple(doubtful)))
     violating = [each for each in fit.devices if each.p_value < P_BAD]

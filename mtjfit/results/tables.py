@@ -174,7 +174,7 @@ def _quantity(name: str) -> str:
 
 
 def undetermined_table(fit: FitResult) -> Table:
-    """Free parameters that the data do not determine, with reasons; for fits that nothing is sampled of."""
+    """Free parameters without an error bar, with reasons; for fits that nothing is sampled of."""
     known = fit.identifiability.determined
     one = fit.study.n_thicknesses == 1
     rows = []
@@ -183,7 +183,8 @@ def undetermined_table(fit: FitResult) -> Table:
         if base == "thickness" or (row["determined"] and not (one and base in LENGTHS)):
             continue
         rows.append((str(name), str(row["reason"]) or "not separable with one thickness", meaning(base)))
-    return Table("Undetermined parameters", ("parameter", "reason", "meaning"), tuple(rows))
+    title = "Undetermined parameters" if one else "Parameters without an error bar"
+    return Table(title, ("parameter", "reason", "meaning"), tuple(rows))
 
 
 def masks_table(study: Study) -> Table:

@@ -10,6 +10,7 @@ from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.causes import P_BAD
 from mtjfit.infer.convergence.excess import DrawnChi2
+from mtjfit.results.assumptions import assumptions_table, contradicted, hangs_on, nothing_hangs
 from mtjfit.results.causes import cause_words
 from mtjfit.results.headers import free_lengths
 from mtjfit.results.patterns import pattern_words
@@ -126,8 +127,20 @@ def _priors_agree(fit: FitResult) -> Answer:
     return Answer(name, "yes", "no prior is further from what the data say without it than chance allows")
 
 
+def _assumed(fit: FitResult) -> Answer:
+    name, against = "assumptions hold", contradicted(fit)
+    if fit.p_value < P_BAD:
+        return Answer(name, "open", against or "of no meaning as long as the model does not describe the data")
+    if against:
+        return Answer(name, "no", against)
+    if not assumptions_table(fit).rows:
+        return Answer(name, "open", "nothing that the study takes as known shows in these data")
+    says = hangs_on(fit)
+    return Answer(name, "partly" if says else "yes", "; ".join(says) or nothing_hangs(fit))
+
+
 def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None) -> tuple[Answer, ...]:
-    """Determined, converged, χ² plausible, residuals are noise, draws fit the data, priors agree with the data.
+    """Determined, converged, χ² plausible, residuals are noise, draws fit the data, priors agree, assumptions hold.
 
     `posterior` is None where one thickness made sampling pointless; `drawn` comes from
     `mtjfit.infer.convergence.excess.chi2_of_draws` of a posterior that converged.
@@ -139,6 +152,7 @@ def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None)
         _noise(fit),
         _draws_fit(posterior, drawn),
         _priors_agree(fit),
+        _assumed(fit),
     )
 
 
@@ -204,7 +218,7 @@ def _of_devices(fit: FitResult) -> tuple[str, ...]:
 
 
 def not_determined(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
-    """Undetermined quantities in words, with the remedy last.
+    """Undetermined quantities in words, with the remedy last; one rule for draws and, without them, for the best fit.
 
     Examples
     --------
@@ -212,14 +226,17 @@ def not_determined(fit: FitResult, posterior: Posterior | None) -> tuple[str, ..
     >>> from mtjfit.infer import fit
     >>> from mtjfit.study import load_study
     >>> not_determined(fit(load_study(dataset("thickness-series").study_file)), None)
-    ()
+    ('lambda_sf_F: only a lower limit; beyond it the prior decides',)
     """
-    words = list(fit.identifiability.null_directions)
+    words, found = list(fit.identifiability.null_directions), dict[str, list[str]]()
     if posterior is not None and posterior.verdict.converged:
         found = _by_answer(posterior)
-        words += [f"{name}: only a {kind}; beyond it the prior decides" for kind in ("lower limit", "upper limit")
-                  for name in found.get(kind, [])]  # fmt: skip
-        words += [f"{name}: the posterior is its prior" for name in found.get("no", [])]
+    elif posterior is None and fit.study.n_thicknesses > 1:
+        for name, answer in fit.limits.items():
+            found.setdefault(answer, []).append(name)
+    words += [f"{name}: only a {kind}; beyond it the prior decides" for kind in ("lower limit", "upper limit")
+              for name in found.get(kind, [])]  # fmt: skip
+    words += [f"{name}: no limit from the data; the prior decides" for name in found.get("no", [])]
     if fit.study.n_thicknesses < 3 and free_lengths(fit.study):
         words.append("devices of three or more thicknesses are needed to determine all lengths")
     return tuple(words)

@@ -244,7 +244,8 @@ def test_tables_and_conclusions_are_those_of_the_draws(two: tuple[dict[str, Stud
     assert document["lengths"]["p"]["lambda_J"]["q50"] == pytest.approx(middle)
     assert document["tension"]["log_S"] == -8.0
     said = " ".join(study_sentences(found))
-    assert said.startswith("The data sets disagree: p = ")
+    assert said.startswith("The data sets contradict each other (p = ")
+    assert "The data sets disagree: p = " in said
     assert "describes no single stack" in said
     bad = {**found.single, "q": drawn(found.model.models["q"].size, np.random.default_rng(1), converged=False)}
     said = " ".join(study_sentences(StudyComparison(found.model, found.joint, bad, found.tension)))

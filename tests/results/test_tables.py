@@ -9,6 +9,7 @@ import pytest
 from small import told
 
 from mtjfit.infer import Check, Conflict, Posterior, Verdict, chi2_of_draws
+from mtjfit.prior_influence import narrowing
 from mtjfit.report import findings, result_document
 from mtjfit.results import (
     Answer,
@@ -41,9 +42,14 @@ def error_bars_for(names: tuple[str, ...], text: str) -> list[str]:
 
 def with_prior_draws(posterior: Posterior, name: str) -> Posterior:
     """The posterior if the data had said nothing about `name`."""
+    return with_likelihood_above(posterior, name, 0.0)
+
+
+def with_likelihood_above(posterior: Posterior, name: str, edge: float) -> Posterior:
+    """The posterior if the data had excluded the values of `name` below this prior probability and said no more."""
     chain = posterior.chain.copy()
     k = posterior.names.index(name)
-    u = np.random.default_rng(0).random(chain.shape[:3])
+    u = edge + (1 - edge) * np.random.default_rng(0).random(chain.shape[:3])
     chain[..., k] = posterior.priors[name].quantile(u)
     return replace(posterior, chain=chain)
 
@@ -89,8 +95,23 @@ def test_what_the_data_leave_to_the_prior_is_not_determined(finished):
     blind = with_prior_draws(finished.posterior, "lambda_J")
     shown, mean, *_ = rows(posterior_table(blind))["lambda_J"]
     assert (shown, mean) == ("not determined by the data (prior: log-uniform 0.1 to 100)", "")
-    assert "lambda_J: the posterior is its prior" in not_determined(finished.fit, blind)
+    assert "lambda_J: no limit from the data; the prior decides" in not_determined(finished.fit, blind)
     assert "lambda_J" not in " ".join(learned(finished.fit, blind))
+
+
+@pytest.mark.parametrize(("edge", "answer"), [(0.04, "no"), (0.3, "lower limit")])
+def test_one_rule_says_what_is_a_limit_and_what_comes_from_the_prior(finished, edge: float, answer: str):
+    """A lower limit never stands beside "from the prior alone"."""
+    posterior = with_likelihood_above(finished.posterior, "lambda_sf_N", edge)
+    assert posterior.determined("lambda_sf_N") == answer
+    assert narrowing(posterior).loc["lambda_sf_N", "from_prior"] == (answer == "no")
+
+
+def test_check_and_run_call_the_same_lengths_limited(finished):
+    """`check` has no draws; where errors are small its profiles give the answers of the posterior."""
+    run = not_determined(finished.fit, finished.posterior)
+    assert run
+    assert not_determined(finished.fit, None) == run
 
 
 def test_a_thickness_that_the_curves_did_not_narrow_stays_as_declared(finished):
@@ -152,11 +173,11 @@ def states(fit, posterior) -> list[str]:
 
 def test_checks_can_say_no(finished, one_thickness_fit, flipped_fit):
     fit, posterior, mute = finished.fit, finished.posterior, replace(finished.posterior, verdict=NOT_YET)
-    assert states(fit, posterior) == ["partly", "yes", "yes", "yes", "yes", "yes"]
-    assert states(flipped_fit, mute) == ["open", "no", "no", "yes", "open", "open"]
-    assert states(one_thickness_fit, None) == ["no", "open", "yes", "yes", "open", "yes"]
+    assert states(fit, posterior) == ["partly", "yes", "yes", "yes", "yes", "yes", "partly"]
+    assert states(flipped_fit, mute) == ["open", "no", "no", "yes", "open", "open", "open"]
+    assert states(one_thickness_fit, None) == ["no", "open", "yes", "yes", "open", "yes", "open"]
     assert states(replace(fit, p_value=float("nan")), posterior)[2] == "open"
-    assert [check.mark for check in checked(flipped_fit, mute)] == ["–", "✗", "✗", "✓", "–", "–"]
+    assert [check.mark for check in checked(flipped_fit, mute)] == ["–", "✗", "✗", "✓", "–", "–", "–"]
     assert checked(fit, posterior)[0].mark == "◐"
 
 

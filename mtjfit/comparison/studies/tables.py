@@ -135,6 +135,7 @@ def study_sentences(found: StudyComparison) -> Iterator[str]:
         failed = [label for label, one in found.runs.items() if not one.verdict.converged]
         yield f"NOT CONVERGED: {', '.join(failed)}; nothing may be concluded."
         return
+    yield found.tension.sentence
     said = str(found.tension)
     yield said[0].upper() + said[1:] + "."
     if found.tension.p_value < DISAGREE:
@@ -156,5 +157,5 @@ def studies_document(found: StudyComparison, studies: Mapping[str, Study]) -> di
         "converged": found.converged,
         "lengths": of_draws,
         "log_evidence": evidence,
-        "tension": {"p_value": t.p_value, "sigma": t.sigma, **asdict(t)},
+        "tension": {"sentence": t.sentence, "p_value": t.p_value, "sigma": t.sigma, **asdict(t)},
     }))  # fmt: skip

@@ -24,7 +24,7 @@ from mtjfit.arrays import FloatArray
 from mtjfit.comparison.studies.joint import JointPosterior, Sampled, joint_posterior, sampled
 from mtjfit.infer.convergence.diagnostics import ess
 from mtjfit.study import Study
-from mtjfit.text import card, number
+from mtjfit.text import card, number, p_text
 
 DISAGREE = 0.01
 """Below this p-value data sets are said to disagree."""
@@ -60,12 +60,26 @@ class Tension:
         """The p-value as a two-sided deviation of a normal."""
         return float(-ndtri(max(self.p_value, 1e-300) / 2)) if np.isfinite(self.p_value) else float("nan")
 
+    @property
+    def sentence(self) -> str:
+        """What may be written into a paper.
+
+        >>> print(Tension(-689.0, 0.3, -700.0, 0.1, 2.4).sentence)
+        The data sets contradict each other (p < 1e-6): one set of lengths does not describe them all.
+        """
+        p = "p < 1e-6" if self.p_value < 1e-6 else p_text(self.p_value)
+        if np.isnan(self.p_value):
+            return "No length is constrained by more than one of the data sets, so they cannot contradict each other."
+        if self.p_value < DISAGREE:
+            return f"The data sets contradict each other ({p}): one set of lengths does not describe them all."
+        return f"The data sets agree within their errors ({p}): one set of lengths describes them all."
+
     def __str__(self) -> str:
         if np.isnan(self.p_value):
             return "the data sets constrain nothing in common: there is nothing to disagree on"
         says = "disagree" if self.p_value < DISAGREE else "do not disagree"
         return (
-            f"the data sets {says}: p = {self.p_value:.2g} ({self.sigma:.1f} sigma) in {self.dimension:.1f} "
+            f"the data sets {says}: {p_text(self.p_value)} ({self.sigma:.1f} sigma) in {self.dimension:.1f} "
             f"dimensions, ln S = {self.log_S:.2f} ± {self.log_S_error:.1g}, "
             f"ln R = {self.log_R:.2f} ± {self.log_R_error:.1g}"
         )
@@ -114,7 +128,8 @@ class StudyComparison:
         marks = [f"{name}: {each.study.label}" for name, each in self.model.models.items() if each.study.label]
         rows = [[name, *(_median(draws, name) for draws in self.lengths.values())] for name in self.model.shared]
         return card(
-            f"{len(self.single)} data sets", marks=[*refused, *marks], facts={"tension": str(self.tension)},
+            f"{len(self.single)} data sets", marks=[*refused, *marks],
+            facts={"in words": self.tension.sentence, "tension": str(self.tension)},
             header=("common", *self.runs), rows=rows, notes=["Median (90 % interval)."],
         )  # fmt: skip
 
