@@ -167,7 +167,8 @@ def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
     if fit.p_value < P_BAD:
         likeliest = next((cause for cause in fit.causes if cause.explains), None)
         if likeliest is not None:
-            why = f" The likeliest cause: {cause_words(fit, likeliest)}."
+            why = f" The likeliest cause: {cause_words(fit, likeliest)}"
+            why += "" if why.endswith("?") else "."
         return f"{failing}.{why}", f"If it did, this would follow: {' '.join(sentences)}"
     if fit.patterns:
         where = ", ".join(dict.fromkeys(each.device or "all devices" for each in fit.patterns))
