@@ -58,6 +58,7 @@ def check_command(steps: Steps | None, study: Path) -> None:
     echo(f"{known.rank} of {known.n_parameters} parameters are determined by this design, thicknesses known")
     echo(*(f"  - {words}" for words in not_determined(fit, None)))
     echo(*(table for table in (device_combinations_table(fit), undetermined_table(fit)) if table.rows))
+    progress("freeing what the study takes as known")
     box = {each.name: str(each) for each in checks(fit, None, None)}
     echo(f"\n{model_test(fit.devices, loaded.amplitudes)}", f"\n{box['χ² plausible']}")
     echo(*(box[name] for name in ("priors agree with the data", "assumptions hold") if name in box))

@@ -60,6 +60,8 @@ _SCREENED, _CHOSEN, _KNOWN = (
     2,
 )  # points of the prior from which searches may start, those that do, and fits that do
 _LARGEST = 4_000_000  # numbers in the arrays of one search
+_CHECKED = 3.0  # fall of χ² that is looked at twice
+_MISFIT = 1e-3  # p below which a fit does not describe the data
 _SOMETHING = 0.01  # fall of χ² that is more than rounding of a search
 _WHOLE = 0.9  # of the thinnest device
 
@@ -215,8 +217,8 @@ def _model(study: Study, one: Parameter) -> FullPosterior:
     return full_posterior(with_own_amplitudes(normal))
 
 
-def _starts(model: FullPosterior, study: Study, best: Optimum, one: _Candidate) -> FloatArray:
-    """Natural values (n, size) that searches start from: those of the fits of the study, and the best of many others.
+def _starts(model: FullPosterior, study: Study, best: Optimum, one: _Candidate) -> tuple[FloatArray, FloatArray]:
+    """Natural values (n, size) that searches start from: those of fits of the study, and the best of many others.
 
     With the scales of fitted noise from the scatter.
     """
@@ -236,9 +238,9 @@ def _starts(model: FullPosterior, study: Study, best: Optimum, one: _Candidate) 
     rows = model.data.z.size * (layout.size + len(model.amplitudes.names))
     most = max(_LARGEST // max(rows, 1), 2)
     if most < _SCREENED:
-        return known[:most]
+        return known[:1], cloud[:0]
     heights = Descent(model, noise=False).at(np.zeros(len(cloud)), cloud).height
-    return np.concatenate([known, cloud[np.argsort(heights, kind="stable")[:_CHOSEN]]])
+    return known, cloud[np.argsort(heights, kind="stable")[:_CHOSEN]]
 
 
 def _lowest(model: FullPosterior, starts: FloatArray, name: str = "", held: float = 0.0) -> Points:
@@ -255,13 +257,15 @@ def _freed(study: Study, one: _Candidate, best: Optimum, before: _Known) -> Assu
         return replace(_untold(one, before), after=own, limits_lost=lost)
     try:
         model = _model(study, one.parameter)
-        starts = _starts(model, study, best, one)
+        known, others = _starts(model, study, best, one)
     except NotDetermined:  # with one power more there is no scatter left to take errors from
         return _untold(one, before)
-    held = _lowest(model, starts, name, one.assumed)
-    free = _lowest(model, np.concatenate([held.values, starts]))
-    again = _lowest(model, free.values, name, one.assumed)  # where this search has led to a better point without it
-    improvement = max(float(min(held.height[0], again.height[0]) - free.height[0]), 0.0)
+    held = _lowest(model, known, name, one.assumed)
+    free = _lowest(model, np.concatenate([held.values, known, others]))
+    improvement = max(float(held.height[0] - free.height[0]), 0.0)
+    if improvement > _CHECKED:  # has the search only found a point that is better with the number as assumed, too?
+        again = _lowest(model, free.values, name, one.assumed)
+        improvement = max(float(min(held.height[0], again.height[0]) - free.height[0]), 0.0)
     values, amplitudes = free.values[0], free.amplitudes[0]
     edge = (*at_edge(model, model.layout.coordinates(values)), *model.amplitudes.out_of_bounds(amplitudes))
     table, _ = determined_table(model, values, amplitudes, edge, before.bars)
@@ -271,16 +275,25 @@ def _freed(study: Study, one: _Candidate, best: Optimum, before: _Known) -> Assu
         after={key: bar for key, bar in _bars(table).items() if key in before.bars},
         limits_lost=_lost(before.limits, determined_by_profile(model, values, before.limits)),
     )  # fmt: skip
+    counts = improvement / _excess(found.chi2, study.n_values - len(table))
     if table["relative_error"].to_dict()[name] > _NOTHING:
         # lengths make up for it, within their ranges: χ² may fall because each of them leaves an end of its range
         lengths = sum(entry.name.base in LENGTHS for entry in model.layout.entries)
-        return replace(found, p_value=_p(model, improvement, 1 + lengths)) if improvement > _SOMETHING else found
-    p = _p(model, improvement)
+        return replace(found, p_value=_p(model, counts, 1 + lengths)) if improvement > _SOMETHING else found
+    p = _p(model, counts)
     if name == "dead_layer" and one.assumed == 0:  # it can only be larger: half of the chances end at zero
         p = p / 2 if improvement > 0 else 1.0
     J = jacobian(model, values, amplitudes)
     sd = float(abs(J.scale[J.names.index(name)]) * relative_errors(J.matrix)[0][J.names.index(name)])
     return replace(found, value=table["value"].to_dict()[name], sd=sd, p_value=p)
+
+
+def _excess(square: float, dof: int) -> float:
+    """χ² by its degrees of freedom where it is implausible, else 1.
+
+    Where the freed fit does not describe the data either, its errors are too small to judge the fall of χ² by.
+    """
+    return square / max(dof, 1) if chi2.sf(square, max(dof, 1)) < _MISFIT else 1.0
 
 
 def _untold(one: _Candidate, before: _Known) -> Assumption:

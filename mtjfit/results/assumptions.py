@@ -91,16 +91,16 @@ def assumptions_table(fit: FitResult) -> Table:
 def contradicted(fit: FitResult) -> str:
     """The assumption whose freeing improves the fit most, if the data contradict any; else empty.
 
-    Where the model does not describe the data, p-values mean nothing, and only the fall of χ² is told.
+    Empty, too, where the model does not describe the data: p-values mean nothing then (see `FitResult.causes`).
     """
+    if fit.p_value < P_BAD:
+        return ""
     refuted = sorted((one for one in fit.assumptions if one.is_refuted), key=lambda one: -one.improvement)
     if not refuted:
         return ""
     one, *others = refuted
     less = f" (with {', '.join(other.name for other in others)} it falls less)" if others else ""
     falls = f"χ² falls by {number(one.improvement, 3)} if it is free{less}"
-    if fit.p_value < P_BAD:
-        return f"part of the misfit may be {_equation(fit, one)}: {falls}"
     free = "" if math.isnan(one.sd) else f"free it is {_found(fit, one)}, "
     then = f"; {consequence(one)}" if one.matters else ""
     return f"the data contradict {_equation(fit, one)}: {free}{p_text(one.p_holm)} among all assumptions; {falls}{then}"
@@ -138,6 +138,8 @@ def assumptions_section(fit: FitResult) -> Section | None:
     if not table.rows:
         return None
     says = [each for each in (contradicted(fit), *hangs_on(fit)) if each] or [nothing_hangs(fit)]
+    if fit.p_value < P_BAD:
+        says = ["the model does not describe these data; what it takes as known cannot be judged"]
     sentences = tuple(f"{each[0].upper()}{each[1:]}." for each in says)
     return Section("assumptions", table.title, sentences, tables={"assumptions": table}, record=record(fit))
 

@@ -130,7 +130,7 @@ def _priors_agree(fit: FitResult) -> Answer:
 def _assumed(fit: FitResult) -> Answer:
     name, against = "assumptions hold", contradicted(fit)
     if fit.p_value < P_BAD:
-        return Answer(name, "open", against or "of no meaning as long as the model does not describe the data")
+        return Answer(name, "open", "of no meaning as long as the model does not describe the data")
     if against:
         return Answer(name, "no", against)
     if not assumptions_table(fit).rows:
