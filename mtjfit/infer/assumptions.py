@@ -280,7 +280,10 @@ def _freed(study: Study, one: _Candidate, best: Optimum, before: _Known) -> Assu
         # lengths make up for it, within their ranges: χ² may fall because each of them leaves an end of its range
         lengths = sum(entry.name.base in LENGTHS for entry in model.layout.entries)
         return replace(found, p_value=_p(model, counts, 1 + lengths)) if improvement > _SOMETHING else found
-    p = _p(model, counts)
+    ends = at_edge(
+        model, model.layout.coordinates(held.values[0])
+    )  # a length may leave one only when the number is free
+    p = _p(model, counts, 1 + sum(ParameterName(each).base in LENGTHS for each in ends if each != name))
     if name == "dead_layer" and one.assumed == 0:  # it can only be larger: half of the chances end at zero
         p = p / 2 if improvement > 0 else 1.0
     J = jacobian(model, values, amplitudes)

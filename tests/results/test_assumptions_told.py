@@ -48,7 +48,7 @@ def test_a_number_that_the_data_contradict_is_named() -> None:
     found = fit(undeclared("b0", 0.1, fit_sigma=True, noise=0.005))
     said = box(found)
     assert said.state == "no"
-    assert said.says.startswith("the data contradict b0 = 0: free it is 0.1")
+    assert said.says.startswith("the data contradict b0 = 0: free it is 0.0989 ± 0.0006 arb. units")
 
 
 @pytest.mark.parametrize(("times", "asks"), [(1.0, False), (10.0, True)])
