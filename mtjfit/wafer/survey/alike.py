@@ -40,6 +40,9 @@ def spreads_alike(q: FloatArray, s: FloatArray, group: np.ndarray, population: n
     mine : Estimates
         Of these groups, each on its own.
     """
+    n_groups = np.bincount(population)
+    if n_groups.max() == 1 and mine.dof.min() > 0:  # nothing to compare, and nobody needs it
+        return Alike(Prior(np.zeros(population.size), mine.spread), np.full(n_groups.size, np.nan))
     pooled = estimates(q, s, group, population[group]).spread[population]
     width = pooled[group] ** 2 + s**2
     weight = mine.kept / np.where(width > 0, width, np.inf)

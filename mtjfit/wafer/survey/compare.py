@@ -138,7 +138,7 @@ def _rows(
     """Mean and spread of each wafer, and p-values of equal spreads by population; the last two arguments are by wafer."""
     mine = estimates(q, s, codes)
     prior, p_equal = spreads_alike(q, s, codes, population, mine)
-    known = estimates(q, s, codes, prior=prior)
+    known = estimates(q, s, codes, prior=prior) if prior.dof.any() else mine
     sd_wafer = share * np.abs(known.centre)
     return pd.DataFrame({
         "n": np.bincount(codes), "mean": known.centre, "sd_devices": known.centre_sd, "sd_wafer": sd_wafer,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.special import stdtr
 
 from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.wafer.survey.alike import spreads_alike
@@ -95,7 +95,7 @@ def _compared(
     mine = estimates(q[usable], s[usable], of, fitted=fitted[there])
     prior = spreads_alike(q[usable], s[usable], of, population, mine).prior
     prior = Prior(np.where(lumped, 0.0, prior.dof), prior.spread)
-    one = estimates(q[usable], s[usable], of, fitted=fitted[there], prior=prior)
+    one = estimates(q[usable], s[usable], of, fitted=fitted[there], prior=prior) if prior.dof.any() else mine
     # Flagged devices and those of groups without any usable one: the first are compared with all usable ones.
     place = np.full(groups.population.size, -1)
     place[there] = np.arange(there.size)
@@ -112,6 +112,6 @@ def _compared(
     limit = np.where(lumped, wafers - 2.0, np.inf)  # devices of one wafer say the same of others
     dof = np.minimum(dof, np.where(known, limit[mine_of], np.nan))
     z = np.where((dof >= 1) & np.isfinite(z), z, np.nan)
-    for name, column in zip(columns, (value + centre, spread, z, 2 * t.sf(np.abs(z), dof)), strict=True):
+    for name, column in zip(columns, (value + centre, spread, z, 2 * stdtr(dof, -np.abs(z))), strict=True):
         columns[name][rows] = column
     return Comparison(quantity, words, *columns.values())

@@ -46,6 +46,7 @@ class OddDevices:
     table: pd.DataFrame
     tests: int  # number of comparisons
     control: Control
+    alone: int = 0  # devices with a value and too few others to compare it with
 
     @property
     def beyond(self) -> int:
@@ -61,7 +62,8 @@ class OddDevices:
             chance = f"{share} of them at most are false alarms on average, here {few_digits(FALSE_ALARM * n)} "
             chance += "(Benjamini and Hochberg)"
         said = f"{self.tests} comparisons, {counted(n, 'device')} beyond what is expected: {chance}"
-        return f"{said}, if true values scatter normally."
+        said += ", if true values scatter normally."
+        return said + (f" {counted(self.alone, 'device')} had too few others to be compared with." if self.alone else "")
 
 
 def few_digits(expected: float) -> str:
@@ -189,11 +191,14 @@ def odd_devices(
     smooth: bool = True,
     findings: Sequence[WaferFindings] = (),
 ) -> OddDevices:
-    """Every device against its population, and against its place on the wafer.
+    """Every device against the others of its kind on its wafer, and against its place there.
 
-    A value is compared with the centre of its population (`Survey`), and where devices have positions also with the
-    smooth surface of its wafer. The deviation is in units of the standard deviation of true values and of the device's
-    own error together; p is that of Student's t, because the spread is estimated. Flagged devices are always listed.
+    A value is compared with the devices of its population (`Survey`) on the same wafer, so that neither wafers that lie
+    elsewhere nor wafers that scatter more make devices odd; where devices have positions and the wafer is not flat, also
+    with the smooth surface. Wafers with fewer than four devices of a population are put together. The deviation is from
+    what all others say, in standard deviations of true values and of the device's own error together; p is that of
+    Student's t, because the spread is estimated (`mtjfit.wafer.survey.robust.Estimates`). Flagged devices are always
+    listed.
 
     Parameters
     ----------
@@ -237,7 +242,9 @@ def odd_devices(
     rows = [_listed(survey, found, adjusted, int(j)) for j in listed]
     columns = ["device", "wafer", "population", "x", "y", "flags", "quantity", "value", "sd", "expected", "deviation",
                "p", "p_adjusted", "reason"]  # fmt: skip
-    return OddDevices(pd.DataFrame(rows, columns=columns), int(np.isfinite(p).sum()), control)
+    known = [survey.known(each.quantity) for each in found]
+    alone = int(np.sum(np.any(known, axis=0) & ~np.isfinite(p).any(axis=0))) if found else 0
+    return OddDevices(pd.DataFrame(rows, columns=columns), int(np.isfinite(p).sum()), control, alone)
 
 
 def _listed(survey: Survey, found: Sequence[Comparison], adjusted: FloatArray, j: int) -> tuple[object, ...]:

@@ -26,6 +26,7 @@ _MAD = 1 / float(norm.ppf(0.75))  # from a median of absolute deviations to a st
 _LEAST = 1e-75  # whose square is above zero: smaller differences are none
 _FLOOR = 1e-18  # variance, relative to the square of the greatest distance, that counts as none
 _START = 2.0  # standard deviations from the median: farther values are none of the first ones
+_MANY = 200  # degrees of freedom from which Student's t is as good as normal
 _TAIL = 0.025  # on either side of an interval
 _ROUNDS, _STEPS, _DIGITS = 12, 80, 1e-12
 
@@ -124,10 +125,10 @@ def estimates(
     scale = group if scale is None else scale
     data, unit, middle = _values(q, s, group, scale, robust, fitted, prior)
     kept, found = _chosen(data, math.inf)
-    t, t_dof = _deviations(data, kept, found)
-    dof = _information(data, kept)
+    t, dof = _deviations(data, kept, found)
     # Of a dozen values Student's t keeps some odd ones: the lower end does without all that may be odd.
-    low = _end(data, *_chosen(data, CUT), _TAIL)
+    sure = (kept, found) if np.all(dof > _MANY) else _chosen(data, CUT)
+    low = _end(data, *sure, _TAIL)
     high = _end(data, kept, found, 1 - _TAIL)
     undefined = found.free < 1
     weight = kept / np.where(data.e2 + found.v[scale] > 0, data.e2 + found.v[scale], 1.0)
@@ -137,7 +138,7 @@ def estimates(
         centre_sd = unit[data.home] / np.sqrt((SHARE if robust else 1.0) * total)
     return Estimates(
         middle + away * unit[data.home], centre_sd, np.where(undefined, 0.0, _spread(found) * unit),
-        np.where(undefined, 0.0, low * unit), np.where(undefined, np.inf, high * unit), dof, t, t_dof, kept,
+        np.where(undefined, 0.0, low * unit), np.where(undefined, np.inf, high * unit), dof, t, np.where(np.isfinite(t), dof[scale] - kept, np.nan), kept,
     )  # fmt: skip
 
 
@@ -190,7 +191,8 @@ def _chosen(data: _Values, most: float) -> tuple[BoolArray, _Solved]:
     found = _solve(data, kept, data.prior_v)
     for _ in range(_ROUNDS if data.robust else 0):
         t, dof = _deviations(data, kept, found)
-        within = ~(np.abs(t) > np.minimum(-stdtrit(dof, _BEYOND / 2), most))
+        limit = np.minimum(-stdtrit(np.maximum(np.stack([dof, dof - 1]), 1e-3), _BEYOND / 2), most)
+        within = ~(np.abs(t) > limit[kept.astype(np.intp), data.scale])
         if np.array_equal(within, kept):
             break
         kept = within
@@ -262,9 +264,10 @@ def _spread(solved: _Solved) -> FloatArray:
 
 
 def _deviations(data: _Values, kept: BoolArray, found: _Solved) -> tuple[FloatArray, FloatArray]:
-    """Deviation of each value from all others of its group, and its degrees of freedom.
+    """Deviation of each value from all others of its group, and degrees of freedom of each scale.
 
-    That of a value that was kept follows from its residual without another fit, as deleted residuals do.
+    That of a value that was kept follows from its residual without another fit, as deleted residuals do; it has one
+    degree of freedom less.
     """
     width = found.v[data.scale] + data.e2
     weight = 1 / np.where(width > 0, width, 1.0)
@@ -278,6 +281,6 @@ def _deviations(data: _Values, kept: BoolArray, found: _Solved) -> tuple[FloatAr
         part = square / (SHARE if data.robust else 1.0)
         others = np.maximum(free - part, 1e-12 * free)
         square = np.where(kept & found.above[data.scale], square * (free - 1) / others, square)
-    dof = _information(data, kept)[data.scale] - kept
-    known = ~single & (dof >= 1) & np.isfinite(square)
-    return np.where(known, np.sign(away) * np.sqrt(np.where(known, square, 0.0)), np.nan), np.where(known, dof, np.nan)
+    dof = _information(data, kept)
+    known = ~single & (dof[data.scale] - kept >= 1) & np.isfinite(square)
+    return np.where(known, np.copysign(np.sqrt(np.where(known, square, 0.0)), away), np.nan), dof
