@@ -135,7 +135,8 @@ def _pairs_table(found: WaferFindings, pairs: pd.DataFrame) -> Table:
         greater = float(row["p_greater"])
         rows.append((f"{row['A'] or 'all'} − {row['B'] or 'all'}", value_with_error(row["difference"], row["sd"]),
                      _chance(greater), p_text(float(row["p_holm"])), "yes" if row["clear"] else "no"))  # fmt: skip
-    note = "Each wafer with its own spread (Welch's test). Clear: below 5 % after Holm's correction for all pairs. First greater: the probability, of one pair."
+    note = "Each wafer with its own spread (Welch's test). "
+    note += "Clear: below 5 % after Holm's correction for all pairs. First greater: the probability, of one pair."
     note += _more(len(pairs), "pairs", "pairs.csv")
     header = ("pair", "difference", "first greater", "no difference (Holm)", "clear")
     return Table(f"{_with_unit(found)}: wafers against each other", header, tuple(rows), note)

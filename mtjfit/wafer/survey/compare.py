@@ -135,7 +135,7 @@ def _relative(survey: Survey, own: float | Mapping[str, float], common: float) -
 def _rows(
     q: FloatArray, s: FloatArray, codes: np.ndarray, population: np.ndarray, share: FloatArray
 ) -> tuple[pd.DataFrame, FloatArray]:
-    """Mean and spread of each wafer, and p-values of equal spreads by population; the last two arguments are by wafer."""
+    """Mean and spread of each wafer, and p-values of equal spreads by population."""
     mine = estimates(q, s, codes)
     prior, p_equal = spreads_alike(q, s, codes, population, mine)
     known = estimates(q, s, codes, prior=prior) if prior.dof.any() else mine

@@ -106,8 +106,8 @@ def estimates(
     r"""Centres and spreads of true values μ + τ·N(0, 1) that were measured with known errors s.
 
     A value lies $z = (q - m)/\sqrt{τ^2 + s^2}$ from the centre m of its group, the mean with the weights $1/(τ^2 +
-    s^2)$. The spread solves $\sum z^2 = (n - 1)\,m_c$, over the n values that were kept (Paule and Mandel, J. Res. Natl.
-    Bur. Stand. 87, 377, 1982). A value is kept if Student's t finds it no farther from the others than `CUT` standard
+    s^2)$. The spread solves $\sum z^2 = (n - 1)\,m_c$, over the n values that were kept (Paule and Mandel, J. Res.
+    Natl. Bur. Stand. 87, 377, 1982). A value is kept if Student's t finds it no farther from the others than `CUT` standard
     deviations of a normal distribution are; $m_c$, `SHARE`, is the variance that is left of such a distribution. Medians
     and their absolute deviations choose those that are kept at first. The interval is that of χ² with the information
     that is left.
