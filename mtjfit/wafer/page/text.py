@@ -79,7 +79,8 @@ def limits_table(found: WaferFindings) -> Table:
                      str(row["says"]), number(row["error"], 3), ends, beyond))  # fmt: skip
     note = (
         f"Limits: robust mean of the wafers ± {REACH:g} times the spread of true values between devices of one wafer, "
-        "without errors of measurement; odd devices move neither. In brackets: number of values beyond them due to errors and normal scatter."
+        "without errors of measurement; odd devices move neither. In brackets: number of values beyond them due to "
+        "errors and normal scatter."
     )
     header = ("population", "devices", "robust mean", "spread of true values", "median error", "limits", "beyond")
     return Table(f"Control limits of {_with_unit(found)}", header, tuple(rows), note)

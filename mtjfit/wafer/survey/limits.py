@@ -195,11 +195,11 @@ def odd_devices(
     """Every device against the others of its kind on its wafer, and against its place there.
 
     A value is compared with the devices of its population (`Survey`) on the same wafer, so that neither wafers that
-    lie elsewhere nor wafers that scatter more make devices odd; where devices have positions and the wafer is not flat, also
-    with the smooth surface. Wafers with fewer than four devices of a population are put together. The deviation is from
-    what all others say, in standard deviations of true values and of the device's own error together; p is that of
-    Student's t, because the spread is estimated (`mtjfit.wafer.survey.robust.Estimates`). Flagged devices are always
-    listed.
+    lie elsewhere nor wafers that scatter more make devices odd; where devices have positions and the wafer is not
+    flat, also with the smooth surface. Wafers with fewer than four devices of a population are put together. The
+    deviation is from what all others say, in standard deviations of true values and of the device's own error
+    together; p is that of Student's t, because the spread is estimated (`mtjfit.wafer.survey.robust.Estimates`).
+    Flagged devices are always listed.
 
     Parameters
     ----------

@@ -107,10 +107,10 @@ def estimates(
 
     A value lies $z = (q - m)/\sqrt{τ^2 + s^2}$ from the centre m of its group, the mean with the weights $1/(τ^2 +
     s^2)$. The spread solves $\sum z^2 = (n - 1)\,m_c$, over the n values that were kept (Paule and Mandel, J. Res.
-    Natl. Bur. Stand. 87, 377, 1982). A value is kept if Student's t finds it no farther from the others than `CUT` standard
-    deviations of a normal distribution are; $m_c$, `SHARE`, is the variance that is left of such a distribution. Medians
-    and their absolute deviations choose those that are kept at first. The interval is that of χ² with the information
-    that is left.
+    Natl. Bur. Stand. 87, 377, 1982). A value is kept if Student's t finds it no farther from the others than `CUT`
+    standard deviations of a normal distribution are; $m_c$, `SHARE`, is the variance that is left of such a
+    distribution. Medians and their absolute deviations choose those that are kept at first. The interval is that of
+    χ² with the information that is left.
 
     Parameters
     ----------
@@ -138,7 +138,8 @@ def estimates(
         centre_sd = unit[data.home] / np.sqrt((SHARE if robust else 1.0) * total)
     return Estimates(
         middle + away * unit[data.home], centre_sd, np.where(undefined, 0.0, _spread(found) * unit),
-        np.where(undefined, 0.0, low * unit), np.where(undefined, np.inf, high * unit), dof, t, np.where(np.isfinite(t), dof[scale] - kept, np.nan), kept,
+        np.where(undefined, 0.0, low * unit), np.where(undefined, np.inf, high * unit), dof, t,
+        np.where(np.isfinite(t), dof[scale] - kept, np.nan), kept,
     )  # fmt: skip
 
 

@@ -64,8 +64,9 @@ def spread_of(values: FloatArray, errors: FloatArray, *, robust: bool = True, fi
     """Centre and spread of true values μ + τ·N(0, 1) that were measured with known errors s.
 
     Odd values move neither: those beyond three standard deviations are left out, and the spread is corrected for what
-    a normal distribution loses by that (`mtjfit.wafer.survey.robust.estimates` has the equations). Of at least six values,
-    a tenth of them odd by six standard deviations, the interval holds the true spread in 92 to 97 % of samples.
+    a normal distribution loses by that (`mtjfit.wafer.survey.robust.estimates` has the equations). Of at least six
+    values, a tenth of them odd by six standard deviations, the interval holds the true spread in 92 to 97 % of
+    samples.
 
     Parameters
     ----------
