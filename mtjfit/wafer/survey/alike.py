@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 from scipy.special import chdtrc, digamma, polygamma
 
 from mtjfit.arrays import FloatArray
-from mtjfit.wafer.survey.robust import SHARE, Estimates, Prior, estimates
+from mtjfit.wafer.survey.robust import SHARE, Estimates, SpreadPrior, estimates
 
 _FEWEST = 2.0  # degrees of freedom of a spread whose logarithm has a useful error
 _MOST = 1e4  # degrees of freedom of a prior: as good as any number of them
@@ -19,7 +19,7 @@ _LEAST = 1e-6  # of one that says nothing where a group has a spread of its own
 class Alike(NamedTuple):
     """What groups say of each other's spreads."""
 
-    prior: Prior
+    prior: SpreadPrior
     p: FloatArray  # of equal spreads, by population; NaN for fewer than two groups
 
 
@@ -42,7 +42,7 @@ def spreads_alike(q: FloatArray, s: FloatArray, group: np.ndarray, population: n
     """
     n_groups = np.bincount(population)
     if n_groups.max() == 1 and mine.dof.min() > 0:  # nothing to compare, and nobody needs it
-        return Alike(Prior(np.zeros(population.size), mine.spread), np.full(n_groups.size, np.nan))
+        return Alike(SpreadPrior(np.zeros(population.size), mine.spread), np.full(n_groups.size, np.nan))
     pooled = estimates(q, s, group, population[group]).spread[population]
     width = pooled[group] ** 2 + s**2
     weight = mine.kept / np.where(width > 0, width, np.inf)
@@ -62,7 +62,7 @@ def spreads_alike(q: FloatArray, s: FloatArray, group: np.ndarray, population: n
         _, codes = np.unique(of, return_inverse=True)
         between = estimates(logs, errors, codes, np.zeros(of.size, dtype=np.intp), robust=False)
         dof = _dof(float(between.high[0]) ** 2)
-    return Alike(Prior(np.full(population.size, dof), pooled), np.where(n > 1, p, np.nan))
+    return Alike(SpreadPrior(np.full(population.size, dof), pooled), np.where(n > 1, p, np.nan))
 
 
 def _dof(variance: float) -> float:

@@ -11,7 +11,7 @@ from scipy.special import stdtr
 
 from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.wafer.survey.alike import spreads_alike
-from mtjfit.wafer.survey.robust import Prior, estimates
+from mtjfit.wafer.survey.robust import SpreadPrior, estimates
 from mtjfit.wafer.survey.smooth import Surface
 from mtjfit.wafer.survey.survey import Survey
 
@@ -61,7 +61,7 @@ def against_place(survey: Survey, quantity: str, surfaces: Sequence[Surface]) ->
             fitted[each.rows] = (len(each.powers) - 1) / usable[each.rows].sum()
     rows = np.flatnonzero(np.isfinite(value))
     groups = _grouped(survey, rows, usable[rows], fewest=1)
-    each_fitted = np.bincount(groups.of, fitted[rows] * usable[rows], groups.population.size)
+    each_fitted = np.bincount(groups.of, fitted[rows] * usable[rows], groups.population.size).astype(float)
     whom = np.full(groups.population.size, "at its place")
     return _compared(survey, quantity, rows, groups, whom, value[rows], value_sd[rows], each_fitted)
 
@@ -94,7 +94,7 @@ def _compared(
     population = np.unique(groups.population[there] * 2 + lumped, return_inverse=True)[1]
     mine = estimates(q[usable], s[usable], of, fitted=fitted[there])
     prior = spreads_alike(q[usable], s[usable], of, population, mine).prior
-    prior = Prior(np.where(lumped, 0.0, prior.dof), prior.spread)
+    prior = SpreadPrior(np.where(lumped, 0.0, prior.dof), prior.spread)
     one = estimates(q[usable], s[usable], of, fitted=fitted[there], prior=prior) if prior.dof.any() else mine
     # Flagged devices and those of groups without any usable one: the first are compared with all usable ones.
     place = np.full(groups.population.size, -1)

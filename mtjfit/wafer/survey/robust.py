@@ -63,7 +63,7 @@ class Estimates:
         return np.asarray(2 * stdtr(self.deviation_dof, -np.abs(self.deviation)))
 
 
-class Prior(NamedTuple):
+class SpreadPrior(NamedTuple):
     """What is known of spreads beforehand: as much as `dof` differences tell; arrays of shape (scales,)."""
 
     dof: FloatArray
@@ -101,7 +101,7 @@ def estimates(
     *,
     robust: bool = True,
     fitted: FloatArray | float = 0.0,
-    prior: Prior | None = None,
+    prior: SpreadPrior | None = None,
 ) -> Estimates:
     r"""Centres and spreads of true values μ + τ·N(0, 1) that were measured with known errors s.
 
@@ -150,7 +150,7 @@ def _values(
     scale: np.ndarray,
     robust: bool,
     fitted: FloatArray | float,
-    prior: Prior | None,
+    prior: SpreadPrior | None,
 ) -> tuple[_Values, FloatArray, FloatArray]:
     """Values in units of the greatest distance in their scale, these units, and medians of the groups."""
     middle = medians(q, group)
@@ -210,7 +210,7 @@ def _end(data: _Values, kept: BoolArray, found: _Solved, p: float) -> FloatArray
 def _free(data: _Values, kept: BoolArray) -> tuple[FloatArray, FloatArray]:
     """Numbers of kept values and of fitted coefficients in each scale."""
     there = np.bincount(data.group, kept) > 0
-    return np.bincount(data.scale, kept), np.bincount(data.home, there) + data.fitted
+    return np.bincount(data.scale, kept.astype(float)), np.bincount(data.home, there.astype(float)) + data.fitted
 
 
 def _information(data: _Values, kept: BoolArray) -> FloatArray:
