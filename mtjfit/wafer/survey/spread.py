@@ -94,7 +94,8 @@ def spread_of(values: FloatArray, errors: FloatArray, *, robust: bool = True, fi
     q, s = _checked(values, errors)
     found = estimates(q, s, np.zeros(q.size, dtype=np.intp), robust=robust, fitted=fitted - 1.0)
     own = (found.centre, found.centre_sd, found.spread, found.low, found.high)
-    return Spread(q.size, *(float(each[0]) for each in own), float(np.median(s)), float(found.dof[0]))
+    centre, centre_sd, spread, low, high = (float(each[0]) for each in own)
+    return Spread(q.size, centre, centre_sd, spread, low, high, float(np.median(s)), float(found.dof[0]))
 
 
 def pooled_spread(values: FloatArray, errors: FloatArray, group: np.ndarray, *, robust: bool = True) -> Spread:
@@ -112,8 +113,8 @@ def pooled_spread(values: FloatArray, errors: FloatArray, group: np.ndarray, *, 
     q, s = _checked(values, errors)
     _, codes = np.unique(group, return_inverse=True)
     found = estimates(q, s, codes, np.zeros(q.size, dtype=np.intp), robust=robust)
-    own = (float(each[0]) for each in (found.spread, found.low, found.high))
-    return Spread(q.size, math.nan, math.nan, *own, float(np.median(s)), float(found.dof[0]))
+    spread, low, high = (float(each[0]) for each in (found.spread, found.low, found.high))
+    return Spread(q.size, math.nan, math.nan, spread, low, high, float(np.median(s)), float(found.dof[0]))
 
 
 def _checked(values: FloatArray, errors: FloatArray) -> tuple[FloatArray, FloatArray]:
