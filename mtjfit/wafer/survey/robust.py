@@ -210,7 +210,7 @@ def _end(data: _Values, kept: BoolArray, found: _Solved, p: float) -> FloatArray
 def _free(data: _Values, kept: BoolArray) -> tuple[FloatArray, FloatArray]:
     """Numbers of kept values and of fitted coefficients in each scale."""
     there = np.bincount(data.group, kept) > 0
-    return np.bincount(data.scale, kept.astype(float)), np.bincount(data.home, there.astype(float)) + data.fitted
+    return np.bincount(data.scale, kept).astype(float), np.bincount(data.home, there.astype(float)) + data.fitted
 
 
 def _information(data: _Values, kept: BoolArray) -> FloatArray:
