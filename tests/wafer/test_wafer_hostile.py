@@ -22,7 +22,8 @@ from mtjfit.wafer import Survey, WaferFindings, load_wafer, odd_devices, open_ca
 from mtjfit.wafer import survey_of as survey_from
 from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, group_study
 from mtjfit.wafer.survey.compare import has_many_pairs, odd_wafers
-from mtjfit.wafer.survey.spread import spread_of, spreads_of
+from mtjfit.wafer.survey.robust import estimates
+from mtjfit.wafer.survey.spread import spread_of
 
 
 @pytest.fixture(scope="module")
@@ -283,10 +284,10 @@ def test_spreads_solved_together_are_those_solved_one_by_one(exact: bool):
     group = np.sort(rng.integers(0, 60, 2000))
     group = np.unique(group, return_inverse=True)[1]
     q, s = rng.normal(0, 1, 2000), np.zeros(2000) if exact else rng.uniform(0.2, 2.0, 2000)
-    together = pd.DataFrame(spreads_of(q, s, group))
-    single = pd.DataFrame([vars(spread_of(q[group == k], s[group == k])) for k in range(group.max() + 1)])
-    assert set(together) == set(single)
-    np.testing.assert_allclose(together[list(single)], single, rtol=1e-8, atol=1e-9)
+    together, single = estimates(q, s, group), [spread_of(q[group == k], s[group == k]) for k in range(group.max() + 1)]
+    for name in ("centre", "centre_sd", "spread", "low", "high", "dof"):
+        expected = [getattr(each, name) for each in single]
+        np.testing.assert_allclose(getattr(together, name), expected, rtol=1e-8, atol=1e-9)
 
 
 def test_five_thousand_wafers_take_seconds_and_little_memory():

@@ -13,12 +13,14 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import root
 from scipy.stats import binom, kstest, norm
+from scipy.stats import t as student
 from survey_cases import BOWL, CENTRE, Q, in_two_splits, lot, survey_of, wafer
 
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.wafer import Survey, compare_wafers, control_limits, odd_devices, smooth_surfaces, wafer_means
 from mtjfit.wafer.survey.limits import CORRECTIONS
-from mtjfit.wafer.survey.spread import HUBER, moments, spread_of
+from mtjfit.wafer.survey.robust import CUT, EFFICIENCY, SHARE, estimates
+from mtjfit.wafer.survey.spread import spread_of
 
 
 def drawn(rng: np.random.Generator, n: int, spread: float, centre: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -37,36 +39,44 @@ def plausible(successes: int, n: int, p: float) -> bool:
     return bool(binom.ppf(0.0005, n, p) <= successes <= binom.ppf(0.9995, n, p))
 
 
-@pytest.mark.parametrize("bound", [0.5, HUBER, 3.0])
-def test_moments_are_integrals_of_the_normal_density(bound: float) -> None:
-    def expected(f) -> float:
-        return 2 * (quad(lambda z: f(z) * norm.pdf(z), 0, bound)[0] + quad(lambda z: f(z) * norm.pdf(z), bound, 40)[0])
+def test_corrections_are_integrals_of_the_normal_density() -> None:
+    def within(f) -> float:
+        return 2 * quad(lambda z: f(z) * norm.pdf(z), 0, CUT)[0]
 
-    mean, variance, *within = moments(bound)
-    assert mean == pytest.approx(expected(lambda z: min(z**2, bound**2)), rel=1e-9)
-    assert variance == pytest.approx(expected(lambda z: min(z**2, bound**2) ** 2) - mean**2, rel=1e-8)
-    for k, found in zip((2, 0), within, strict=True):
-        assert found == pytest.approx(expected(lambda z, k=k: z**k * (z < bound)), rel=1e-9)
+    share = within(lambda z: z**2) / within(lambda z: 1.0)
+    assert pytest.approx(share, rel=1e-9) == SHARE
+    assert pytest.approx(within(lambda z: (z**2 - share) ** 2) / 2, rel=1e-8) == EFFICIENCY
 
 
-@pytest.mark.parametrize("bound", [HUBER, math.inf])
-def test_centre_and_spread_solve_their_equations(bound: float) -> None:
+def test_centre_and_spread_solve_their_equations() -> None:
     q, s = drawn(np.random.default_rng(3), 60, 1.3, 5.0)
-    found = spread_of(q, s, bound=bound)
-    mean = quad(lambda z: min(z**2, bound**2) * norm.pdf(z), -np.inf, np.inf)[0] if bound < 9 else 1.0
+    q[7] += 20
+    found, kept = spread_of(q, s), estimates(q, s, np.zeros(60, dtype=int)).kept
+    assert not kept[7]
 
     def equations(x: np.ndarray) -> list[float]:
-        w = np.sqrt(x[1] ** 2 + s**2)
-        z = (q - x[0]) / w
-        return [float(np.sum(np.clip(z, -bound, bound) / w)), float(np.sum(np.minimum(z**2, bound**2)) - 59 * mean)]
+        w = np.sqrt(x[1] ** 2 + s**2)[kept]
+        z = (q[kept] - x[0]) / w
+        return [float(np.sum(z / w)), float(np.sum(z**2) - (z.size - 1) * SHARE)]
 
-    other = root(equations, [np.median(q), np.std(q)], tol=1e-12).x
+    other = root(equations, [np.median(q), 1.0], tol=1e-12).x
     np.testing.assert_allclose([found.centre, found.spread], other, rtol=1e-6)
+
+
+def test_deviations_are_those_of_a_fit_to_all_others() -> None:
+    """Of equal errors: the deleted residual of the textbook, and Student's t with its degrees of freedom."""
+    q = np.random.default_rng(4).normal(0, 2, 12)
+    found = estimates(q, np.full(12, 0.5), np.zeros(12, dtype=int), robust=False)
+    for j in range(12):
+        others = np.delete(q, j)
+        expected = (q[j] - others.mean()) / (others.std(ddof=1) * math.sqrt(1 + 1 / 11))
+        assert found.deviation[j] == pytest.approx(expected)
+        assert found.p[j] == pytest.approx(2 * student.sf(abs(expected), 10))
 
 
 def test_without_a_bound_and_with_equal_errors_it_is_the_textbook_formula() -> None:
     q = np.random.default_rng(0).normal(0, 2, 30)
-    found = spread_of(q, np.full(30, 0.7), bound=math.inf)
+    found = spread_of(q, np.full(30, 0.7), robust=False)
     assert found.centre == pytest.approx(q.mean())
     assert found.spread == pytest.approx(math.sqrt(np.var(q, ddof=1) - 0.7**2))
     assert found.centre_sd == pytest.approx(np.std(q, ddof=1) / math.sqrt(30))
@@ -93,10 +103,9 @@ def test_one_device_in_ten_far_off_moves_little() -> None:
     clean = spread_of(q, s)
     q[:40] += 30
     odd = spread_of(q, s)
-    assert abs(odd.centre - clean.centre) < 0.35
-    # A tenth of all terms stands at b², so the others must sum to less: mean widths grow by 19 %, τ from 1 to 1.37.
-    assert odd.spread == pytest.approx(1.37 * clean.spread, rel=0.1)
-    assert spread_of(q, s, bound=math.inf).spread > 6 * clean.spread
+    assert odd.centre == pytest.approx(clean.centre, abs=0.1)
+    assert odd.spread == pytest.approx(clean.spread, rel=0.1)
+    assert spread_of(q, s, robust=False).spread > 6 * clean.spread
 
 
 @pytest.mark.parametrize("values", [[], [1.0, np.nan]])
@@ -280,9 +289,9 @@ def made(seed: int | list[int], n: int, wafers: int = 2, *, own: float = 0.0, be
 )  # fmt: skip
 def test_the_probability_of_direction_is_uniform_where_there_is_none(n: int, own: float, declared: float) -> None:
     """Of pairs that share no wafer, W0 − W1, W2 − W3, …; and not if wafers have an error that is not declared."""
-    survey = made([n, int(100 * own)], n, 70, own=own)
+    survey = made([n, int(100 * own)], n, 100, own=own)
     pairs = compare_wafers(survey, "b", own=declared).set_index(["A", "B"])["p_greater"]
-    found = [pairs[f"W{k}", f"W{k + 1}"] for k in range(0, 70, 2)]
+    found = [pairs[f"W{k}", f"W{k + 1}"] for k in range(0, 100, 2)]
     assert (kstest(found, "uniform").pvalue > 1e-3) == (declared == own)
 
 

@@ -78,8 +78,9 @@ def limits_table(found: WaferFindings) -> Table:
         rows.append((str(name) or "all", f"{row['n']}", value_with_error(row["centre"], row["centre_sd"]),
                      str(row["says"]), number(row["error"], 3), ends, beyond))  # fmt: skip
     note = (
-        f"Limits: robust mean ± {REACH:g} times the spread of true values between devices of one wafer, without errors "
-        "of measurement. In brackets: number of values beyond them due to errors and normal scatter."
+        f"Limits: robust mean of the wafers ± {REACH:g} times the spread of true values between devices of one wafer, "
+        "without errors of measurement; odd devices move neither. In brackets: number of values beyond them due to "
+        "errors and normal scatter."
     )
     header = ("population", "devices", "robust mean", "spread of true values", "median error", "limits", "beyond")
     return Table(f"Control limits of {_with_unit(found)}", header, tuple(rows), note)
@@ -135,7 +136,8 @@ def _pairs_table(found: WaferFindings, pairs: pd.DataFrame) -> Table:
         greater = float(row["p_greater"])
         rows.append((f"{row['A'] or 'all'} − {row['B'] or 'all'}", value_with_error(row["difference"], row["sd"]),
                      _chance(greater), p_text(float(row["p_holm"])), "yes" if row["clear"] else "no"))  # fmt: skip
-    note = "Clear: below 5 % after Holm's correction for all pairs. First greater: the probability, of one pair."
+    note = "Each wafer with its own spread (Welch's test). "
+    note += "Clear: below 5 % after Holm's correction for all pairs. First greater: the probability, of one pair."
     note += _more(len(pairs), "pairs", "pairs.csv")
     header = ("pair", "difference", "first greater", "no difference (Holm)", "clear")
     return Table(f"{_with_unit(found)}: wafers against each other", header, tuple(rows), note)

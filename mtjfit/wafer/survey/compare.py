@@ -13,14 +13,14 @@ from scipy.stats import t
 from mtjfit.arrays import FloatArray
 from mtjfit.errors import ConfigError, Problem, did_you_mean
 from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
-from mtjfit.wafer.survey.spread import Spread, centre_of, centres_of, pooled_spread, spread_of, spreads_of
+from mtjfit.wafer.survey.alike import spreads_alike
+from mtjfit.wafer.survey.robust import estimates, medians
+from mtjfit.wafer.survey.spread import Spread, pooled_spread
 from mtjfit.wafer.survey.survey import Survey, rows_by
 
 MOST_PAIRS = 20_000
 """Pairs of wafers that pages list; beyond, each wafer is compared with all."""
 _FEWEST = 3  # wafers whose means have a spread
-_MANY = 200  # wafers whose spreads are solved for together, which takes seconds in place of minutes
-_OWN = 20  # devices from which a wafer's own spread is used
 _PER_WAFER = ["mean", "sd_devices", "sd_wafer", "sd", "dof"]
 
 
@@ -33,11 +33,13 @@ class WaferMeans:
     table : DataFrame
         Index: the wafer, followed by the population if some wafer holds several. wafer, population, n, mean, sd_devices
         (scatter and errors of its devices, smaller for more devices), sd_wafer (error that all its devices share), sd
-        of both; spread, spread_low, spread_high of the true values between its devices, determined, error, pooled
-        (True: too few devices, so that `sd_devices` uses the spread of all wafers), dof; shrunk, shrunk_sd: the mean
+        of both; spread, spread_low, spread_high of the true values between its devices, determined, error; dof of
+        `sd_devices`, and dof_others, the part of it that the spreads of other wafers gave; shrunk, shrunk_sd: the mean
         given all wafers of its population.
     between : Spread
         Of the true means of wafers about the centre of their population.
+    p_equal : dict of str to float
+        By population, the p-value of equal spreads on all its wafers; NaN for a single one.
     common : float
         Relative error that all wafers share.
     """
@@ -45,6 +47,7 @@ class WaferMeans:
     quantity: str
     table: pd.DataFrame
     between: Spread
+    p_equal: Mapping[str, float]
     common: float
 
 
@@ -53,8 +56,11 @@ def wafer_means(
 ) -> WaferMeans:
     r"""Mean of each wafer with its error.
 
-    The mean of a wafer is robust (`spread_of`), with the scatter between its devices estimated beside their known
-    errors, without flagged devices. Between wafers, the equations of Paule and Mandel give the spread ω of their true
+    The mean of a wafer is robust (`spread_of`), with the scatter between its own devices estimated beside their known
+    errors, without flagged devices. Where many wafers scatter alike, their spreads help where there are few devices
+    (`mtjfit.wafer.survey.alike.spreads_alike`).
+
+    Between wafers, the equations of Paule and Mandel give the spread ω of their true
     means, and a wafer's mean m given all others is $(m/e^2 + M/ω^2)/(1/e^2 + 1/ω^2)$ with its error e and the mean M of
     its population (`Survey`). Each population of a wafer counts as a wafer here: they differ by design.
 
@@ -80,7 +86,7 @@ def wafer_means(
     ...                       "b": rng.normal(5, 0.5, 400), "b_sd": 0.1})
     >>> found = wafer_means(Survey("two", frame), "b", own=0.01).table
     >>> found[["sd_devices", "sd_wafer"]].round(3).values.tolist()
-    [[0.036, 0.05], [0.035, 0.049]]
+    [[0.035, 0.05], [0.034, 0.05]]
     """
     relative = _relative(survey, own, common)
     values, errors, usable = survey.values(quantity), survey.errors(quantity), survey.usable(quantity)
@@ -88,17 +94,12 @@ def wafer_means(
     if not len(owners):
         columns = ["wafer", "population", "n", "mean", "sd", "sd_wafer"]
         empty = pd.DataFrame(columns=columns, index=pd.Index([], name="name"))
-        return WaferMeans(quantity, empty, Spread(0, math.nan, math.nan, 0.0, 0.0, math.inf, math.nan, 0.0), common)
-    q, s = values[usable], errors[usable]
-    together = pooled_spread(q, s, codes)
+        return WaferMeans(quantity, empty, Spread(0, math.nan, math.nan, 0.0, 0.0, math.inf, math.nan, 0.0), {}, common)
     mixed = len(owners) > owners.get_level_values(0).nunique()
     wafers, populations = owners.get_level_values(0), owners.get_level_values(1)
     share = np.array([relative.get(wafer, 0.0) for wafer in wafers])
-    if len(owners) > _MANY:
-        rows = _many_rows(q, s, codes, share, together)
-    else:
-        found = [_row(q[mine], s[mine], own, together) for mine, own in zip(rows_by(codes), share, strict=True)]
-        rows = pd.DataFrame(found)
+    population, names_of = pd.factorize(populations)
+    rows, p_equal = _rows(values[usable], errors[usable], codes, population, share)
     names = [", ".join(part for part in pair if part) for pair in owners] if mixed else wafers
     rows = rows.set_axis(pd.Index(names, name="name"))
     rows.insert(0, "wafer", wafers)
@@ -107,9 +108,9 @@ def wafer_means(
     table = rows.iloc[np.lexsort([pd.Index(names).get_indexer(of) for names, of in known])].copy()
     mean, sd = table["mean"].to_numpy(), table["sd"].to_numpy()
     of = np.unique(table["population"].to_numpy(dtype=str), return_inverse=True)[1]
-    between = pooled_spread(mean, sd, of, bound=math.inf)
+    between = pooled_spread(mean, sd, of, robust=False)
     table["shrunk"], table["shrunk_sd"] = _shrunk(mean, sd, of, between.spread)
-    return WaferMeans(quantity, table, between, common)
+    return WaferMeans(quantity, table, between, dict(zip(names_of, p_equal, strict=True)), common)
 
 
 def _relative(survey: Survey, own: float | Mapping[str, float], common: float) -> dict[str, float]:
@@ -131,39 +132,28 @@ def _relative(survey: Survey, own: float | Mapping[str, float], common: float) -
     return given
 
 
-def _row(q: FloatArray, s: FloatArray, relative: float, together: Spread) -> dict[str, object]:
-    mine = spread_of(q, s)
-    pooled = q.size < _OWN and together.dof > mine.dof
-    known = centre_of(q, s, together.spread) if pooled else (mine.centre, mine.centre_sd)
-    sd_wafer = relative * abs(known[0])
-    return {
-        "n": q.size, "mean": known[0], "sd_devices": known[1], "sd_wafer": sd_wafer,
-        "sd": math.hypot(known[1], sd_wafer),
-        "spread": mine.spread, "spread_low": mine.low, "spread_high": mine.high, "determined": mine.determined,
-        "error": mine.error, "pooled": pooled, "dof": together.dof if pooled else mine.dof,
-    }  # fmt: skip
-
-
-def _many_rows(q: FloatArray, s: FloatArray, codes: np.ndarray, share: FloatArray, together: Spread) -> pd.DataFrame:
-    """The rows of `_row`, of all wafers at once."""
-    mine = spreads_of(q, s, codes)
-    pooled = (mine["n"] < _OWN) & (together.dof > mine["dof"])
-    given = centres_of(q, s, codes, np.full(mine["n"].size, together.spread))
-    mean, sd = (np.where(pooled, one, mine[name]) for one, name in zip(given, ("centre", "centre_sd"), strict=True))
-    sd_wafer = share * np.abs(mean)
+def _rows(
+    q: FloatArray, s: FloatArray, codes: np.ndarray, population: np.ndarray, share: FloatArray
+) -> tuple[pd.DataFrame, FloatArray]:
+    """Mean and spread of each wafer, and p-values of equal spreads by population."""
+    mine = estimates(q, s, codes)
+    prior, p_equal = spreads_alike(q, s, codes, population, mine)
+    known = estimates(q, s, codes, prior=prior) if prior.dof.any() else mine
+    sd_wafer = share * np.abs(known.centre)
     return pd.DataFrame({
-        "n": mine["n"], "mean": mean, "sd_devices": sd, "sd_wafer": sd_wafer, "sd": np.hypot(sd, sd_wafer),
-        "spread": mine["spread"], "spread_low": mine["low"], "spread_high": mine["high"],
-        "determined": mine["low"] > 0, "error": mine["error"], "pooled": pooled,
-        "dof": np.where(pooled, together.dof, mine["dof"]),
-    })  # fmt: skip
+        "n": np.bincount(codes), "mean": known.centre, "sd_devices": known.centre_sd, "sd_wafer": sd_wafer,
+        "sd": np.hypot(known.centre_sd, sd_wafer), "spread": mine.spread, "spread_low": mine.low,
+        "spread_high": mine.high, "determined": mine.low > 0, "error": medians(s, codes), "dof": known.dof,
+        "dof_others": prior.dof,
+    }), p_equal  # fmt: skip
 
 
 def _shrunk(mean: FloatArray, sd: FloatArray, of: np.ndarray, spread: float) -> tuple[FloatArray, FloatArray]:
     """Means given all of their group: normal about a common mean, whose error is included."""
-    centres = [centre_of(mean[rows], sd[rows], spread, bound=math.inf) for rows in rows_by(of)]
-    centre, centre_sd = np.array(centres).T[:, of]
     total = sd**2 + spread**2
+    weight = 1 / np.where(total > 0, total, 1.0)
+    weights = np.bincount(of, weight)
+    centre, centre_sd = (np.bincount(of, weight * mean) / weights)[of], (1 / np.sqrt(weights))[of]
     pulled = np.divide(sd**2, total, out=np.zeros(mean.size), where=total > 0)
     return mean + pulled * (centre - mean), np.sqrt((1 - pulled) * sd**2 + (pulled * centre_sd) ** 2)
 
@@ -172,6 +162,8 @@ def compare_wafers(
     survey: Survey, quantity: str, *, own: float | Mapping[str, float] = 0.0, common: float = 0.0
 ) -> pd.DataFrame:
     """Difference A − B of the means of every pair of wafers, and the probability that A is greater.
+
+    Each wafer has a spread of its own; the test is Welch's (Biometrika 34, 28, 1947) with robust means.
 
     Where a wafer holds several populations, pairs are within one. An error that all wafers share multiplies all means
     alike and never changes the direction of a difference, so `p_greater` does without it.
@@ -220,8 +212,8 @@ def has_many_pairs(found: WaferMeans) -> bool:
 def odd_wafers(found: WaferMeans) -> pd.DataFrame:
     """Each wafer against all wafers of its population, for lots that have too many pairs.
 
-    A mean is compared with the robust mean of all, in standard deviations of the true means between wafers and of its
-    own error together, as `mtjfit.wafer.survey.limits.odd_devices` compares devices. p is that of Student's t.
+    A mean is compared with what all others say, in standard deviations of the true means between wafers and of its own
+    error together, as `mtjfit.wafer.survey.limits.odd_devices` compares devices. p is that of Student's t.
 
     Returns
     -------
@@ -240,15 +232,14 @@ def odd_wafers(found: WaferMeans) -> pd.DataFrame:
     """
     table = found.table[["wafer", "population", "n", "mean", "sd"]].copy()
     mean, sd = table["mean"].to_numpy(), table["sd"].to_numpy()
-    of_all = np.full((4, len(table)), np.nan)
-    for rows in rows_by(pd.factorize(table["population"])[0]):
-        if rows.size >= _FEWEST:
-            one = spread_of(mean[rows], sd[rows])
-            of_all[:, rows] = np.array([[one.centre], [one.centre_sd], [one.spread], [one.dof]])
-    table["expected"], centre_sd, table["spread"], table["dof"] = of_all
-    with np.errstate(divide="ignore", invalid="ignore"):
-        table["deviation"] = (mean - of_all[0]) / np.sqrt(of_all[2] ** 2 + sd**2 + centre_sd**2)
-    table["p"] = 2 * t.sf(np.abs(table["deviation"]), table["dof"])
+    _, of = np.unique(table["population"].to_numpy(dtype=str), return_inverse=True)
+    enough = (np.bincount(of) >= _FEWEST)[of]
+    one = estimates(mean, sd, of)
+    for name, column in {
+        "expected": one.centre[of], "spread": one.spread[of], "deviation": one.deviation, "dof": one.deviation_dof,
+        "p": one.p,
+    }.items():  # fmt: skip
+        table[name] = np.where(enough, column, np.nan)
     table["p_fdr"] = benjamini_hochberg(table["p"].to_numpy())
     return table.assign(odd=table["p_fdr"] < FALSE_ALARM)
 

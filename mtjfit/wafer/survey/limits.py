@@ -6,19 +6,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, t
+from scipy.stats import norm
 
 from mtjfit.arrays import FloatArray
 from mtjfit.data import pretty
 from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
-from mtjfit.text import counted, number
+from mtjfit.text import counted, number, p_text
 from mtjfit.wafer.reduce.reduced import FLAG_MEANING
 from mtjfit.wafer.survey.compare import WaferMeans, has_many_pairs, odd_wafers, pairs_of, wafer_means
-from mtjfit.wafer.survey.smooth import Surface, smooth_surfaces
+from mtjfit.wafer.survey.deviations import Comparison, against_place, against_wafer
+from mtjfit.wafer.survey.smooth import CLEAR, Surface, smooth_surfaces
 from mtjfit.wafer.survey.spread import Spread, pooled_spread, spread_of
 from mtjfit.wafer.survey.survey import Survey
 
@@ -45,6 +46,7 @@ class OddDevices:
     table: pd.DataFrame
     tests: int  # number of comparisons
     control: Control
+    alone: int = 0  # devices with a value and too few others to compare it with
 
     @property
     def beyond(self) -> int:
@@ -60,7 +62,9 @@ class OddDevices:
             chance = f"{share} of them at most are false alarms on average, here {few_digits(FALSE_ALARM * n)} "
             chance += "(Benjamini and Hochberg)"
         said = f"{self.tests} comparisons, {counted(n, 'device')} beyond what is expected: {chance}"
-        return f"{said}, if true values scatter normally."
+        said += ", if true values scatter normally."
+        alone = f" {counted(self.alone, 'device')} had too few others to be compared with."
+        return said + (alone if self.alone else "")
 
 
 def few_digits(expected: float) -> str:
@@ -74,19 +78,25 @@ def few_digits(expected: float) -> str:
     return f"{expected:.0f}" if expected >= 10 else number(expected, 2)
 
 
-def control_limits(survey: Survey, quantity: str) -> pd.DataFrame:
+def control_limits(survey: Survey, quantity: str, *, means: WaferMeans | None = None) -> pd.DataFrame:
     """Centre ± 3 standard deviations of the *true* values between devices of one wafer, for each population.
 
     The spread is that of the values without their errors of measurement (`spread_of`), so that a noisier measurement
-    does not widen the limits. The centre is the robust mean of all devices of the population; the spread is about the
-    centre of each wafer, so that a shifted wafer does not widen them either. Flagged devices are left out.
+    does not widen the limits. It is about the centre of each wafer, so that a shifted wafer does not widen them either;
+    the centre is the robust mean of the wafers' means. Odd devices move neither, and flagged ones are left out.
+
+    Parameters
+    ----------
+    means : WaferMeans, optional
+        Of this quantity, if they are known.
 
     Returns
     -------
     DataFrame
-        Index population (`Survey`). n, centre, centre_sd, spread, spread_low, spread_high (95 %), determined, error
-        (median error of measurement), dof, low, high (NaN where the spread is not determined), beyond (measured values
-        outside), expected (number of values outside due to errors and normal scatter).
+        Index population (`Survey`). n, centre, centre_sd, spread, spread_low, spread_high (95 %, if wafers scatter
+        alike), p_equal (of equal spreads on all wafers; NaN for one), determined, error (median error of measurement),
+        dof, low, high (NaN where the spread is not determined), beyond (measured values outside), expected (number of
+        values outside due to errors and normal scatter).
 
     Examples
     --------
@@ -94,32 +104,45 @@ def control_limits(survey: Survey, quantity: str) -> pd.DataFrame:
     >>> frame = pd.DataFrame({"device": np.arange(500).astype(str), "b": rng.normal(5, 0.5, 500), "b_sd": 0.3})
     >>> found = control_limits(Survey("w", frame), "b").iloc[0]
     >>> bool(found["determined"]), round(float(found["spread"]), 1), round(float(found["high"] - found["low"]), 1)
-    (True, 0.4, 2.4)
+    (True, 0.4, 2.3)
     """
     rows = {}
     values, errors, usable = survey.values(quantity), survey.errors(quantity), survey.usable(quantity)
     wafer, rows_of = survey.frame["wafer"].to_numpy(), survey.rows_of("population")
+    means = means or wafer_means(survey, quantity)
+    of_wafers = {} if means.table.empty else dict(list(means.table.groupby("population", sort=False)))
     for name in survey.populations:
         mine = rows_of[name][usable[rows_of[name]]]
-        if not mine.size:
-            continue
-        q, s = values[mine], errors[mine]
-        rows[name] = _row(q, s, pooled_spread(q, s, np.unique(wafer[mine], return_inverse=True)[1]))
+        if mine.size:
+            q, s = values[mine], errors[mine]
+            within = pooled_spread(q, s, np.unique(wafer[mine], return_inverse=True)[1])
+            rows[name] = _row(q, s, within, _centre(of_wafers[name]), means.p_equal[name])
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("population")
 
 
-def _row(q: FloatArray, s: FloatArray, within: Spread) -> dict[str, object]:
-    of_all = spread_of(q, s)
+def _centre(wafers: pd.DataFrame) -> tuple[float, float]:
+    """Robust mean of the means of wafers, and its error with their scatter."""
+    mean, sd = (wafers[name].to_numpy(dtype=float) for name in ("mean", "sd_devices"))
+    found = spread_of(mean, sd)
+    return found.centre, found.centre_sd
+
+
+def _row(
+    q: FloatArray, s: FloatArray, within: Spread, centre: tuple[float, float], p_equal: float
+) -> dict[str, object]:
     reach = REACH * within.spread if within.determined else math.nan
-    low, high = of_all.centre - reach, of_all.centre + reach
+    low, high = centre[0] - reach, centre[0] + reach
     beyond = expected = math.nan
     if within.determined:
         beyond = float(np.sum((q < low) | (q > high)))
         expected = float(np.sum(2 * norm.sf(reach / np.hypot(within.spread, s))))
+    says = within.says
+    if within.determined and p_equal < CLEAR:
+        says = f"{number(within.spread, 3)} on average; wafers differ ({p_text(p_equal)} if not)"
     return {
-        "n": q.size, "centre": of_all.centre, "centre_sd": of_all.centre_sd, "spread": within.spread,
-        "spread_low": within.low, "spread_high": within.high, "determined": within.determined, "error": within.error,
-        "dof": within.dof, "low": low, "high": high, "beyond": beyond, "expected": expected, "says": within.says,
+        "n": q.size, "centre": centre[0], "centre_sd": centre[1], "spread": within.spread, "spread_low": within.low,
+        "spread_high": within.high, "p_equal": p_equal, "determined": within.determined, "error": within.error,
+        "dof": within.dof, "low": low, "high": high, "beyond": beyond, "expected": expected, "says": says,
     }  # fmt: skip
 
 
@@ -138,7 +161,7 @@ class WaferFindings:
     @cached_property
     def limits(self) -> pd.DataFrame:
         """Control limits by population."""
-        return control_limits(self.survey, self.quantity)
+        return control_limits(self.survey, self.quantity, means=self.means)
 
     @cached_property
     def surfaces(self) -> tuple[Surface, ...]:
@@ -161,17 +184,6 @@ class WaferFindings:
         return odd_wafers(self.means) if has_many_pairs(self.means) else None
 
 
-class _Comparison(NamedTuple):
-    """Devices against what is expected; arrays of shape (devices,), NaN where there is no comparison."""
-
-    quantity: str
-    whom: str
-    expected: FloatArray
-    spread: FloatArray
-    z: FloatArray
-    p: FloatArray
-
-
 def odd_devices(
     survey: Survey,
     quantities: Sequence[str] = (),
@@ -180,11 +192,14 @@ def odd_devices(
     smooth: bool = True,
     findings: Sequence[WaferFindings] = (),
 ) -> OddDevices:
-    """Every device against its population, and against its place on the wafer.
+    """Every device against the others of its kind on its wafer, and against its place there.
 
-    A value is compared with the centre of its population (`Survey`), and where devices have positions also with the
-    smooth surface of its wafer. The deviation is in units of the standard deviation of true values and of the device's
-    own error together; p is that of Student's t, because the spread is estimated. Flagged devices are always listed.
+    A value is compared with the devices of its population (`Survey`) on the same wafer, so that neither wafers that
+    lie elsewhere nor wafers that scatter more make devices odd; where devices have positions and the wafer is not
+    flat, also with the smooth surface. Wafers with fewer than four devices of a population are put together. The
+    deviation is from what all others say, in standard deviations of true values and of the device's own error
+    together; p is that of Student's t, because the spread is estimated (`mtjfit.wafer.survey.robust.Estimates`).
+    Flagged devices are always listed.
 
     Parameters
     ----------
@@ -211,15 +226,15 @@ def odd_devices(
     >>> frame = pd.DataFrame({"device": [f"D{k}" for k in range(99)], "b": rng.normal(5, 0.5, 99), "b_sd": 0.1})
     >>> frame.loc[7, "b"] = 9.0
     >>> odd_devices(Survey("w", frame)).table[["device", "reason"]].values.tolist()
-    [['D7', 'b is 9, 5.05 ± 0.51 is expected of its kind: 7.6 sd']]
+    [['D7', 'b is 9, 5.04 ± 0.48 is expected of its kind: 8.1 sd']]
     """
     if control not in CORRECTIONS:
         raise ValueError(f"control is holm or fdr, not {control!r}")
     found = []
     for each in findings or [WaferFindings(survey, quantity) for quantity in quantities or survey.quantities]:
-        found.append(_against_population(each))
-        if smooth and np.isfinite((at_place := _against_place(each)).z).any():
-            found.append(at_place)
+        found.append(against_wafer(each.survey, each.quantity))
+        if smooth and any(surface.clear for surface in each.surfaces):
+            found.append(against_place(each.survey, each.quantity, each.surfaces))
     p = np.array([each.p for each in found]) if found else np.empty((0, len(survey.frame)))
     adjusted = CORRECTIONS[control](p.ravel()).reshape(p.shape)
     worst, smallest = (np.where(np.isfinite(a), a, np.inf).min(axis=0, initial=np.inf) for a in (adjusted, p))
@@ -228,51 +243,26 @@ def odd_devices(
     rows = [_listed(survey, found, adjusted, int(j)) for j in listed]
     columns = ["device", "wafer", "population", "x", "y", "flags", "quantity", "value", "sd", "expected", "deviation",
                "p", "p_adjusted", "reason"]  # fmt: skip
-    return OddDevices(pd.DataFrame(rows, columns=columns), int(np.isfinite(p).sum()), control)
+    known = [survey.known(each.quantity) for each in found]
+    alone = int(np.sum(np.any(known, axis=0) & ~np.isfinite(p).any(axis=0))) if found else 0
+    return OddDevices(pd.DataFrame(rows, columns=columns), int(np.isfinite(p).sum()), control, alone)
 
 
-def _against_population(one: WaferFindings) -> _Comparison:
-    of = one.limits.reindex(one.survey.frame["population"])
-    return _compared(one, "of its kind", *of[["centre", "centre_sd", "spread", "dof"]].to_numpy(dtype=float).T)
-
-
-def _against_place(one: WaferFindings) -> _Comparison:
-    expected, sd, spread, dof = (np.full(len(one.survey.frame), np.nan) for _ in range(4))
-    for surface in one.surfaces:
-        if surface.clear:
-            rows = surface.rows
-            expected[rows], sd[rows] = surface.value, surface.value_sd
-            spread[rows], dof[rows] = surface.spread.spread, surface.spread.dof
-    return _compared(one, "at its place", expected, sd, spread, dof)
-
-
-def _compared(
-    one: WaferFindings, whom: str, expected: FloatArray, expected_sd: FloatArray, spread: FloatArray, dof: FloatArray
-) -> _Comparison:
-    survey, quantity = one.survey, one.quantity
-    total = np.sqrt(spread**2 + survey.errors(quantity) ** 2 + expected_sd**2)
-    ok = survey.known(quantity) & (total > 0) & (dof >= 1)
-    z, p = np.full(ok.size, np.nan), np.full(ok.size, np.nan)
-    z[ok] = (survey.values(quantity)[ok] - expected[ok]) / total[ok]
-    p[ok] = 2 * t.sf(np.abs(z[ok]), dof[ok])
-    return _Comparison(quantity, whom, expected, spread, z, p)
-
-
-def _listed(survey: Survey, found: Sequence[_Comparison], adjusted: FloatArray, j: int) -> tuple[object, ...]:
+def _listed(survey: Survey, found: Sequence[Comparison], adjusted: FloatArray, j: int) -> tuple[object, ...]:
     """A row of the table of odd devices."""
     row = survey.frame.iloc[j]
     flags = survey.flag_names(int(row["flags"]))
     reasons = [FLAG_MEANING.get(name, f"flag: {name}") for name in flags]
     compared = [k for k in range(len(found)) if not math.isnan(found[k].p[j])]
     compared.sort(key=lambda k: found[k].p[j])
-    named: dict[str, _Comparison] = {}  # the worst comparison of each quantity
+    named: dict[str, Comparison] = {}  # the worst comparison of each quantity
     for k in compared:
         if adjusted[k, j] < FALSE_ALARM:
             named.setdefault(found[k].quantity, found[k])
     for name, one in named.items():
         unit = f" {pretty(survey.unit(name))}".rstrip()
         reasons.append(f"{name} is {number(survey.values(name)[j], 3)}{unit}, {number(one.expected[j], 3)} ± "
-                       f"{number(one.spread[j], 2)} is expected {one.whom}: {abs(one.z[j]):.1f} sd")  # fmt: skip
+                       f"{number(one.spread[j], 2)} is expected {one.whom[j]}: {abs(one.z[j]):.1f} sd")  # fmt: skip
     worst: tuple[object, ...] = ("", *([math.nan] * 6))
     if compared:
         one, name = found[compared[0]], found[compared[0]].quantity

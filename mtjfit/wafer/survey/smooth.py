@@ -10,14 +10,14 @@ from scipy.stats import f
 
 from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.text import p_text
-from mtjfit.wafer.survey.spread import HUBER, Spread, centre_of, moments, spread_alone, spread_of
+from mtjfit.wafer.survey.robust import SHARE, estimates
+from mtjfit.wafer.survey.spread import Spread, spread_of
 from mtjfit.wafer.survey.survey import Survey
 
 CLEAR = 0.01
 """p-value of a flat wafer below which the surface counts as present."""
 _FEWEST = 3  # devices for each coefficient
-_STEPS = 50
-_ENOUGH = 1e-3  # of the width of a device: a smaller step of the surface ends the iteration
+_STEPS = 50  # of the surface, until the same devices are odd
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Surface:
         >>> frame = pd.DataFrame({"device": np.arange(100).astype(str), "x": np.tile(np.arange(10.0), 10),
         ...                       "y": np.repeat(np.arange(10.0), 10), "b": rng.normal(0, 1, 100), "b_sd": 0.1})
         >>> smooth_surfaces(Survey("w", frame), "b")[0].says
-        'all devices: no smooth part (p = 0.63 if flat)'
+        'all devices: no smooth part (p = 0.59 if flat)'
         """
         who, p = self.wafer or "all devices", f"({p_text(self.p)} if flat)"
         if not self.clear:
@@ -89,8 +89,8 @@ class Surface:
 def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[Surface, ...]:
     """A polynomial over each wafer that has enough devices with a position, not all on a line.
 
-    Populations of one wafer have centres of their own and the rest in common. Huber's weights limit the effect of odd
-    devices. The errors of measurement are known; the scatter of the true values about the surface is estimated with it,
+    Populations of one wafer have centres and spreads of their own and the rest in common. Odd devices are left out. The
+    errors of measurement are known; the scatter of the true values about the surface is estimated with it,
     as in `spread_of`.
 
     Parameters
@@ -158,12 +158,11 @@ def _surface(
         return None
     if np.linalg.matrix_rank(X, tol=1e-6 * math.sqrt(len(X))) < len(powers):
         return None
-    spread, beta = _fit(X, q, s, int(of.max()))
-    width = np.hypot(spread.spread, s)
-    if not width.all():
+    found = _fit(X, q, s, np.unique(of[fitted], return_inverse=True)[1])
+    if found is None:
         return None
-    mean, _, _, inside = moments(HUBER)
-    covariance = np.linalg.inv((X / width[:, None] ** 2).T @ X) * mean / inside**2
+    beta, covariance = found
+    spread = spread_of(q - X @ beta, s, fitted=len(powers) + int(of.max()))
     value, value_sd = everywhere @ beta, np.sqrt(np.einsum("ij,jk,ik->i", everywhere, covariance, everywhere))
     explained = max(0.0, float(np.var(value[fitted]) - np.mean(value_sd[fitted] ** 2)))
     both = explained + spread.spread**2
@@ -178,26 +177,25 @@ def _surface(
 def _offsets(values: FloatArray, errors: FloatArray, fitted: BoolArray, of: np.ndarray) -> FloatArray:
     """Centre of each device's population relative to the first; they differ by design."""
     centres = np.full(int(of.max()) + 1, np.nan)
-    for k in np.unique(of[fitted]):
-        q, s = (each[fitted & (of == k)] for each in (values, errors))
-        centres[k] = centre_of(q, s, spread_alone(q, s))[0]
+    there, codes = np.unique(of[fitted], return_inverse=True)
+    centres[there] = estimates(values[fitted], errors[fitted], codes).centre
     known = np.isfinite(centres)
     return np.asarray(np.where(known, centres - centres[known][0], 0.0)[of])
 
 
-def _fit(X: FloatArray, q: FloatArray, s: FloatArray, offsets: int) -> tuple[Spread, FloatArray]:
-    """Spread of the residuals and coefficients, by turns until neither changes."""
-    fitted = X.shape[1] + offsets
+def _fit(X: FloatArray, q: FloatArray, s: FloatArray, of: np.ndarray) -> tuple[FloatArray, FloatArray] | None:
+    """Coefficients and their covariance, without odd devices; None where nothing scatters or too few are left."""
+    share = (X.shape[1] - 1) / q.size  # coefficients for each device, besides the centres of populations
     beta: FloatArray = np.linalg.lstsq(X, q)[0].astype(float)
+    kept: BoolArray | None = None
     for _ in range(_STEPS):
-        width = np.hypot(spread_alone(q - X @ beta, s, fitted=fitted), s)
-        if not width.all():
+        found = estimates(q - X @ beta, s, of, fitted=share * np.bincount(of))
+        width = np.hypot(found.spread[of], s)
+        if not width.all() or np.linalg.matrix_rank(X[found.kept]) < X.shape[1]:
+            return None
+        weighted = found.kept[:, None] * X / width[:, None]
+        beta = np.linalg.lstsq(weighted, q / width)[0].astype(float)
+        if kept is not None and np.array_equal(kept, found.kept):
             break
-        z = np.abs(q - X @ beta) / width
-        weight = np.sqrt(np.minimum(1.0, HUBER / np.maximum(z, HUBER))) / width
-        moved: FloatArray = np.linalg.lstsq(X * weight[:, None], q * weight)[0].astype(float)
-        step = float(np.max(np.abs(X @ (moved - beta))))
-        beta = moved
-        if step < _ENOUGH * float(np.median(width)):
-            break
-    return spread_of(q - X @ beta, s, fitted=fitted), beta
+        kept = found.kept
+    return beta, np.linalg.inv(weighted.T @ weighted) / SHARE
