@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.spectra.calibration import rectified_background
 from mtjfit.spectra.hysteresis import DIFFERENT, hysteresis_of
 from mtjfit.spectra.joint import DeviceLines, fit_together, separate
-from mtjfit.spectra.judged import judged
+from mtjfit.spectra.judged import Judged, background_shifts, judge, judged_together
 from mtjfit.spectra.kittel import KittelFit, fit_kittel, held_groups, resonance_slope
 from mtjfit.spectra.lines import fit_lines, stacked
 from mtjfit.spectra.notices import analysis_notices, kittel_notices, sharing_notices, window_notice
-from mtjfit.spectra.orders import MOST_ORDERS, together
+from mtjfit.spectra.orders import MOST_ORDERS
 from mtjfit.spectra.spectrum import LineFits, Spectrum
 from mtjfit.spectra.study import (
     Hysteresis,
@@ -42,7 +42,12 @@ class _Group:
     name: str
     rows: tuple[int, ...]
     lines: DeviceLines
-    shifts: FloatArray
+    shifts: FloatArray = field(default_factory=lambda: np.zeros((MOST_ORDERS, 4, 0, 0)))
+
+    @property
+    def systematic(self) -> FloatArray:
+        """Systematic errors of the lines of each spectrum, shape (M, 4, K)."""
+        return np.moveaxis(np.sqrt(np.sum(self.shifts**2, axis=0)), 1, 0)
 
 
 def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None) -> SpectraResult:
@@ -62,22 +67,23 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
             used = [_window(each, fits, i, options.window, missed) for i, each in enumerate(spectra)]
             x, y, inside = _stack(spectra, used)
             fits = fit_lines(x, y, options.model, used=inside)
-    groups: list[_Group] = []
-    found: dict[int, SpectrumFit] = {}
-    for name, rows in _groups(spectra, options):
-        lines = _lines(rows, spectra, used, fits, options)
-        own_spectra, own_used = [spectra[i] for i in rows], [used[i] for i in rows]
-        judgements, shifts = judged(own_spectra, own_used, options.model, lines, fits.converged[list(rows)])
-        found |= dict(zip(rows, judgements, strict=True))
-        groups.append(_Group(name, rows, lines, shifts))
     own: dict[str, list[int]] = {name: [] for name in study.devices}
     for i, one in enumerate(spectra):
         own[one.device].append(i)
-    modes = {name: _mode([found[i] for i in rows], options) for name, rows in own.items()}
-    every = tuple(replace(found[i], mode=modes[each.device]) for i, each in enumerate(spectra))
+    groups: list[_Group] = []
+    found: dict[int, Judged] = {}
+    for name, rows in _groups(spectra, options):
+        groups.append(_Group(name, rows, _lines(rows, spectra, used, fits, options)))
+        for place, i in enumerate(rows):
+            found[i] = judge(spectra[i], used[i], options.model, groups[-1].lines, place, bool(fits.converged[i]))
+    seen = judged_together([found[i] for i in range(len(spectra))], own.values(), options.model.degree)
+    groups = [replace(each, shifts=background_shifts(each.lines, [seen[i] for i in each.rows])) for each in groups]
+    systematic = {i: sd for each in groups for i, sd in zip(each.rows, each.systematic, strict=True)}
+    modes = {name: _mode([seen[i].fit for i in rows], options) for name, rows in own.items()}
+    every = tuple(replace(each.fit, mode=modes[each.fit.spectrum.device], systematic=systematic[i])
+                  for i, each in enumerate(seen))  # fmt: skip
     hysteresis = hysteresis_of(every, options)
     every = tuple(_with_sweeps(every, hysteresis))
-    every = tuple(_with_devices(every, own, options.model.degree))
     tried = {name: fit for name, rows in own.items()
              if (fit := _kittel([every[i] for i in rows], study)) is not None}  # fmt: skip
     faults = {name: fit if isinstance(fit, str) else fit.fault for name, fit in tried.items()}
@@ -113,15 +119,6 @@ def _with_sweeps(fits: Sequence[SpectrumFit], hysteresis: Sequence[Hysteresis]) 
         found = differ.get((fit.spectrum.label, fit.spectrum.name)) if fit.spectrum.parts else None
         flag = "" if found is None else f"its sweeps {found.first} and {found.second} differ: p = {found.p:.1g}"
         yield replace(fit, flags=(*fit.flags, flag)) if flag else fit
-
-
-def _with_devices(fits: Sequence[SpectrumFit], own: Mapping[str, Sequence[int]], degree: int) -> Iterable[SpectrumFit]:
-    """Fits with a flag where all spectra of a device together show what none of them shows alone."""
-    alone = {name: [fits[i] for i in rows if not fits[i].flags] for name, rows in own.items()}
-    said = {name: together([fit.orders for fit in some], degree) for name, some in alone.items()}
-    for fit in fits:
-        flag = "" if fit.flags else said[fit.spectrum.device]
-        yield replace(fit, flags=(flag,)) if flag else fit
 
 
 def _window(spectrum: Spectrum, fits: LineFits, i: int, window: float, missed: dict[str, int]) -> BoolArray:

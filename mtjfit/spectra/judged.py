@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import fdtrc
@@ -17,11 +17,11 @@ from mtjfit.spectra.orders import (
     ACCEPTED,
     FALSE_ALARMS,
     MOST_ORDERS,
-    FurtherOrders,
     correlated,
     found_by,
     further_orders,
     likely_cause,
+    together,
 )
 from mtjfit.spectra.spectrum import LineModel, Spectrum, line_gradient, line_values
 from mtjfit.spectra.study import SpectrumFit
@@ -30,31 +30,58 @@ _MANY_IN_LINE = 2.0  # spacings of points in a half width, below which a line is
 _NO_LINE = 0.01
 
 
-def judged(
-    spectra: Sequence[Spectrum], used: Sequence[BoolArray], model: LineModel, lines: DeviceLines, converged: BoolArray
-) -> tuple[list[SpectrumFit], FloatArray]:
-    """Fits of the M spectra of a group, and how far further orders of the background move their lines.
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A fit, and how further orders of the background pull at its lines.
 
-    The latter, shape (orders, 4, M, K), is the change of centre, half width, s and a by each order beyond the declared
-    one as far as it exceeds what noise explains; where lines are shared, orders of one spectrum move those of others.
+    `pull`, (4, K, m), is that of `FurtherOrders`; `excess`, (m,), are the coefficients of m orders over the noise that
+    systematic errors account for.
     """
-    fits = []
+
+    fit: SpectrumFit
+    pull: FloatArray
+    excess: FloatArray
+
+
+def background_shifts(lines: DeviceLines, found: Sequence[Judged]) -> FloatArray:
+    """How far further orders of the background of M spectra that were fitted together move their lines.
+
+    Shape (orders, 4, M, K): changes of centre, half width, s and a. Where lines are shared, orders of one spectrum move
+    those of others.
+    """
     shifts = np.zeros((MOST_ORDERS, *lines.covariance.shape[:3]))
-    for place, (spectrum, keep) in enumerate(zip(spectra, used, strict=True)):
-        fit, orders, n = _spectrum_fit(spectrum, keep, model, lines, place, bool(converged[place]))
-        excess = orders.excess(n)
-        if np.any(excess):
-            moved = np.tensordot(lines.covariance[:, :, :, :, place], orders.pull * excess, axes=2)
-            shifts[: excess.size] -= np.moveaxis(moved, -1, 0)
-        fits.append(fit)
-    systematic = np.sqrt(np.sum(shifts**2, axis=0))
-    return [replace(fit, systematic=systematic[:, i]) for i, fit in enumerate(fits)], shifts
+    for place, each in enumerate(found):
+        if np.any(each.excess):
+            moved = np.tensordot(lines.covariance[:, :, :, :, place], each.pull * each.excess, axes=2)
+            shifts[: each.excess.size] -= np.moveaxis(moved, -1, 0)
+    return shifts
 
 
-def _spectrum_fit(
+def judged_together(found: Sequence[Judged], rows: Iterable[Sequence[int]], degree: int) -> list[Judged]:
+    """The same with flags where spectra of a device, in `rows`, show over one range what none of them shows alone."""
+    out = list(found)
+    for own in rows:
+        ranges: dict[tuple[str, str], list[int]] = {}
+        for i in own:
+            fit = found[i].fit
+            if not fit.flags:
+                x = fit.spectrum.x[fit.used]
+                ranges.setdefault((f"{x[0]:.3e}", f"{x[-1]:.3e}"), []).append(i)
+        for some in ranges.values():
+            words, common = together([found[i].fit.orders for i in some], degree)
+            for i in some if words else []:
+                one = found[i]
+                shared = np.zeros_like(one.excess)
+                shared[: common.size] = one.fit.orders.steps[: common.size, : common.size] @ common
+                excess = np.where(np.abs(shared) > np.abs(one.excess), shared, one.excess)
+                out[i] = replace(one, fit=replace(one.fit, flags=(words,)), excess=excess)
+    return out
+
+
+def judge(
     spectrum: Spectrum, used: BoolArray, model: LineModel, lines: DeviceLines, place: int, converged: bool
-) -> tuple[SpectrumFit, FurtherOrders, int]:
-    """The fit of one spectrum, its further orders, and how many of these can be told from noise or are accepted."""
+) -> Judged:
+    """The fit of the spectrum at one place of a group, with the tests of its residuals and its flags."""
     sd = np.sqrt(np.maximum(np.einsum("pikpik->pik", lines.covariance)[:, place], 0.0))
     x = spectrum.x[used]
     line = lines.centre[place], lines.half_width[place], lines.s[place], lines.a[place]
@@ -76,7 +103,8 @@ def _spectrum_fit(
         flags.append(likely_cause(residual, tangent, orders, model.degree, p_smooth, tests.autocorrelation))
     elif p < FALSE_ALARMS:
         flags.append(_not_white(tests, p))
-    return replace(fit, flags=tuple(flags)), orders, (MOST_ORDERS if p_smooth < FALSE_ALARMS else ACCEPTED)
+    n = MOST_ORDERS if p_smooth < FALSE_ALARMS else ACCEPTED
+    return Judged(replace(fit, flags=tuple(flags)), orders.pull, orders.excess(n))
 
 
 def _not_white(tests: ResidualTests, p: float) -> str:

@@ -73,5 +73,7 @@ def drawn(rng: np.random.Generator, kind: str = "none", n: int = 25, *, widest: 
             truth.append((1e-6 * s, 1e-6 * a))
     options = LineOptions(LineModel(degree=degree, modulation=None if modulation is None else 1e9 * modulation))
     devices: Mapping[str, SpectraDevice] = {each.device: SpectraDevice(each.device) for each in spectra}
-    study = SpectraStudy("random", "frequency", "N m/V", Origin("simulated", "random"), tuple(spectra), options, devices)
+    study = SpectraStudy(
+        "random", "frequency", "N m/V", Origin("simulated", "random"), tuple(spectra), options, devices
+    )
     return Drawn(study, np.array(truth))
