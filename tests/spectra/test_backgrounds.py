@@ -56,7 +56,7 @@ def shares(kind: str, studies: int, seed: int, **design: float) -> tuple[float, 
 
 
 def test_clean_spectra_are_covered_and_rarely_flagged():
-    """150 spectra: the mean of two shares about 0.72, its sd 0.03; of 1 % flagged, eight and more are as likely as 2e-4."""
+    """150 spectra: mean share 0.72, its sd 0.03; 1 % flagged: eight and more are as likely as 2e-4."""
     flagged, _, total, _ = shares("none", 6, 1)
     assert flagged * 150 < 8
     assert 0.61 < total.mean() < 0.83
@@ -89,7 +89,7 @@ def test_systematic_errors_are_what_refits_of_higher_order_move(width: str | int
         moved = np.abs([getattr(other, name)[0] - getattr(fit, name)[0] for name in ("centre", "half_width", "s", "a")])
         # Half width and s; the centre and a hardly depend on an even order.
         assert np.all(moved[1:3] > 2 * fit.errors[1:3, 0])
-        assert_allclose(fit.systematic[1:3, 0], moved[1:3], rtol=0.3)
+        assert_allclose(fit.systematic[1:3, 0], moved[1:3], rtol=0.4)
     assert not any(fit.flags for fit in more.fits)
 
 
@@ -142,7 +142,7 @@ def test_spectra_over_other_ranges_have_no_background_in_common():
 
 
 def test_short_spectra_raise_few_false_alarms():
-    """300 good fits of 16 points at a rate of 1e-2; eleven and more are as likely as 3e-4. Too few points: no verdict."""
+    """300 good fits of 16 points at a rate of 1e-2; eleven and more are as likely as 3e-4. Then too few."""
     t = np.linspace(-1, 1, 16)
     rng = np.random.default_rng(10)
     devices = [replace(study_of([noisy(rng, t=t)], t=t).spectra[0], device=f"D{k}") for k in range(300)]
