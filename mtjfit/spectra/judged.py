@@ -19,9 +19,9 @@ from mtjfit.spectra.orders import (
     MOST_ORDERS,
     correlated,
     found_by,
+    found_together,
     further_orders,
     likely_cause,
-    together,
 )
 from mtjfit.spectra.spectrum import LineModel, Spectrum, line_gradient, line_values
 from mtjfit.spectra.study import SpectrumFit
@@ -68,7 +68,7 @@ def judged_together(found: Sequence[Judged], rows: Iterable[Sequence[int]], degr
                 x = fit.spectrum.x[fit.used]
                 ranges.setdefault((f"{x[0]:.3e}", f"{x[-1]:.3e}"), []).append(i)
         for some in ranges.values():
-            words, common = together([found[i].fit.orders for i in some], degree)
+            words, common = found_together([found[i].fit.orders for i in some], degree)
             for i in some if words else []:
                 one = found[i]
                 shared = np.zeros_like(one.excess)

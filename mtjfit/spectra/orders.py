@@ -170,7 +170,7 @@ def _asks(more: int, degree: int, p: float) -> str:
     return f"a background of {orders} more is asked for: background = {degree + more} (p = {p:.1g})"
 
 
-def together(tests: Sequence[OrderTests], degree: int) -> tuple[str, FloatArray]:
+def found_together(tests: Sequence[OrderTests], degree: int) -> tuple[str, FloatArray]:
     """What spectra of one device over the same abscissas show together, although none shows it alone.
 
     One background in V that is common to all of them is fitted to their residuals, each weighted by its noise. It is
