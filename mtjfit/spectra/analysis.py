@@ -12,7 +12,7 @@ from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.spectra.calibration import rectified_background
 from mtjfit.spectra.hysteresis import DIFFERENT, hysteresis_of
 from mtjfit.spectra.joint import DeviceLines, fit_together, separate
-from mtjfit.spectra.judged import Judged, background_shifts, judge, judged_together
+from mtjfit.spectra.judged import Judged, background_shifts, judged_spectrum, judged_together
 from mtjfit.spectra.kittel import KittelFit, fit_kittel, held_groups, resonance_slope
 from mtjfit.spectra.lines import fit_lines, stacked
 from mtjfit.spectra.notices import analysis_notices, kittel_notices, sharing_notices, window_notice
@@ -75,7 +75,9 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
     for name, rows in _groups(spectra, options):
         groups.append(_Group(name, rows, _lines(rows, spectra, used, fits, options)))
         for place, i in enumerate(rows):
-            found[i] = judge(spectra[i], used[i], options.model, groups[-1].lines, place, bool(fits.converged[i]))
+            found[i] = judged_spectrum(
+                spectra[i], used[i], options.model, groups[-1].lines, place, bool(fits.converged[i])
+            )
     seen = judged_together([found[i] for i in range(len(spectra))], own.values(), options.model.degree)
     groups = [replace(each, shifts=background_shifts(each.lines, [seen[i] for i in each.rows])) for each in groups]
     systematic = {i: sd for each in groups for i, sd in zip(each.rows, each.systematic, strict=True)}

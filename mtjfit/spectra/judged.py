@@ -78,7 +78,7 @@ def judged_together(found: Sequence[Judged], rows: Iterable[Sequence[int]], degr
     return out
 
 
-def judge(
+def judged_spectrum(
     spectrum: Spectrum, used: BoolArray, model: LineModel, lines: DeviceLines, place: int, converged: bool
 ) -> Judged:
     """The fit of the spectrum at one place of a group, with the tests of its residuals and its flags."""
