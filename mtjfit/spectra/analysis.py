@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.special import fdtrc
 
 from mtjfit.arrays import BoolArray, FloatArray
-from mtjfit.model.residuals import ResidualTests, residual_tests, tangent_space
 from mtjfit.spectra.calibration import rectified_background
 from mtjfit.spectra.hysteresis import DIFFERENT, hysteresis_of
 from mtjfit.spectra.joint import DeviceLines, fit_together, separate
+from mtjfit.spectra.judged import Judged, background_shifts, judged_spectrum, judged_together
 from mtjfit.spectra.kittel import KittelFit, fit_kittel, held_groups, resonance_slope
 from mtjfit.spectra.lines import fit_lines, stacked
-from mtjfit.spectra.lineshape import background
 from mtjfit.spectra.notices import analysis_notices, kittel_notices, sharing_notices, window_notice
-from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, line_gradient, line_values
+from mtjfit.spectra.orders import MOST_ORDERS
+from mtjfit.spectra.spectrum import LineFits, Spectrum
 from mtjfit.spectra.study import (
     Hysteresis,
     LineOptions,
@@ -31,17 +30,24 @@ from mtjfit.spectra.study import (
 from mtjfit.spectra.torkance import TorkanceCurve, torkance_curve
 
 _WINDOWS = 2  # times that the window about the lines is updated
-_MANY_IN_LINE = 2.0  # spacings of points in a half width, below which a line is hardly resolved
-_NO_LINE = 0.01
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Spectra that are fitted together: one device, one field or frequency, one branch."""
+    """Spectra that are fitted together: one device, one field or frequency, one branch.
+
+    `shifts`, shape (orders, 4, M, K), are changes of the lines by further orders of the background.
+    """
 
     name: str
     rows: tuple[int, ...]
     lines: DeviceLines
+    shifts: FloatArray = field(default_factory=lambda: np.zeros((MOST_ORDERS, 4, 0, 0)))
+
+    @property
+    def systematic(self) -> FloatArray:
+        """Systematic errors of the lines of each spectrum, shape (M, 4, K)."""
+        return np.moveaxis(np.sqrt(np.sum(self.shifts**2, axis=0)), 1, 0)
 
 
 def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None) -> SpectraResult:
@@ -61,16 +67,23 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
             used = [_window(each, fits, i, options.window, missed) for i, each in enumerate(spectra)]
             x, y, inside = _stack(spectra, used)
             fits = fit_lines(x, y, options.model, used=inside)
-    groups = [_group(name, rows, spectra, used, fits, options) for name, rows in _groups(spectra, options)]
-    found: dict[int, SpectrumFit] = {}
-    for group in groups:
-        for place, i in enumerate(group.rows):
-            found[i] = _spectrum_fit(spectra[i], used[i], options.model, group.lines, place, bool(fits.converged[i]))
     own: dict[str, list[int]] = {name: [] for name in study.devices}
     for i, one in enumerate(spectra):
         own[one.device].append(i)
-    modes = {name: _mode([found[i] for i in rows], options) for name, rows in own.items()}
-    every = tuple(replace(found[i], mode=modes[each.device]) for i, each in enumerate(spectra))
+    groups: list[_Group] = []
+    found: dict[int, Judged] = {}
+    for name, rows in _groups(spectra, options):
+        groups.append(_Group(name, rows, _lines(rows, spectra, used, fits, options)))
+        for place, i in enumerate(rows):
+            found[i] = judged_spectrum(
+                spectra[i], used[i], options.model, groups[-1].lines, place, bool(fits.converged[i])
+            )
+    seen = judged_together([found[i] for i in range(len(spectra))], own.values(), options.model.degree)
+    groups = [replace(each, shifts=background_shifts(each.lines, [seen[i] for i in each.rows])) for each in groups]
+    systematic = {i: sd for each in groups for i, sd in zip(each.rows, each.systematic, strict=True)}
+    modes = {name: _mode([seen[i].fit for i in rows], options) for name, rows in own.items()}
+    every = tuple(replace(each.fit, mode=modes[each.fit.spectrum.device], systematic=systematic[i])
+                  for i, each in enumerate(seen))  # fmt: skip
     hysteresis = hysteresis_of(every, options)
     every = tuple(_with_sweeps(every, hysteresis))
     tried = {name: fit for name, rows in own.items()
@@ -134,74 +147,20 @@ def _groups(spectra: Sequence[Spectrum], options: LineOptions) -> Iterator[tuple
         yield replace(spectra[some[0]], bias=0.0).name.replace(", 0 mV", ""), tuple(some)
 
 
-def _group(
-    name: str,
-    rows: tuple[int, ...],
+def _lines(
+    rows: Sequence[int],
     spectra: Sequence[Spectrum],
     used: Sequence[BoolArray],
     fits: LineFits,
     options: LineOptions,
-) -> _Group:
+) -> DeviceLines:
+    """Lines of a group, fitted together where something is shared."""
     own = fits.part(rows)
     if not options.shares or len(rows) < 2:
-        return _Group(name, rows, separate(own))
+        return separate(own)
     x, y, inside = _stack([spectra[i] for i in rows], [used[i] for i in rows])
     bias = np.array([spectra[i].bias for i in rows])
-    lines = fit_together(x, y, bias, own, centre=options.centre, width=options.width, used=inside)
-    return _Group(name, rows, lines)
-
-
-def _spectrum_fit(
-    spectrum: Spectrum, used: BoolArray, model: LineModel, lines: DeviceLines, place: int, converged: bool
-) -> SpectrumFit:
-    sd = np.sqrt(np.maximum(np.einsum("pikpik->pik", lines.covariance)[:, place], 0.0))
-    x = spectrum.x[used]
-    line = lines.centre[place], lines.half_width[place], lines.s[place], lines.a[place]
-    residual = spectrum.voltage[used] - line_values(model, x, *line, lines.background[place])
-    tests = residual_tests(residual, tangent_space(np.concatenate(line_gradient(model, x, *line), axis=1)))
-    noise = float(np.sqrt(residual @ residual / max(residual.size - model.n_parameters, 1)))
-    alike = min(max(tests.autocorrelation, 0.0), 0.99) if not tests.described else 0.0
-    inflation = math.sqrt((1 + alike) / (1 - alike))
-    fit = SpectrumFit(
-        spectrum, model, used, *line, sd * inflation, lines.background[place], 0, noise, tests, (), inflation
-    )
-    return replace(fit, flags=tuple(_flags(fit, x, residual, tests, converged)))
-
-
-def _flags(
-    fit: SpectrumFit, x: FloatArray, residual: FloatArray, tests: ResidualTests, converged: bool
-) -> Iterable[str]:
-    if not converged:
-        yield "no line was found between the ends of the sweep"
-    spacing = float(np.median(np.diff(np.unique(x))))
-    span = float(x[-1] - x[0])
-    for k in range(fit.model.modes):
-        which = f" {k + 1}" if fit.model.modes > 1 else ""
-        if fit.half_width[k] < _MANY_IN_LINE * spacing:
-            yield f"line{which} is too narrow for the spacing of points: {fit.half_width[k] / spacing:.2g} points in σ"
-        if fit.half_width[k] > span / 2:
-            yield f"line{which} is as wide as the sweep"
-    p = _p_without_line(fit, x, residual)
-    if p > _NO_LINE:
-        yield f"the background alone fits as well (p = {p:.2g})"
-    if not tests.described and tests.autocorrelation < 0 and tests.chi2_red < 1:
-        yield (f"the residuals of neighbours alternate: p = {tests.p:.1g} (χ²/dof {tests.chi2_red:.2g}, correlation "
-               f"of neighbours {tests.autocorrelation:.2f}); as of aliasing or merged sweeps")  # fmt: skip
-    elif not tests.described:
-        yield (f"the residuals are not white noise: p = {tests.p:.1g} (χ²/dof {tests.chi2_red:.2g}, "
-               f"correlation of neighbours {tests.autocorrelation:.2f})")  # fmt: skip
-
-
-def _p_without_line(fit: SpectrumFit, x: FloatArray, residual: FloatArray) -> float:
-    """Probability of so much less misfit by lines that are not there, found anywhere in the sweep."""
-    flat = background(x, fit.model.degree)
-    y = fit.spectrum.voltage[fit.used]
-    left = y - flat @ np.linalg.lstsq(flat, y, rcond=None)[0] if flat.shape[1] else y
-    extra, dof = 4 * fit.model.modes, max(residual.size - fit.model.n_parameters, 1)
-    rss = max(float(residual @ residual), 1e-300)
-    ratio = max(float(left @ left) - rss, 0.0) / extra / (rss / dof)
-    places = max(1.0, float(x[-1] - x[0]) / float(fit.half_width.min()))
-    return min(1.0, places * float(fdtrc(extra, dof, ratio)))
+    return fit_together(x, y, bias, own, centre=options.centre, width=options.width, used=inside)
 
 
 def _mode(fits: Sequence[SpectrumFit], options: LineOptions) -> int:
@@ -222,7 +181,7 @@ def _kittel(fits: Sequence[SpectrumFit], study: SpectraStudy) -> KittelFit | str
     if len(own) <= len(free):
         return f"{len(own)} resonances for {' and '.join(free)}, which need one more"
     centre = np.array([fit.centre[fit.mode] for fit in own])
-    sd = np.array([fit.errors[0, fit.mode] for fit in own])
+    sd = np.array([fit.sigma[0, fit.mode] for fit in own])
     fixed = np.abs([fit.spectrum.fixed for fit in own])
     if study.against == "field":
         return fit_kittel(fixed, centre, sd, free=free)
@@ -240,7 +199,7 @@ def _curve(
     assert device.constants is not None  # noqa: S101
     rows = [i for group in groups for i in group.rows]
     n = len(rows)
-    lines, covariance = np.empty((4, n)), np.zeros((4, n, 4, n))
+    lines, covariance, shifts = np.empty((4, n)), np.zeros((4, n, 4, n)), np.zeros((MOST_ORDERS, 4, n))
     start = 0
     for group in groups:
         stop = start + len(group.rows)
@@ -250,12 +209,13 @@ def _curve(
         raised = np.array([fits[i].inflation for i in group.rows])
         block = own.covariance[:, :, mode, :, :, mode] * raised[:, None, None] * raised
         covariance[:, start:stop, :, start:stop] = block
+        shifts[:, :, start:stop] = group.shifts[..., mode]
         start = stop
     bias = np.array([fits[i].spectrum.bias for i in rows])
     fixed = np.array([fits[i].spectrum.fixed for i in rows])
     fixed = np.abs(fixed) if study.against == "frequency" else fixed
     flagged = np.array([bool(fits[i].flags) for i in rows])
-    return torkance_curve(device.name, lines, covariance, bias, fixed, study.against, device.constants, flagged)
+    return torkance_curve(device.name, lines, covariance, bias, fixed, study.against, device.constants, flagged, shifts)
 
 
 def _background_ratio(device: SpectraDevice, fits: Sequence[SpectrumFit]) -> FloatArray | None:

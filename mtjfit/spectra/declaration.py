@@ -23,7 +23,7 @@ from mtjfit.spectra.calibration import (
     factor_or_problem,
 )
 from mtjfit.spectra.joint import Sharing
-from mtjfit.spectra.spectrum import Against, LineModel
+from mtjfit.spectra.spectrum import HIGHEST_DEGREE, Against, LineModel
 from mtjfit.spectra.study import LineOptions, SpectraDevice
 from mtjfit.toml import NUMBER, TABLE, WORD, WORD_OR_NUMBER, TomlTable, validated
 
@@ -147,7 +147,7 @@ class LineTable(TomlTable):
 
     modes: int = Field(default=1, ge=1, le=8)
     use: Literal["largest", "lowest", "highest"] = "largest"
-    background: int = Field(default=1, ge=-1, le=8)
+    background: int = Field(default=1, ge=-1, le=HIGHEST_DEGREE)
     form: Literal["lorentzian", "oscillator"] = "lorentzian"
     centre: _Sharing = "free"
     width: _Sharing = "free"

@@ -18,7 +18,12 @@ from mtjfit.text import visible
 from mtjfit.toml import toml_string
 
 CURVE, LINES, STUDY = "torkance.csv", "lines.csv", "study.toml"
-_COLUMNS = ("device", "thickness_nm", "bias_V", "dtau_par", "dtau_perp", "sigma_par", "sigma_perp", "rho", "flagged")
+_COLUMNS = ("device", "thickness_nm", "bias_V", "dtau_par", "dtau_perp", "sigma_par", "sigma_perp", "rho",
+            "systematic_par", "systematic_perp", "flagged")  # fmt: skip
+_OF_LINES = """\
+# half_width is HALF the width at half maximum
+# sigma: statistical errors and the systematic ones of the background in quadrature; systematic: the latter alone
+"""
 _FAR = 10.0  # prior scale of amplitudes, in units of the largest torkance
 
 
@@ -26,8 +31,8 @@ def spectra_files(result: SpectraResult) -> dict[str, bytes]:
     """All tables of a result, by file name.
 
     ``lines.csv`` holds the lines of every spectrum. Where constants were declared, ``torkance.csv`` holds the curves
-    with statistical errors only, ``covariance-….csv`` the statistical covariance of each device plus the common errors
-    that are its own, and ``study.toml`` is ready for ``mtjfit run``.
+    with statistical errors and those of the background in quadrature, ``covariance-….csv`` the covariance of both for
+    each device plus the common errors that are its own, and ``study.toml`` is ready for ``mtjfit run``.
     """
     files = {LINES: _lines(result)}
     if not result.curves:
@@ -84,13 +89,18 @@ def _curve(result: SpectraResult) -> bytes:
     rows = []
     for name, curve in result.curves.items():
         thickness = result.study.devices[name].thickness
+        sigma, rho, of_background = curve.sigma, curve.rho, curve.sigma_systematic
         for i in range(curve.bias.size):
-            values = np.array([curve.par[i], curve.perp[i], *curve.sigma[:, i]]) / unit.si
+            values = np.array([curve.par[i], curve.perp[i], *sigma[:, i]]) / unit.si
+            systematic = [f"{each:.10g}" for each in of_background[:, i] / unit.si]
             numbers = [f"{each:.10g}" for each in (thickness, curve.bias[i], *values)]
-            rows.append([harmless(name), *numbers, f"{curve.rho[i]:.8f}", "yes" if curve.flagged[i] else ""])
+            flagged = "yes" if curve.flagged[i] else ""
+            rows.append([harmless(name), *numbers, f"{rho[i]:.8f}", *systematic, flagged])
     comment = _origin(result) + (
         f"# Torkance against bias, in {unit.name}, per device, at the angle of the measurement, perp along M x P.\n"
-        "# The errors are statistical; those of the calibration are common to whole curves: see the covariances.\n"
+        "# sigma: statistical errors and the systematic ones of the background in quadrature, rho their correlation;\n"
+        "# systematic: those of the background alone, what one and two orders more would change. Errors of the\n"
+        "# calibration are common to whole curves: see the covariances.\n"
     )
     return _rows(_COLUMNS, rows, comment)
 
@@ -98,13 +108,15 @@ def _curve(result: SpectraResult) -> bytes:
 def _lines(result: SpectraResult) -> bytes:
     rows = []
     for fit in result.fits:
-        spectrum, scale = fit.spectrum, fit.spectrum.shown
+        spectrum, scale, sigma = fit.spectrum, fit.spectrum.shown, fit.sigma
         held = 1e-9 if spectrum.against == "field" else 1e3
         for k in range(fit.model.modes):
             numbers = [
-                fit.centre[k] * scale, fit.errors[0, k] * scale, fit.half_width[k] * scale, fit.errors[1, k] * scale,
-                1e6 * fit.s[k], 1e6 * fit.errors[2, k], 1e6 * fit.a[k], 1e6 * fit.errors[3, k], 1e6 * fit.noise,
+                fit.centre[k] * scale, sigma[0, k] * scale, fit.half_width[k] * scale, sigma[1, k] * scale,
+                1e6 * fit.s[k], 1e6 * sigma[2, k], 1e6 * fit.a[k], 1e6 * sigma[3, k],
+                *(fit.systematic[:, k] * (scale, scale, 1e6, 1e6)), 1e6 * fit.noise,
                 fit.tests.p_runs, fit.tests.p_autocorrelation, fit.tests.chi2_red, fit.tests.p_chi2,
+                fit.orders.p_order, fit.orders.p_beyond[0],
             ]  # fmt: skip
             rows.append([
                 harmless(spectrum.device), f"{spectrum.bias:.10g}", f"{spectrum.fixed * held:.10g}", str(spectrum.sign),
@@ -114,9 +126,11 @@ def _lines(result: SpectraResult) -> bytes:
     x = "GHz" if result.study.against == "frequency" else "mT"
     other = "mT" if x == "GHz" else "GHz"
     header = ["device", "bias_V", f"fixed_{other}", "field_sign", "sweep", "mode", f"centre_{x}", f"sigma_centre_{x}",
-              f"half_width_{x}", f"sigma_half_width_{x}", "s_uV", "sigma_s_uV", "a_uV", "sigma_a_uV", "noise_uV",
-              "p_runs", "p_autocorrelation", "chi2_per_dof", "p_chi2", "flags", "file"]  # fmt: skip
-    return _rows(header, rows, _origin(result) + "# half_width is HALF the width at half maximum\n")
+              f"half_width_{x}", f"sigma_half_width_{x}", "s_uV", "sigma_s_uV", "a_uV", "sigma_a_uV",
+              f"systematic_centre_{x}", f"systematic_half_width_{x}", "systematic_s_uV", "systematic_a_uV", "noise_uV",
+              "p_runs", "p_autocorrelation", "chi2_per_dof", "p_chi2", "p_order", "p_structure", "flags",
+              "file"]  # fmt: skip
+    return _rows(header, rows, _origin(result) + _OF_LINES)
 
 
 _STUDY = """\
@@ -182,7 +196,7 @@ def _study(result: SpectraResult, covariances: Mapping[str, str]) -> str:
 def _scales(result: SpectraResult) -> list[str]:
     """Comments on errors that all devices have in common."""
     if _single(result):
-        return ["# The covariance holds the statistical errors and those of all constants."]
+        return ["# The covariance holds the statistical errors, those of the background, and those of all constants."]
     found: dict[str, tuple[float, bool]] = {}
     for curve in result.curves.values():
         for error in curve.common:
@@ -190,7 +204,10 @@ def _scales(result: SpectraResult) -> list[str]:
                 alike = bool(np.allclose(np.append(error.par, error.perp), error.par[0], rtol=1e-6))
                 size = float(np.max(np.abs(np.append(error.par, error.perp))))
                 found[error.name] = max(found.get(error.name, (0.0, alike)), (size, alike))
-    lines = ["# The covariances hold the statistical errors and those of constants that are a device's own."]
+    lines = [
+        "# The covariances hold the statistical errors, those of the background, and those of constants that are a",
+        "# device's own.",
+    ]
     scale = math.sqrt(sum(size**2 for size, alike in found.values() if alike))
     if scale:
         names = ", ".join(name for name, (_, alike) in found.items() if alike)

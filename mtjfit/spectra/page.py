@@ -13,10 +13,10 @@ from markupsafe import Markup
 
 from mtjfit.data import find_unit, pretty
 from mtjfit.html import inline_svg, template
-from mtjfit.model.residuals import FALSE_FLAGS
 from mtjfit.plot import render
 from mtjfit.results.methods import provenance
-from mtjfit.spectra import SpectraResult, SpectrumFit
+from mtjfit.spectra import SpectraResult, SpectrumFit, TorkanceCurve
+from mtjfit.spectra.orders import FALSE_ALARMS
 from mtjfit.spectra.plot import plot_kittel, plot_lines, plot_sweeps, plot_thumbnails, plot_torkances
 from mtjfit.study import Study
 from mtjfit.text import Table, counted, number, p_text, value_with_error, visible
@@ -33,7 +33,7 @@ def spectra_says(result: SpectraResult) -> tuple[str, ...]:
     n, flagged = len(result.fits), len(result.flagged)
     devices = len(result.study.devices)
     said = [f"{n} spectra of {devices} device{'' if devices == 1 else 's'}, {flagged} of them flagged"]
-    said[0] += f"; {number(FALSE_FLAGS * n, 2)} expected by chance." if n else "."
+    said[0] += f"; {number(FALSE_ALARMS * n, 2)} expected by chance." if n else "."
     said.append(_rows_said(result))
     for device, fit in result.kittel.items():
         parts = [f"μ0 Meff = {value_with_error(fit.Meff, fit.errors['Meff'])} T"]
@@ -46,7 +46,18 @@ def spectra_says(result: SpectraResult) -> tuple[str, ...]:
         said.append(f"{device}: Kittel's formula with {', '.join(parts)}; {number(rms, 2)} mT rms from it.")
     said += [f"{each.name}: {each.n} spectra share what was declared common ({p_text(each.p)})."
              for each in result.shared]  # fmt: skip
+    if result.fits:
+        said.append(_background_said(result))
     return tuple(said)
+
+
+def _background_said(result: SpectraResult) -> str:
+    """How large the systematic errors of the background are beside the statistical ones."""
+    errors = [(fit.systematic[2:, fit.mode], fit.errors[2:, fit.mode]) for fit in result.fits]
+    ratios = np.array([np.max(np.divide(of, by, out=np.zeros(2), where=by > 0)) for of, by in errors])
+    return (f"Errors of s, a and torkances hold what further orders of the background would change, as a systematic "
+            f"error in quadrature: {number(float(np.median(ratios)), 2)} statistical errors for half of the spectra, "
+            f"{number(float(ratios.max()), 2)} at most.")  # fmt: skip
 
 
 def _rows_said(result: SpectraResult) -> str:
@@ -96,18 +107,21 @@ def spectra_devices_table(result: SpectraResult) -> Table:
         row = [name, "" if device.thickness is None else f"{device.thickness:g}", str(len(fits)), str(flagged)]
         curve = result.curves.get(name)
         if curve is None:
-            row += ["", "", "", ""]
+            row += [""] * 6
         else:
             k = int(np.argmin(np.abs(curve.bias)))
             common = np.sqrt(sum((np.array([e.par[k], e.perp[k]]) ** 2 for e in curve.common), np.zeros(2)))
             values = zip((curve.par[k], curve.perp[k]), curve.sigma[:, k], strict=True)
             row += [value_with_error(each / unit.si, sd / unit.si) for each, sd in values]
+            row += [number(each / unit.si, 2) for each in curve.sigma_systematic[:, k]]
             row += [f"{100 * each:.2g} %" for each in common]
         rows.append(tuple(row))
-    header = ("device", "thickness (nm)", "spectra", "flagged", "dτ_par/dV", "dτ_perp/dV", "common par", "common perp")
+    header = ("device", "thickness (nm)", "spectra", "flagged", "dτ_par/dV", "dτ_perp/dV", "systematic par",
+              "systematic perp", "common par", "common perp")  # fmt: skip
     note = (
-        f"Torkances in {pretty(unit.name)} at the bias next to zero, with statistical errors. Common errors move all "
-        "points of a device together, and do not shrink with the number of points."
+        f"Torkances in {pretty(unit.name)} at the bias next to zero, with statistical errors and systematic ones "
+        "in quadrature. Systematic: what further orders of the background change. Common errors move all points of a "
+        "device together, and do not shrink with the number of points."
     )
     if not result.curves:
         return Table("Devices", header[:4], tuple(row[:4] for row in rows))
@@ -134,7 +148,8 @@ def flagged_table(result: SpectraResult) -> Table:
     """Flagged spectra with the reasons."""
     rows = [(fit.spectrum.name, "; ".join(fit.flags), fit.spectrum.label) for fit in result.flagged]
     left = len(rows) - _MOST_ROWS
-    note = "They stay in the curves (column flagged), with errors raised where neighbouring residuals are correlated."
+    note = "They stay in the curves (column flagged), with errors raised where neighbouring residuals are correlated, "
+    note += "and by all that smooth structure in the residuals does to the lines."
     note += f" {left} more are in lines.csv." if left > 0 else ""
     return Table("Flagged: not described by their lines", ("spectrum", "why", "file"), tuple(rows[:_MOST_ROWS]), note)
 
@@ -155,10 +170,25 @@ def spectra_document(result: SpectraResult, command: str = "") -> Mapping[str, A
                    for each in result.hysteresis],
         "kittel": {device: {"Meff_T": fit.Meff, "Bk_T": fit.Bk, "gamma": fit.gamma, "errors": dict(fit.errors)}
                    for device, fit in result.kittel.items()},
+        "systematic_errors": {device: _systematic(result, curve) for device, curve in result.curves.items()},
         "common_errors": {device: {e.name: {"relative": e.relative, "own": e.own} for e in curve.common}
                           for device, curve in result.curves.items()},
         "provenance": {key: each for key, each in provenance(cast(Study, study), 0, command).items() if key != "seed"},
     }  # fmt: skip
+
+
+def _systematic(result: SpectraResult, curve: TorkanceCurve) -> Mapping[str, Any]:
+    """Errors of torkances by the choice of the background, in the unit of the study, beside the statistical ones."""
+    unit = find_unit(result.study.unit)
+    statistical = np.sqrt(np.diagonal(curve.statistical)).reshape(2, -1) / unit.si
+    systematic = curve.sigma_systematic / unit.si
+    return {
+        "of": "background",
+        "unit": unit.name,
+        "bias_V": curve.bias.tolist(),
+        **{f"statistical_{name}": each.tolist() for name, each in zip(("par", "perp"), statistical, strict=True)},
+        **{f"systematic_{name}": each.tolist() for name, each in zip(("par", "perp"), systematic, strict=True)},
+    }
 
 
 @dataclass(frozen=True)

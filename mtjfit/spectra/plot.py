@@ -21,6 +21,7 @@ _ROW = 0.95  # height of a row of thumbnails in inches
 _TALL = 1.5  # of a spectrum with its residuals
 _LINE_POINTS = 400
 _LONGEST = 12  # letters of a device name over a thumbnail
+_BARS = "Bars: statistical and systematic errors (of the background) in quadrature; thick: statistical."
 _PREFIXES = ((1.0, "V"), (1e3, "mV"), (1e6, "µV"), (1e9, "nV"))
 
 
@@ -50,7 +51,7 @@ def plot_thumbnails(result: SpectraResult, fits: Sequence[SpectrumFit], *, resid
     what = "frequency" if result.study.against == "frequency" else "|field|"
     note = f"Voltage against {what} ({x_unit}); dots: measured points, grey where not used; line: fit."
     if residuals:
-        note += " Below: residuals over their standard deviation, ±2 shaded."
+        note += " Below: residuals over their standard deviation, ±2 shaded, and their mean within a half width."
     with _figure(result, row * rows + 0.1, note) as fig:
         step = 2 if residuals else 1
         ratios = [2.2, 1.0] * rows if residuals else [1.0] * rows
@@ -126,16 +127,32 @@ def _residuals(ax: Axes, fit: SpectrumFit) -> None:
     ax.axhline(0, color="0.6", lw=0.5)
     over = fit.residual / fit.noise if fit.noise > 0 else fit.residual
     ax.plot(spectrum.x[fit.used] * spectrum.shown, over, ".-", color=OKABE_ITO["blue"], ms=1.6, lw=0.4, gid="residual")
+    ax.plot(
+        spectrum.x[fit.used] * spectrum.shown,
+        _smoothed(fit, over),
+        color=OKABE_ITO["vermillion"],
+        lw=0.9,
+        gid="smoothed",
+    )
     most = max(3.5, 1.1 * float(np.max(np.abs(over))))
     ax.set_ylim(-most, most)
     _small_ticks(ax)
+
+
+def _smoothed(fit: SpectrumFit, values: FloatArray) -> FloatArray:
+    """Mean over all points within a half width of each, the narrowest line's, or over its two neighbours."""
+    x = fit.spectrum.x[fit.used]
+    reach = max(float(fit.half_width.min()), 1.5 * float(np.median(np.diff(np.unique(x)))))
+    first, after = np.searchsorted(x, x - reach, "left"), np.searchsorted(x, x + reach, "right")
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return np.asarray((sums[after] - sums[first]) / (after - first))
 
 
 def plot_lines(result: SpectraResult, device: str) -> Figure:
     """Resonance, half width and both amplitudes of one device against bias, or against what was held."""
     fits = result.of(device)
     x, label = _abscissa([fit.spectrum for fit in fits])
-    note = "Hollow: flagged spectra. Bars: statistical errors."
+    note = f"Hollow: flagged spectra. {_BARS}"
     unit = fits[0].spectrum.unit
     shown = fits[0].spectrum.shown
     scale, volt = _voltage(max(fits, key=lambda fit: float(np.ptp(fit.spectrum.voltage))))
@@ -144,8 +161,10 @@ def plot_lines(result: SpectraResult, device: str) -> Figure:
     with _figure(result, 1.75, note) as fig:
         for k, (ax, (name, of, factor)) in enumerate(zip(fig.subplots(1, 4), names, strict=True)):
             values = factor * np.array([(fit.centre, fit.half_width, fit.s, fit.a)[k][fit.mode] for fit in fits])
-            errors = factor * np.array([fit.errors[k, fit.mode] for fit in fits])
-            _points(ax, x, values, errors, np.array([bool(fit.flags) for fit in fits]), OKABE_ITO["blue"])
+            total = factor * np.array([fit.sigma[k, fit.mode] for fit in fits])
+            statistical = factor * np.array([fit.errors[k, fit.mode] for fit in fits])
+            hollow = np.array([bool(fit.flags) for fit in fits])
+            _points(ax, x, values, total, hollow, OKABE_ITO["blue"], statistical)
             if k >= 2:
                 ax.axhline(0, color="0.6", lw=0.5, zorder=0)
             ax.set(xlabel=label, title=f"{name} ({of})")
@@ -163,26 +182,36 @@ def _abscissa(spectra: Sequence[Spectrum]) -> tuple[FloatArray, str]:
     return (bias, "bias (mV)") if against_bias else (fixed * held[0], held[1])
 
 
-def _points(ax: Axes, x: FloatArray, y: FloatArray, errors: FloatArray, hollow: BoolArray, colour: str) -> None:
+def _points(
+    ax: Axes,
+    x: FloatArray,
+    y: FloatArray,
+    errors: FloatArray,
+    hollow: BoolArray,
+    colour: str,
+    statistical: FloatArray | None = None,
+) -> None:
     ax.errorbar(x, y, errors, fmt="none", ecolor=colour, elinewidth=0.7, zorder=2)
+    if statistical is not None:
+        ax.errorbar(x, y, statistical, fmt="none", ecolor=colour, elinewidth=1.6, zorder=2)
     ax.plot(x[~hollow], y[~hollow], "o", ms=2.6, color=colour, zorder=3, gid="points")
     ax.plot(x[hollow], y[hollow], "o", ms=2.6, mfc="white", mec=colour, mew=0.7, zorder=3, gid="flagged")
 
 
 def plot_torkances(result: SpectraResult, device: str) -> Figure:
-    """Both torkances of a device against bias: statistical error bars, and what the calibration moves together.
+    """Both torkances of a device against bias: errors of each point, and what the calibration moves together.
+
+    Bars are statistical and systematic errors in quadrature, their thick part the statistical ones alone.
 
     The band is the smooth curve with the common errors added in quadrature: the whole curve moves in it, up or down.
     KeyError for a device that was not calibrated.
     """
     curve: TorkanceCurve = result.curves[device]
     unit = find_unit(result.study.unit)
-    note = (
-        "Bars: statistical errors. Band: errors of the calibration, which move each curve as a whole. "
-        "Hollow: flagged spectra."
-    )
+    note = f"{_BARS} Band: errors of the calibration, which move each curve as a whole. Hollow: flagged spectra."
     n = curve.bias.size
     vectors = [curve.vector(error) for error in curve.common]
+    statistical = np.sqrt(np.diagonal(curve.statistical)).reshape(2, n)
     common = np.sqrt(np.sum(np.square(vectors), axis=0)) if vectors else np.zeros(2 * n)
     x = 1e3 * curve.bias
     with _figure(result, 2.2, note) as fig:
@@ -192,7 +221,7 @@ def plot_torkances(result: SpectraResult, device: str) -> Figure:
             low, high = curve.smooth[k] - band, curve.smooth[k] + band
             ax.fill_between(x, low / unit.si, high / unit.si, color=colour, alpha=0.2, lw=0, gid="common")
             ax.plot(x, curve.smooth[k] / unit.si, color=colour, lw=0.8, gid="smooth")
-            _points(ax, x, values / unit.si, curve.sigma[k] / unit.si, curve.flagged, colour)
+            _points(ax, x, values / unit.si, curve.sigma[k] / unit.si, curve.flagged, colour, statistical[k] / unit.si)
             ax.axhline(0, color="0.6", lw=0.5, zorder=0)
             symbol = r"$\mathrm{d}\tau_\parallel/\mathrm{d}V$" if k == 0 else r"$\mathrm{d}\tau_\perp/\mathrm{d}V$"
             ax.set(xlabel="bias (mV)", title=f"{name} torkance")

@@ -16,6 +16,9 @@ from mtjfit.spectra.lineshape import Form, background, complex_line, line_deriva
 
 Against: TypeAlias = Literal["frequency", "field"]
 
+HIGHEST_DEGREE = 8
+"""Highest degree of a background that can be declared."""
+
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:

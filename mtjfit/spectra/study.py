@@ -16,6 +16,7 @@ from mtjfit.model.residuals import ResidualTests
 from mtjfit.spectra.calibration import Constants
 from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.kittel import Free, KittelFit
+from mtjfit.spectra.orders import OrderTests
 from mtjfit.spectra.spectrum import Against, LineModel, Spectrum, line_values
 from mtjfit.spectra.sweeps import Sweeps
 from mtjfit.spectra.torkance import TorkanceCurve
@@ -116,11 +117,16 @@ class SpectraStudy:
 
 @dataclass(frozen=True, eq=False)
 class SpectrumFit:
-    """Lines of one spectrum: centre, half_width, s, a, shape (modes,), in SI; their standard errors, shape (4, modes).
+    """Lines of one spectrum: centre, half_width, s, a, shape (modes,), in SI; their errors, shape (4, modes).
 
-    `used` is False at points outside the window about the lines, `mode` the one that torkances are taken from, `noise`
-    the standard deviation of one point in V. `flags` are reasons to doubt these lines, usually none. `inflation` is the
-    factor by which errors were raised because neighbouring residuals are correlated, 1 where they are not.
+    `errors` are statistical standard errors, `systematic` those of the background: how far one and two orders more
+    than declared move the lines beyond what noise explains, all orders down to structure as wide as the line where the
+    residuals show any. `sigma` is both in quadrature.
+
+    `tests` and `orders` are tests of the residuals. `used` is False at points outside the window about the lines,
+    `mode` the one that torkances are taken from, `noise` the standard deviation of one point in V. `flags` are reasons
+    to doubt these lines, usually none. `inflation` is the factor by which statistical errors were raised because
+    neighbouring residuals are correlated, 1 where they are not.
     """
 
     spectrum: Spectrum
@@ -131,12 +137,19 @@ class SpectrumFit:
     s: FloatArray
     a: FloatArray
     errors: FloatArray
+    systematic: FloatArray
     background: FloatArray
     mode: int
     noise: float
     tests: ResidualTests
+    orders: OrderTests
     flags: tuple[str, ...]
     inflation: float
+
+    @property
+    def sigma(self) -> FloatArray:
+        """Statistical and systematic errors in quadrature, shape (4, modes)."""
+        return np.hypot(self.errors, self.systematic)
 
     def values(self, x: FloatArray) -> FloatArray:
         """Fitted voltage in V at abscissas in Hz or T."""

@@ -1,4 +1,4 @@
-"""Torkance of one device against bias, with statistical and common errors kept apart."""
+"""Torkance of one device against bias; statistical errors, those of the background and common ones kept apart."""
 
 from __future__ import annotations
 
@@ -36,9 +36,11 @@ class CommonError:
 class TorkanceCurve:
     """One device, n points ordered by bias: par along M × (P × M), perp along M × P, in N m/V.
 
-    `statistical`, shape (2n, 2n), is the covariance from the fits of the lines, all in-plane values first. `common` are
-    errors that scale the curve as a whole, kept apart because no averaging removes them. They refer to `smooth`, shape
-    (2, n), polynomials of a `degree` through par and perp. `flagged` is True where lines do not describe the spectrum.
+    `statistical`, shape (2n, 2n), is the covariance from the fits of the lines, all in-plane values first.
+    `systematic`, shape (orders, 2n), is what further orders of the background change: each row moves all points
+    together, as one drift of all spectra does. `common` are errors that scale the curve as a whole, kept apart because
+    no averaging removes them. They refer to `smooth`, shape (2, n), polynomials of a `degree` through par and perp.
+    `flagged` is True where lines do not describe the spectrum.
     """
 
     device: str
@@ -46,29 +48,40 @@ class TorkanceCurve:
     par: FloatArray
     perp: FloatArray
     statistical: FloatArray
+    systematic: FloatArray
     common: tuple[CommonError, ...]
     smooth: FloatArray
     degree: int
     flagged: BoolArray
 
     @property
+    def of_points(self) -> FloatArray:
+        """Covariance of statistical and systematic errors, without common ones, shape (2n, 2n)."""
+        return np.asarray(self.statistical + self.systematic.T @ self.systematic)
+
+    @property
     def sigma(self) -> FloatArray:
-        """Statistical standard errors, shape (2, n)."""
-        return np.asarray(np.sqrt(np.diagonal(self.statistical)).reshape(2, -1))
+        """Statistical and systematic errors in quadrature, shape (2, n)."""
+        return np.asarray(np.sqrt(np.diagonal(self.of_points)).reshape(2, -1))
+
+    @property
+    def sigma_systematic(self) -> FloatArray:
+        """Systematic errors alone, shape (2, n)."""
+        return np.asarray(np.sqrt(np.sum(self.systematic**2, axis=0)).reshape(2, -1))
 
     @property
     def rho(self) -> FloatArray:
-        """Statistical correlation of par and perp at each point, shape (n,)."""
+        """Correlation of par and perp at each point by statistical and systematic errors, shape (n,)."""
         n = self.bias.size
         sigma = self.sigma
-        return np.asarray(np.diagonal(self.statistical[:n, n:]) / (sigma[0] * sigma[1]))
+        return np.asarray(np.diagonal(self.of_points[:n, n:]) / (sigma[0] * sigma[1]))
 
     def vector(self, error: CommonError) -> FloatArray:
         """Change of the smooth curve by one standard error of a constant, shape (2n,)."""
         return np.concatenate([error.par * self.smooth[0], error.perp * self.smooth[1]])
 
     def covariance(self, *, own_only: bool = False) -> FloatArray:
-        """Statistical covariance plus Σ v vᵀ over the common errors, shape (2n, 2n).
+        """Statistical and systematic covariance plus Σ v vᵀ over the common errors, shape (2n, 2n).
 
         v is computed from the smooth curve, not from the points. With the points, a value that noise made small would
         count as precise, and every fit would be biased low: a constant through n points of equal errors and a relative
@@ -80,7 +93,7 @@ class TorkanceCurve:
         taken as independent they would average away between devices. Errors that only scale whole curves are absorbed
         exactly by amplitudes that all devices share, and must be added to these by hand.
         """
-        total = self.statistical.copy()
+        total = self.of_points
         for error in self.common:
             if error.own or not own_only:
                 v = self.vector(error)
@@ -97,16 +110,19 @@ def torkance_curve(
     against: Against,
     constants: Constants,
     flagged: BoolArray,
+    shifts: FloatArray | None = None,
 ) -> TorkanceCurve:
     """Torkances of one device against bias, from n lines in any order; see `torkances`, whose errors apply.
 
     `lines`, shape (4, n), are centre, half width, symmetric and antisymmetric amplitude in SI, with a covariance of
-    shape (4, n, 4, n).
+    shape (4, n, 4, n). `shifts`, shape (orders, 4, n), are changes of the lines by further orders of the background,
+    by default none.
     """
     order = np.argsort(bias, kind="stable")
     lines, covariance = lines[:, order], covariance[:, order][:, :, :, order]
     bias, fixed, flagged = bias[order], fixed[order], flagged[order]
     n = bias.size
+    shifts = np.zeros((0, 4, n)) if shifts is None else shifts[np.any(shifts, axis=(1, 2))][:, :, order]
     values = torkances(lines, bias, fixed, against, constants)
     # The complex step is relative to the size of the numbers: amplitudes are microvolts, centres gigahertz.
     slopes = np.empty((2, 4, n))
@@ -117,9 +133,10 @@ def torkance_curve(
         slopes[:, k] = torkances(moved, bias, fixed, against, constants).imag / (_STEP * size)
     statistical = np.einsum("pki,kilj,qlj->piqj", slopes, covariance, slopes, optimize=True).reshape(2 * n, 2 * n)
     statistical = (statistical + statistical.T) / 2
+    systematic = np.einsum("pki,jki->jpi", slopes, shifts).reshape(-1, 2 * n)
     common = tuple(_common(lines, bias, fixed, against, constants))
-    smooth, degree = smooth_curve(bias, values, statistical)
-    return TorkanceCurve(device, bias, values[0], values[1], statistical, common, smooth, degree, flagged)
+    smooth, degree = smooth_curve(bias, values, statistical + systematic.T @ systematic)
+    return TorkanceCurve(device, bias, values[0], values[1], statistical, systematic, common, smooth, degree, flagged)
 
 
 def _common(

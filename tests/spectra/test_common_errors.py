@@ -98,7 +98,9 @@ def peelle(
     if degree is not None:
         smooth = smooth_curve(x, smooth, noise**2 * np.eye(2 * n))[0]
     scales = CommonError("I_rf", scale, np.full(n, scale), np.full(n, scale), True)
-    curve = TorkanceCurve("A", x, y, np.zeros(n), noise**2 * np.eye(2 * n), (scales,), smooth, 1, np.zeros(n, bool))
+    curve = TorkanceCurve(
+        "A", x, y, np.zeros(n), noise**2 * np.eye(2 * n), np.zeros((0, 2 * n)), (scales,), smooth, 1, np.zeros(n, bool)
+    )
     return y, curve.covariance()[:n, :n]
 
 
