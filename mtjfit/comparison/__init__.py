@@ -31,13 +31,13 @@ __all__ = [
 # for other packages and the tests, too; public names stand in __all__
 _HOMES = {
     ".command": ("compare_devices_command", "compare_mechanisms_command", "compare_studies_command"),
-    ".devices.comparison": ("DeviceComparison", "compare_devices"),
+    ".devices.comparison": ("DeviceComparison", "compare_devices", "outliers_table"),
     ".devices.freedoms": ("DeviceTests",),
-    ".devices.odd": ("OddDevice", "find_odd_devices"),
+    ".devices.odd": ("OddDevice", "find_odd_devices", "take_out"),
     ".devices.outliers": ("outliers",),
     ".devices.quantities": ("DeterminedQuantity", "determined_quantities", "extremum", "pairwise", "quantity_table",
                            "usual_bias"),
-    ".devices.refit": ("Change", "Refits"),
+    ".devices.refit": ("Refits",),
     ".devices.repeated": ("repeats",),
     ".dispatch": ("compare",),
     ".free_layer.consequences": ("Consequences", "consequences"),

@@ -65,11 +65,14 @@ class Truth:
         return float(np.linalg.norm(moved - u @ (u.T @ moved)))
 
 
-def odd_series(seed: int, fault: str = "", *, size: float | None = None, repeats: bool = False) -> Series:
+def odd_series(
+    seed: int, fault: str = "", *, size: float | None = None, repeats: bool = False, quiet: bool = False
+) -> Series:
     """A series of five to eight devices, with one fault of FAULTS, or none.
 
     An area 8 % off, a thickness four sd (or 0.12 nm) off, or the axis of T_perp; with `size` as much of the first two
-    as is visible at so many standard errors. `repeats`: all devices have one thickness, which is exact.
+    as is visible at so many standard errors. `repeats`: all devices have one thickness, which is exact. `quiet`: there
+    is no noise.
     """
     rng = np.random.default_rng([seed, 77])
     J = int(rng.integers(5, 9))
@@ -81,7 +84,7 @@ def odd_series(seed: int, fault: str = "", *, size: float | None = None, repeats
     tolerance = float(rng.choice([0.0, 0.02]))
     nominal = np.full(J, d[J // 2]) if repeats else d
     tolerance = 0.0 if repeats else tolerance
-    true = nominal + tolerance * rng.standard_normal(J)
+    true = nominal + (not quiet) * tolerance * rng.standard_normal(J)
     noise, n = float(log_uniform(rng, 0.005, 0.03)), int(rng.choice([11, 21]))
     V, quantity = np.linspace(-0.5, 0.5, n), str(rng.choice(["torque", "torkance"]))
     truth = Truth(true, tolerance, lengths, b2, terms([1, 2], V, quantity, 1.0), 1.0)
@@ -102,7 +105,7 @@ def odd_series(seed: int, fault: str = "", *, size: float | None = None, repeats
             x = min(x * size / max(truth.seen(j, wrong(x) - T[j]), 1e-9), 0.5)
         visible = truth.seen(j, wrong(x) - T[j])
         T[j] = wrong(x)
-    T = T + truth.error * (rng.standard_normal(T.shape) + 1j * rng.standard_normal(T.shape))
+    T = T + (not quiet) * truth.error * (rng.standard_normal(T.shape) + 1j * rng.standard_normal(T.shape))
     priors = dict.fromkeys(LENGTHS, LogUniform(0.1, 100.0)) | {"D_ratio": Fixed(1.0)}
     priors |= dict.fromkeys(("a1", "b2"), Normal(0.0, 10.0))
     parameters = {name: Parameter(name, prior) for name, prior in priors.items()}

@@ -37,7 +37,7 @@ _SHORT = 40
 _KAPPA = ("|kappa", "|κ")
 _TESTED = (
     "Tried for every device: polynomials, an amplitude factor or a thickness of its own, and T_perp of the other sign. "
-    f"p (all tests) counts times these four and the number of devices; a device is odd below {FALSE_ALARM:g}."
+    f"p (all tests) is corrected for these four and for the number of devices; a device is odd below {FALSE_ALARM:g}."
 )
 
 

@@ -9,7 +9,7 @@ looked for with the fit of the others held, linearised, and one refit then gives
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Collection, Iterator, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -24,7 +24,9 @@ from mtjfit.model.device_combinations import denominator_dof, noise_groups
 from mtjfit.multiple_tests import FALSE_ALARM
 
 AMPLITUDE, THICKNESS, REVERSED, UNLIKE = "amplitude factor", "thickness", "T_perp reversed", "not of this kind"
-TESTS = 4
+SHARES = {AMPLITUDE: 0.35, THICKNESS: 0.35, REVERSED: 0.2, UNLIKE: 0.1}
+"""Of the false alarms that each test may make: the most for faults that are the most usual, and the least visible."""
+
 _EXPLAINED = 1e-3  # p of what is left of a device after its own freedom, below which that does not explain it
 _MANY, _CLEAR = 20, 5.0  # with more devices none is fitted without whose χ², linearised, falls by less
 _FACTORS, _THICKNESSES = 25, np.linspace(-0.9, 0.9, 13)  # ln of thickness over nominal
@@ -59,7 +61,7 @@ class Freedom:
 class Judged:
     """A device against all that are in: χ² and degrees of freedom of its own polynomials, and ln p.
 
-    `log_p_any` is that of the likeliest freedom, times their number; `best` the freedom that explains it.
+    `log_p_any` is that of the likeliest freedom over its share of false alarms; `best` the freedom that explains it.
     """
 
     device: str
@@ -99,7 +101,7 @@ class DeviceTests:
     def at_least(self, out: Set[str], device: str) -> float:
         """What `log_p_any` is not below: no freedom gains more than polynomials of its own, nor has fewer than one."""
         square, dof = self._own_polynomials(frozenset(out) - {device}, device)
-        return self._log_p(device, square, min(dof, 1)) + float(np.log(TESTS))
+        return self._log_p(device, square, min(dof, 1)) - float(np.log(max(SHARES.values())))
 
     def _judged(self, out: frozenset[str], device: str) -> Judged:
         refits, level = self.refits, FALSE_ALARM / len(self.refits.devices)
@@ -141,15 +143,24 @@ class DeviceTests:
 
 
 def judgement(
-    device: str, square: float, dof: int, freedoms: tuple[Freedom, ...], log_p: Callable[[float, int], float]
+    device: str,
+    square: float,
+    dof: int,
+    freedoms: tuple[Freedom, ...],
+    log_p: Callable[[float, int], float],
+    kinds: Collection[str] = tuple(SHARES),
 ) -> Judged:
-    """From χ² and degrees of freedom of polynomials of its own, other freedoms, and ln p of χ² in n directions."""
-    own = log_p(square, dof)
-    each = [log_p(one.gain, 1) - (np.log(2) if one.kind == REVERSED else 0.0) for one in freedoms]
+    """From χ² and degrees of freedom of polynomials of its own, other freedoms, and ln p of χ² in n directions.
+
+    `kinds` are those that were tried.
+    """
+    own, whole = log_p(square, dof), sum(SHARES[kind] for kind in kinds)
+    each = [log_p(one.gain, 1) - np.log(SHARES[one.kind] * (2 if one.kind == REVERSED else 1)) for one in freedoms]
+    likeliest = min(own - np.log(SHARES[UNLIKE]), *each, 0.0) + np.log(whole)
     left = [log_p(max(square - one.gain, 0.0), dof - (one.kind != REVERSED)) for one in freedoms]
     explain = [one for one, p in zip(freedoms, left, strict=True) if p > np.log(_EXPLAINED)]
     best = max(explain, key=lambda one: one.gain, default=Freedom(UNLIKE, float("nan"), float("nan"), square))
-    return Judged(device, square, dof, own, min(own, *each, 0.0) + float(np.log(TESTS)), best)
+    return Judged(device, square, dof, own, float(likeliest), best)
 
 
 def own_factor(alone: Prediction) -> tuple[float, float, float]:

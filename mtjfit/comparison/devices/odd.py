@@ -35,7 +35,7 @@ class OddDevice:
     Attributes
     ----------
     p_value : float
-        Times the number of devices and of the freedoms that were tried.
+        Corrected for the number of devices and for all freedoms that were tried.
     kind : str
         What explains it: ``"amplitude factor"``, ``"thickness"``, ``"T_perp reversed"``, or ``"not of this kind"``.
     value, sd : float
@@ -85,8 +85,8 @@ def take_out(names: Sequence[str], log_p: LogP, at_least: LogP, tests: int) -> t
         left = [name for name in names if name not in out]
         lowest, worst = limit - np.log(len(left) + more), ""
         for name in sorted(left, key=lambda each: at_least(frozenset(out), each)):
-            if at_least(frozenset(out), name) < lowest:
-                lowest, worst = min((lowest, worst), (log_p(frozenset(out), name), name))
+            if at_least(frozenset(out), name) < lowest and (found := log_p(frozenset(out), name)) < lowest:
+                lowest, worst = found, name
         if not worst:
             break
         out.append(worst)

@@ -30,9 +30,10 @@ def outliers(tests: DeviceTests, odd: Sequence[OddDevice], bias: float, rng: np.
 
     chi2 is what χ² of the study loses when the device has polynomials of its own, and p that of so many degrees of
     freedom (F where errors come from the scatter). p_holm is of the likeliest of all freedoms that the device might
-    have, times their number and that of the devices. An outlier is one of `odd`, in the order in which they were taken
-    out; for kind, value, sd and rivals see `OddDevice`. quantity is that which departs most at `bias` (V) from what the
-    others predict, with its own and its expected median and the deviation in 68 % half-widths of the difference.
+    have, corrected for all of them and for the number of devices. An outlier is one of `odd`, in the order in which
+    they were taken out; for kind, value, sd and rivals see `OddDevice`. quantity is that which departs most at `bias`
+    (V) from what the others predict, with its own and its expected median and the deviation in 68 % half-widths of the
+    difference.
     """
     model, devices = tests.refits.model, tests.refits.devices
     if len(devices) < 2:

@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import FloatArray, IntArray
-from mtjfit.comparison.devices.freedoms import AMPLITUDE, REVERSED, Freedom, Judged, judgement, log_p_value, own_factor
+from mtjfit.comparison.devices.freedoms import (
+    AMPLITUDE,
+    REVERSED,
+    UNLIKE,
+    Freedom,
+    Judged,
+    judgement,
+    log_p_value,
+    own_factor,
+)
 from mtjfit.comparison.devices.odd import take_out, why_odd
 from mtjfit.comparison.devices.own_data import Whitened, whitened_data
 from mtjfit.comparison.devices.refit import Prediction, curves_by_device
@@ -113,7 +122,14 @@ class Repeated:
         other = Prediction(one.z, turned @ rest[2], turned @ rest[3]).square
         trials = Freedom(AMPLITUDE, factor, sd, alone.square - low), Freedom(REVERSED, -1.0, 0.0, alone.square - other)
         freedoms = tuple(each for each in trials if each.gain > 0)
-        return judgement(name, square, n, freedoms, lambda x, m: log_p_value(x, m, self.groups[name], self.noise_dof))
+        return judgement(
+            name,
+            square,
+            n,
+            freedoms,
+            lambda x, m: log_p_value(x, m, self.groups[name], self.noise_dof),
+            (AMPLITUDE, REVERSED, UNLIKE),
+        )
 
 
 def _scatter_of(own: Coefficients, members: IntArray) -> float:
