@@ -8,6 +8,7 @@ from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
     from mtjfit.comparison.devices.comparison import DeviceComparison, compare_devices
+    from mtjfit.comparison.devices.odd import OddDevice, find_odd_devices
     from mtjfit.comparison.dispatch import compare
     from mtjfit.comparison.free_layer.consequences import Consequences, consequences
     from mtjfit.comparison.mechanisms.comparison import MechanismComparison, compare_mechanisms
@@ -17,23 +18,27 @@ __all__ = [
     "Consequences",
     "DeviceComparison",
     "MechanismComparison",
+    "OddDevice",
     "StudyComparison",
     "compare",
     "compare_devices",
     "compare_mechanisms",
     "compare_studies",
     "consequences",
+    "find_odd_devices",
 ]
 
 # for other packages and the tests, too; public names stand in __all__
 _HOMES = {
     ".command": ("compare_devices_command", "compare_mechanisms_command", "compare_studies_command"),
-    ".devices.comparison": ("DeviceComparison", "compare_devices"),
-    ".devices.left_out_device": ("NORMAL", "Whitened", "from_fit", "from_posterior", "predicted_data", "whitened_data",
-                                "without_own_data"),
-    ".devices.outliers": ("outliers", "repeats"),
+    ".devices.comparison": ("DeviceComparison", "compare_devices", "outliers_table"),
+    ".devices.freedoms": ("DeviceTests",),
+    ".devices.odd": ("OddDevice", "find_odd_devices", "take_out"),
+    ".devices.outliers": ("outliers",),
     ".devices.quantities": ("DeterminedQuantity", "determined_quantities", "extremum", "pairwise", "quantity_table",
                            "usual_bias"),
+    ".devices.refit": ("Refits",),
+    ".devices.repeated": ("repeats",),
     ".dispatch": ("compare",),
     ".free_layer.consequences": ("Consequences", "consequences"),
     ".free_layer.layer": ("FreeLayer", "explained_by", "layer_draws", "layer_parameters", "odd_part", "prior_draws"),

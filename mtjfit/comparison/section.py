@@ -71,7 +71,7 @@ def _of_devices(fit: FitResult, posterior: Posterior | None) -> Section:
     tables = {
         "determined": device_quantities_table(alone),
         "pairs": device_pairs_table(alone.pairs),
-        "odd": outliers_table(compared[-1].outliers),  # as the common lengths see them, if there are any
+        "odd": outliers_table(alone.outliers, alone.odd_devices),
         "repeats": repeats_table(alone.repeats),
     }
     grey = " Grey: with the common lengths." if common is not None else ""

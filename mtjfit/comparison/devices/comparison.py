@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mtjfit.comparison.devices.left_out_device import NORMAL
-from mtjfit.comparison.devices.outliers import outliers, repeats
+from mtjfit.comparison.devices.freedoms import DeviceTests
+from mtjfit.comparison.devices.odd import Lengths, OddDevice, find_odd_devices
+from mtjfit.comparison.devices.outliers import outliers
 from mtjfit.comparison.devices.quantities import (
     DeterminedQuantity,
     determined_quantities,
@@ -18,6 +19,8 @@ from mtjfit.comparison.devices.quantities import (
     quantity_table,
     usual_bias,
 )
+from mtjfit.comparison.devices.refit import Refits
+from mtjfit.comparison.devices.repeated import repeats
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.model.equivalent_noise import declares_noise
@@ -32,6 +35,10 @@ _LISTED = 3  # pairs of each quantity that are listed one by one
 _LOPSIDED = 0.1  # an interval whose halves differ by more than this share is written out
 _SHORT = 40
 _KAPPA = ("|kappa", "|κ")
+_TESTED = (
+    "Tried for every device: polynomials, an amplitude factor or a thickness of its own, and T_perp of the other sign. "
+    f"p (all tests) is corrected for these four and for the number of devices; a device is odd below {FALSE_ALARM:g}."
+)
 
 
 def marked(tables: tuple[Table, ...], converged: bool) -> tuple[Table, ...]:
@@ -93,28 +100,53 @@ def device_pairs_table(pairs: pd.DataFrame) -> Table:
     return Table(title, ("quantity", "pairs", "one sided", "by chance", "clear"), tuple(counts), note)
 
 
-def outliers_table(found: pd.DataFrame) -> Table:
-    """Odd devices, the worst first; if there are none, the device with the largest departure."""
-    ordered = sorted(found.to_dict("records"), key=lambda row: (row["p"], -row["chi2"]))
-    odd = [row for row in ordered if row["outlier"]]
-    rows = []
-    for row in odd or ordered[:1]:
-        p, p_holm = (p_text(row[name]).removeprefix("p ").removeprefix("= ") for name in ("p", "p_holm"))
-        reason = row["reason"].replace(*_KAPPA) or "none: the largest departure of all"
-        rows.append((row["device"], f"{row['thickness']:g}", f"{row['chi2']:.1f}", str(row["dof"]), p, p_holm, reason,
-                     row["method"]))  # fmt: skip
-    note = (
-        f"Every device against what all others predict for it; odd where p stays below {FALSE_ALARM:g} after Holm's "
-        "correction for their number. An odd device also moves what is predicted for its neighbours: judge the first, "
-        "leave it out, and fit again."
+def outliers_table(found: pd.DataFrame, odd: tuple[OddDevice, ...]) -> Table:
+    """Odd devices as they were taken out, and the lengths without them; else the device with the largest departure."""
+    if odd:
+        return _taken_out(found, odd)
+    ordered = sorted(found.to_dict("records"), key=lambda row: (row["p_holm"], row["p"], -row["chi2"]))
+    rows = tuple(
+        (row["device"], f"{row['thickness']:g}", f"{row['chi2']:.1f}", str(row["dof"]), _p(row["p"]), _p(row["p_holm"]))
+        for row in ordered[:1]
     )
-    if any(row["method"] == NORMAL for row in ordered):
-        note += (
-            " Normal approximation: too few draws represent the posterior without the device (k̂ is too large), so that "
-            "only its mean and width count."
-        )
-    header = ("device", "d (nm)", "χ²", "dof", "p", "p (Holm)", "reason", "left out by")
-    return Table("Odd devices" if odd else "No device is odd", header, tuple(rows), note)
+    note = f"The device with the largest departure of all from what the others predict. {_TESTED}"
+    return Table("No device is odd", ("device", "d (nm)", "χ²", "dof", "p", "p (all tests)"), rows, note)
+
+
+def _taken_out(found: pd.DataFrame, odd: tuple[OddDevice, ...]) -> Table:
+    reasons = dict(zip(found["device"], found["reason"].str.replace(*_KAPPA, regex=False), strict=True))
+    names = [name for name in odd[0].lengths_with if any(_of_length(one, name) for one in odd)]
+
+    def cells(lengths: Lengths) -> tuple[str, ...]:
+        return tuple(_length(*lengths[name]) for name in names)
+
+    rows = [("none", "", "", "", *cells(odd[0].lengths_with))]
+    for one in odd:
+        rivals = f"; or it is {' or '.join(one.rivals)} instead" if one.rivals else ""
+        rows.append((one.device, f"{one.nominal:g}", _p(one.p_value), f"{reasons[one.device]}{rivals}",
+                     *cells(one.lengths_without)))  # fmt: skip
+    note = (
+        "The worst is taken out first, and all others are fitted again. Lengths: without this device and those above "
+        f"it. {_TESTED}"
+    )
+    if (found.loc[~found["outlier"].astype(bool), "p_holm"] < FALSE_ALARM).any():
+        note += " Those that are left do not agree either; more than half of all devices are never called odd."
+    header = ("taken out", "d (nm)", "p (all tests)", "what is odd", *(f"{name} (nm)".replace("D_ratio (nm)", "D_ratio")
+                                                                      for name in names))  # fmt: skip
+    return Table("Odd devices", header, tuple(rows), note)
+
+
+def _p(p: float) -> str:
+    return p_text(p).removeprefix("p ").removeprefix("= ")
+
+
+def _of_length(one: OddDevice, name: str) -> bool:
+    """Whether a length has an error with the device or without it."""
+    return any(lengths[name][1] is not None for lengths in (one.lengths_with, one.lengths_without))
+
+
+def _length(value: float, sd: float | None) -> str:
+    return "not determined" if sd is None else value_with_error(value, sd)
 
 
 def repeats_table(found: pd.DataFrame) -> Table:
@@ -123,14 +155,15 @@ def repeats_table(found: pd.DataFrame) -> Table:
         (f"{row['thickness']:g}", str(row["n"]),
          row["devices"] if len(row["devices"]) < _SHORT else f"{row['devices'][: _SHORT - 3]}…",
          f"{row['chi2']:.1f}", str(row["dof"]), p_text(row["p"]), "yes" if row["agree"] else "NO",
-         f"{100 * row['scatter']:.2g} %")
+         f"{100 * row['scatter']:.2g} %", row["reason"])
         for row in found.to_dict("records")
     )  # fmt: skip
     note = (
         "Do devices of one nominal thickness have the same torque within the errors of the data? Without any length; "
-        "tolerances of thickness are not counted. Scatter: of |κ| a1 between them beyond those errors."
+        "tolerances of thickness are not counted. Scatter: of |κ| a1 between them beyond those errors. Odd: differs "
+        "from the rest of three or more; of two that differ neither can be called so."
     )
-    header = ("d (nm)", "n", "devices", "χ²", "dof", "p", "agree", "scatter")
+    header = ("d (nm)", "n", "devices", "χ²", "dof", "p", "agree", "scatter", "odd")
     return Table("Repeated devices", header, rows, note)
 
 
@@ -155,6 +188,8 @@ class DeviceComparison:
     pairs, outliers, repeats : DataFrame
         One row for each quantity and pair, each device, and each thickness with several devices: see `pairwise`,
         `outliers` and `repeats` in `mtjfit.comparison.devices`.
+    odd_devices : tuple of OddDevice
+        Those that the others contradict, in the order in which they were taken out.
     """
 
     study: Study
@@ -165,17 +200,22 @@ class DeviceComparison:
     table: pd.DataFrame
     pairs: pd.DataFrame
     outliers: pd.DataFrame
+    odd_devices: tuple[OddDevice, ...]
     repeats: pd.DataFrame
     notes: tuple[str, ...]
 
     @property
     def odd(self) -> tuple[str, ...]:
-        """Devices that the others do not predict."""
+        """Names of the odd devices."""
         return tuple(self.outliers.loc[self.outliers["outlier"].astype(bool), "device"])
 
     def tables(self) -> tuple[Table, ...]:
         """The comparison for people: quantities, differences, odd devices, repeated thicknesses; no empty ones."""
-        others = device_pairs_table(self.pairs), outliers_table(self.outliers), repeats_table(self.repeats)
+        others = (
+            device_pairs_table(self.pairs),
+            outliers_table(self.outliers, self.odd_devices),
+            repeats_table(self.repeats),
+        )
         return marked(tuple(one for one in (device_quantities_table(self), *others) if one.rows), self.converged)
 
     def _repr_html_(self) -> str:
@@ -228,6 +268,8 @@ def compare_devices(
     else:
         coefficients, converged = own_coefficients(study, _DRAWS, rng), True
     quantities = determined_quantities(coefficients, V)
+    tests = DeviceTests(Refits.of(found))
+    odd = find_odd_devices(tests)
     return DeviceComparison(
         study=study,
         source=coefficients.source,
@@ -236,7 +278,8 @@ def compare_devices(
         quantities=quantities,
         table=quantity_table(coefficients, quantities),
         pairs=pairwise(quantities, study.devices),
-        outliers=outliers(found, V, rng),
+        outliers=outliers(tests, odd, V, rng),
+        odd_devices=odd,
         repeats=repeats(study, rng),
         notes=tuple(_notes(coefficients, quantities, V, converged)),
     )
