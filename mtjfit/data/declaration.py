@@ -117,8 +117,9 @@ class TableDeclaration:
     wide : Wide or None
         Layout of the series of a wide table.
     name : str
-        Pattern of the file name, such as ``"{device}_T{thickness:nm}.txt"``. Its fields may be named in `columns` like
-        columns; so may header parameters.
+        Pattern of the file name, such as ``"{device}_T{thickness:nm}.txt"``; where ``format.sheet`` is a pattern, of
+        the file name with the part in brackets, such as ``"{*}[{device}]"``. Its fields may be named in `columns` like
+        columns; so may header parameters. A number such as the thickness may also be the name of the device.
     covariance : str or tuple of (str, str)
         File with the covariance of all values of a device (``{device}`` stands for its name), or such a file for each
         of some devices. Errors need no columns then.
@@ -183,11 +184,18 @@ class TableDeclaration:
             if column != column.strip():
                 todo = "write it without; they are ignored in the header too"
                 yield Problem(where, f"{column!r} has spaces at its ends", todo)
-            if column and column in seen:
+            if column and column in seen and not self._is_field(column, {role, seen[column]}):
                 what = f"column {column!r} is already declared as {seen[column]}"
                 yield Problem(where, what, "give each role its own column")
             seen.setdefault(column, role)
         yield from self._components()
+
+    def _is_field(self, column: str, roles: set[str]) -> bool:
+        """True for the thickness in the name of a file where nothing else tells devices apart."""
+        try:
+            return roles == {"device", "thickness"} and bool(self.name) and column in NamePattern(self.name).names
+        except ConfigError:
+            return False
 
     def _components(self) -> Iterator[Problem]:
         columns = self.columns

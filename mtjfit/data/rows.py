@@ -30,10 +30,11 @@ Cell: TypeAlias = str | float
 _COMPONENT_OF: Mapping[str, Component] = MappingProxyType(
     {"par": "par", "sigma_par": "par", "perp": "perp", "sigma_perp": "perp"}
 )
-_WORDS: Mapping[str, Component] = MappingProxyType(
-    {"par": "par", "parallel": "par", "in-plane": "par", "perp": "perp", "perpendicular": "perp",
-     "out-of-plane": "perp"}
+COMPONENT_WORDS: Mapping[str, Component] = MappingProxyType(
+    {**dict.fromkeys(("par", "parallel", "in-plane", "inplane", "ip"), "par"),
+     **dict.fromkeys(("perp", "perpendicular", "out-of-plane", "outofplane", "oop"), "perp")}
 )  # fmt: skip
+"""Words, in any case, that say which component a row holds."""
 TEXTS = ("device", "group", "component")
 """Roles whose cells are texts; all others are numbers."""
 _BIASES = ("different bias", "different biases")
@@ -158,9 +159,9 @@ class _Row:
     def component(self) -> Component | None:
         """The component of a row of a long table; None, with a problem in the log, for another word."""
         text = str(self.cells[self.header.place["component"]]).strip()
-        found = _WORDS.get(text.casefold())
+        found = COMPONENT_WORDS.get(text.casefold())
         if found is None:
-            self.fault("component", f"{text!r} is no component", f"write one of {', '.join(_WORDS)}")
+            self.fault("component", f"{text!r} is no component", f"write one of {', '.join(COMPONENT_WORDS)}")
         return found
 
     def numbers(self) -> tuple[dict[str, float | None], dict[str, tuple[str, str]]]:
