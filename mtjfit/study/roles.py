@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from mtjfit.data.readers import Sheet
+from mtjfit.data.rows import COMPONENT_WORDS
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import find_unit
 from mtjfit.data.written_units import written_unit
@@ -32,6 +33,11 @@ NAMES = {
     "thickness": ("thickness", "d", "dnm", "t", "tnm", "thicknessnm", "tfree", "tfreenm", "tfl", "dfree", "tcofeb",
                   "dangstrom"),
     "group": ("group", "wafer", "stack", "split", "batch", "series"),
+    "component": ("component", "comp", "direction", "part"),
+    "torque": ("torque", "torkance", "tau", "dtdv", "dtaudv", "dtorquedv", "stt", "value", "t", "signal"),
+    "sigma_torque": ("sigmatorque", "torqueerr", "torqueerror", "errtorque", "torkanceerr", "torkanceerror",
+                     "sigmatorkance", "sigmatau", "tauerr", "sigma", "err", "error", "sd", "se", "stderr", "std",
+                     "uncertainty", "dt", "sigmat", "terr", "errt"),
 }  # fmt: skip
 """Names, without case and punctuation, that columns of each role go by; the likeliest first."""
 PLACES = {
@@ -42,11 +48,13 @@ PLACES = {
 }
 """The same for columns that only a table of whole wafers has."""
 KINDS = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque",
-         "sigma_par": "torque", "sigma_perp": "torque"}  # fmt: skip
+         "sigma_par": "torque", "sigma_perp": "torque", "torque": "torque", "sigma_torque": "torque"}  # fmt: skip
 """Kind of unit of each role that has one."""
 _MEASURES = {"bias": "voltage", "thickness": "length"}
 _NAMED = ("device", "group")
-_AT_EACH_POINT = ("bias", "par", "perp")
+_LONG = ("torque", "sigma_torque")
+_OF_BOTH = ("par", "perp", "sigma_par", "sigma_perp", "rho")
+_AT_EACH_POINT = ("bias", "par", "perp", "torque")
 _NO_BIAS = ("ac", "mix", "rect", "lock")  # in names of voltages that a lock-in measures
 _ANYTHING = ("name", "id")  # also of a measurement, or of a row
 _OF_WAFERS = ("tidy", "parquet")  # formats that batch reads
@@ -73,11 +81,45 @@ class _Candidate:
 def guessed_roles(sheet: Sheet) -> tuple[dict[str, str], dict[str, str]]:
     """Columns and header parameters by role, and columns of ``[wafer]``; none of these unless dies have places."""
     candidates = tuple(_candidates(sheet))
+    component = _component(candidates)
+    candidates = tuple(each for each in candidates if each.name not in component.values())
     device = _assigned(candidates, ("device",), sheet)
     places = _places(candidates, sheet, device.get("device", ""))
     rest = tuple(each for each in candidates if each.name not in (*places.values(), *device.values()))
-    others = [role for role in NAMES if role != "device"]
-    return device | _assigned(rest, others, sheet, device.get("device", ""), places.get("wafer", "")), places
+    telling = sheet, device.get("device", ""), places.get("wafer", "")
+    others = [role for role in NAMES if role not in ("device", "component", *_LONG)]
+    found = _assigned(rest, others, *telling)
+    if component or not {"par", "perp"} & set(found):  # one component in each row, or a torque without more
+        others = [role for role in NAMES if role not in ("device", "component", *_OF_BOTH)]
+        long = _assigned(rest, others, *telling)
+        found = long if component or "torque" in long else found
+    measured = [role for role in ("par", "perp") if role in found]
+    if len(measured) == 1 and f"sigma_{measured[0]}" not in found:
+        errors = _assigned([each for each in rest if each.name not in found.values()], ("sigma_torque",), *telling)
+        own = {f"sigma_{measured[0]}": name for name in errors.values()}
+        found = _of_one_unit(found | own, rest)
+    return device | component | found, places
+
+
+def _component(candidates: Iterable[_Candidate]) -> dict[str, str]:
+    """The column that says in words of `COMPONENT_WORDS` which component each row holds, if there is one."""
+    for each in candidates:
+        words = {cell.strip().casefold() for cell in set(each.cells)} if each.is_column else set()
+        if words and words <= set(COMPONENT_WORDS):
+            return {"component": each.name}
+    return {}
+
+
+def only_component(sheet: Sheet, columns: Mapping[str, str]) -> bool:
+    """Whether a sheet with one component has no other column that could be the second."""
+    if not {"par", "perp"} & set(columns):
+        return False
+    left = [each for each in _candidates(sheet) if each.is_column and each.name not in columns.values()]
+    return not any(
+        unit_fits("par", each.unit or "arb") and len(numbers_among(each.cells, sheet)) == len(each.cells)
+        and not _is_constant(each.cells, sheet, columns.get("device", ""))
+        for each in left
+    )  # fmt: skip
 
 
 def _key(name: str) -> str:
@@ -131,7 +173,8 @@ def _likeness(key: str, role: str, is_column: bool) -> tuple[float, int]:
     # "torkance_perp" is similar to "torkance_par", "Samples" to "sample": never propose one for the other.
     wrong = (role.endswith("par") and "perp" in key) or (role.endswith("perp") and "par" in key)
     wrong |= role == "bias" and any(word in key for word in _NO_BIAS)
-    if wrong or role in _NAMED or not is_column or len(key) <= _SHORT:
+    wrong |= role in _OF_BOTH and any(key in NAMES[each] for each in _LONG)  # "torque" is similar to "torque par"
+    if wrong or role in (*_NAMED, *_LONG) or not is_column or len(key) <= _SHORT:
         return 0.0, len(likely)
     return max((SequenceMatcher(None, key, each).ratio() if len(each) > _SHORT else 0.0, -k)
                for k, each in enumerate(likely))  # fmt: skip
@@ -189,7 +232,8 @@ def _of_one_unit(columns: Mapping[str, str], candidates: Iterable[_Candidate]) -
     """Without columns of errors in another unit than that of their values."""
     units = {each.name: each.unit for each in candidates}
     found = dict(columns)
-    for role, value in (("sigma_par", "par"), ("sigma_perp", "perp"), ("sigma_bias", "bias")):
+    for role, value in (("sigma_par", "par"), ("sigma_perp", "perp"), ("sigma_bias", "bias"),
+                        ("sigma_torque", "torque")):  # fmt: skip
         own, other = units.get(columns.get(role, "")), units.get(columns.get(value, ""))
         if own and other and own != other:
             found.pop(role)
