@@ -142,8 +142,8 @@ class NamePattern:
 
     ``{device}`` stands for any text, ``{thickness:nm}`` for a number with its unit behind it (a space or ``_`` may
     stand between), ``{repeat:}`` for a number without unit, ``{*}`` for anything, which is dropped. A number may have
-    ``p`` for its point: ``1p5nm``. Everything else stands for itself. A name that fits in two different ways is refused. ConfigError where the pattern has no field, an
-    open brace, or two fields of one name.
+    ``p`` for its point: ``1p5nm``. Everything else stands for itself. A name that fits in two different ways is
+    refused. ConfigError where the pattern has no field, an open brace, or two fields of one name.
 
     Examples
     --------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -122,7 +123,7 @@ class Family:
         return found
 
     def unit(self, kind: str) -> tuple[str, str]:
-        """Unit of bias, torque or thickness with the reason for it; an empty one, and what files say, where it is open."""
+        """Unit of bias, torque or thickness with the reason for it; where it is open, none and what files say."""
         written = self.written(kind)
         units = {canonical_unit(unit, kind) for unit in written}
         if len(units) == 1 and units <= set(_KNOWN[kind]):
@@ -226,14 +227,32 @@ def _family(members: Sequence[FileInspection], every: Sequence[FileInspection]) 
         return Family(tuple(members), names=_names_of_one(first))
     names = [each.path.name for each in members]
     here = [each.path.name for each in every if each.path.parent == first.path.parent]
-    try:
+    with suppress(DataError):  # of a folder that is too large to be looked through
         here += [path.name for path in files_fitting(first.path.parent, "*", _MOST_ENTRIES)]
-    except DataError:  # of a folder that is too large to be looked through
-        pass
     others = sorted({*here} - {*names})
     pattern = pattern_of_names(names, others, first.path.suffix)
-    said = NameFields() if first.is_of_parts else name_fields(names, _wanted(members))
+    said = NameFields() if first.is_of_parts else _said(names, members)
     return Family(tuple(members), pattern, tuple(among(others, pattern)), said)
+
+
+def _said(names: Sequence[str], members: Sequence[FileInspection]) -> NameFields:
+    """What names of files say; where their device is in them, and comes again, what differs is the condition."""
+    wanted, columns = _wanted(members), members[0].columns
+    if "device" not in columns:
+        return name_fields(names, wanted)
+    device = [frozenset(_values(each.sheet, columns["device"])) for each in members]
+    if "condition" in columns or len(set().union(*device)) == sum(map(len, device)):
+        return name_fields(names, wanted) if wanted else NameFields()
+    found = name_fields(names, [*wanted, "condition"])
+    if {"component", "condition"} & set(found.fields):
+        return found
+    found = name_fields(names, [*wanted, "device"])
+    fields = {("condition" if role == "device" else role): values for role, values in found.fields.items()}
+    return NameFields(found.pattern.replace("{device}", "{condition}"), fields)
+
+
+def _values(sheet: Sheet, name: str) -> set[str]:
+    return set(sheet.column(name).cells) if name in sheet.names else {sheet.metadata.get(name, "")}
 
 
 def _names_of_one(only: FileInspection) -> NameFields:
@@ -254,6 +273,8 @@ def _wanted(members: Sequence[FileInspection]) -> list[str]:
     """Roles that are looked for in names."""
     columns = members[0].columns
     wanted = [role for role in ("device", "thickness") if role not in columns]
+    if "device" not in columns and "condition" not in columns:
+        wanted.append("condition")
     if "torque" in columns and "component" not in columns:
         wanted.append("component")
     return wanted

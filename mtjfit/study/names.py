@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from glob import escape
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from mtjfit.data.format import NamePattern
 from mtjfit.data.rows import COMPONENT_WORDS
@@ -126,12 +126,9 @@ def _once(expression: re.Pattern[str], names: Sequence[str], *, differ: bool) ->
 def _pattern(names: Sequence[str], spans: Sequence[_Span], needs_device: bool) -> str | None:
     """Fields with what all names have between them; None where more than one stretch of text differs."""
     order = [[span[1][i] for span in spans] for i in range(len(names))]
-    if any(a[1] > b[0] for each in order for a, b in zip(each, each[1:], strict=False)):
+    if any(a[1] > b[0] for each in order for a, b in pairwise(each)):
         return None
-    pieces: list[list[str]] = []
-    for k in range(len(spans) + 1):
-        pieces.append([name[(each[k - 1][1] if k else 0) : (each[k][0] if k < len(each) else len(name))]
-                       for name, each in zip(names, order, strict=True)])  # fmt: skip
+    pieces = [[_between(name, each, k) for name, each in zip(names, order, strict=True)] for k in range(len(spans) + 1)]
     if any("{" in name or "}" in name for name in names) and any(
         "{" in piece or "}" in piece for piece in map(_common, pieces)
     ):
@@ -147,6 +144,11 @@ def _pattern(names: Sequence[str], spans: Sequence[_Span], needs_device: bool) -
         text.append(_with_device(piece, needs_device and k == device) if k in differing else piece[0])
         text.append(spans[k][0] if k < len(spans) else "")
     return "".join(text)
+
+
+def _between(name: str, fields: Sequence[tuple[int, int]], k: int) -> str:
+    """What stands before field k of a name; behind the last one where there is no such field."""
+    return name[(fields[k - 1][1] if k else 0) : (fields[k][0] if k < len(fields) else len(name))]
 
 
 def _telling(pieces: Sequence[Sequence[str]], differing: Sequence[int], order: Sequence[Sequence[tuple[int, int]]],
@@ -193,13 +195,14 @@ def _to_word(start: str) -> str:
 def common_ends(values: Sequence[str]) -> tuple[str, str]:
     """What all of several texts begin with and end with; the two never overlap."""
 
-    def begin(texts: Sequence[str]) -> str:
-        low, high = min(texts), max(texts)
-        return "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
-
-    start = begin(values)
-    end = begin([value[len(start) :][::-1] for value in values])[::-1]
+    start = _begin(values)
+    end = _begin([value[len(start) :][::-1] for value in values])[::-1]
     return start, end
+
+
+def _begin(texts: Sequence[str]) -> str:
+    low, high = min(texts), max(texts)
+    return "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
 
 
 def _fields(pattern: str, names: Sequence[str]) -> dict[str, tuple[str, ...]] | None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import pairwise
 
 from mtjfit.data.readers import Sheet
 from mtjfit.data.rows import COMPONENT_WORDS
@@ -33,7 +34,9 @@ NAMES = {
     "thickness": ("thickness", "d", "dnm", "t", "tnm", "thicknessnm", "tfree", "tfreenm", "tfl", "dfree", "tcofeb",
                   "dangstrom"),
     "group": ("group", "wafer", "stack", "split", "batch", "series"),
-    "component": ("component", "comp", "direction", "part"),
+    "component": ("component", "comp"),
+    "condition": ("condition", "temperature", "temp", "tk", "sweep", "sweepdirection", "direction", "run", "scan",
+                  "cycle", "repeat", "branch"),
     "torque": ("torque", "torkance", "tau", "dtdv", "dtaudv", "dtorquedv", "stt", "value", "t", "signal"),
     "sigma_torque": ("sigmatorque", "torqueerr", "torqueerror", "errtorque", "torkanceerr", "torkanceerror",
                      "sigmatorkance", "sigmatau", "tauerr", "sigma", "err", "error", "sd", "se", "stderr", "std",
@@ -60,6 +63,8 @@ _ANYTHING = ("name", "id")  # also of a measurement, or of a row
 _OF_WAFERS = ("tidy", "parquet")  # formats that batch reads
 _SIMILAR = 0.8
 _MOST_COMPARED = 500
+_MOST_CONDITIONS = 100  # of the rows of a table
+_FEWEST = 3  # points of a sweep
 _SHORT = 3  # letters of a name that may mean anything
 
 
@@ -87,10 +92,10 @@ def guessed_roles(sheet: Sheet) -> tuple[dict[str, str], dict[str, str]]:
     places = _places(candidates, sheet, device.get("device", ""))
     rest = tuple(each for each in candidates if each.name not in (*places.values(), *device.values()))
     telling = sheet, device.get("device", ""), places.get("wafer", "")
-    others = [role for role in NAMES if role not in ("device", "component", *_LONG)]
+    others = [role for role in NAMES if role not in ("device", "component", "condition", *_LONG)]
     found = _assigned(rest, others, *telling)
     if component or not {"par", "perp"} & set(found):  # one component in each row, or a torque without more
-        others = [role for role in NAMES if role not in ("device", "component", *_OF_BOTH)]
+        others = [role for role in NAMES if role not in ("device", "component", "condition", *_OF_BOTH)]
         long = _assigned(rest, others, *telling)
         found = long if component or "torque" in long else found
     measured = [role for role in ("par", "perp") if role in found]
@@ -98,7 +103,8 @@ def guessed_roles(sheet: Sheet) -> tuple[dict[str, str], dict[str, str]]:
         errors = _assigned([each for each in rest if each.name not in found.values()], ("sigma_torque",), *telling)
         own = {f"sigma_{measured[0]}": name for name in errors.values()}
         found = _of_one_unit(found | own, rest)
-    return device | component | found, places
+    found |= device | component
+    return found | ({} if places else _condition(rest, sheet, found)), places
 
 
 def _component(candidates: Iterable[_Candidate]) -> dict[str, str]:
@@ -108,6 +114,39 @@ def _component(candidates: Iterable[_Candidate]) -> dict[str, str]:
         if words and words <= set(COMPONENT_WORDS):
             return {"component": each.name}
     return {}
+
+
+def _condition(candidates: Iterable[_Candidate], sheet: Sheet, found: Mapping[str, str]) -> dict[str, str]:
+    """The column that tells several sweeps of one device apart, if there is one that does."""
+    if found.get("bias") not in sheet.names:
+        return {}
+    bias = [parse_number(cell, sheet.decimal)[0] for cell in sheet.column(found["bias"]).cells]
+    telling = [sheet.column(found[role]).cells for role in ("device", "component") if found.get(role) in sheet.names]
+    if _are_sweeps(bias, telling):
+        return {}
+    left = [each for each in candidates if each.is_column and each.name not in found.values()]
+    left.sort(key=lambda each: each.key not in NAMES["condition"])
+    for each in left:
+        if (
+            1 < len(set(each.cells)) <= _MOST_CONDITIONS
+            and all(each.cells)
+            and _are_sweeps(bias, [*telling, each.cells])
+        ):
+            return {"condition": each.name}
+    return {}
+
+
+def _are_sweeps(bias: Sequence[float], telling: Iterable[Sequence[str]]) -> bool:
+    """Whether the bias ascends or descends, over three points at least, in all rows of the same cells."""
+    keys = list(zip(*telling, strict=True)) or [()] * len(bias)
+    rows: dict[tuple[str, ...], list[float]] = {}
+    for key, value in zip(keys, bias, strict=True):
+        rows.setdefault(key, []).append(value)
+    return all(len(each) >= _FEWEST and (_ascends(each) or _ascends(each[::-1])) for each in rows.values())
+
+
+def _ascends(values: Sequence[float]) -> bool:
+    return all(a < b for a, b in pairwise(values))
 
 
 def only_component(sheet: Sheet, columns: Mapping[str, str]) -> bool:

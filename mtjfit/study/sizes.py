@@ -10,7 +10,7 @@ import numpy as np
 from numpy.polynomial import polynomial
 
 from mtjfit.arrays import FloatArray
-from mtjfit.data.curve import COMPONENTS
+from mtjfit.data.curve import COMPONENTS, Component
 from mtjfit.data.readers import Sheet
 from mtjfit.data.rows import COMPONENT_WORDS
 from mtjfit.data.tidy import parse_number
@@ -70,8 +70,8 @@ class Sizes:
     constant: float
     slope: float
     curvature: float
-    largest: Mapping[str, float]  # value
-    scatter: Mapping[str, float]
+    largest: Mapping[Component, float]  # value
+    scatter: Mapping[Component, float]
     is_torque: bool | None  # at zero bias the in-plane component is small, as that of a torque; None: cannot be seen
 
     def amplitudes(self, quantity: str | None) -> tuple[float, float]:

@@ -18,7 +18,7 @@ def study_template(files: Iterable[str | Path], folder: str | Path | None = None
     """A commented ``study.toml`` for data files, valid TOML.
 
     Files that are alike become one ``[[data]]``. Names of columns, separator, units that stand in the files, and sizes
-    of amplitudes and noise are proposed from them, and marked ``# GUESS``. Quantity, normalisation, axis, and units that
+    of amplitudes and noise are proposed from them, and marked ``# GUESS``. Quantity, normalisation, axis and units that
     are not written cannot be seen in a file: they are left as placeholders ``<…?>`` that `load_study` refuses. Names
     of data files are written relative to `folder`, that of the study file; as given if it is left out.
 

@@ -18,7 +18,8 @@ _MEANING = """quantity = "<torque or torkance?>"          # T or dT/dV{quantity}
 per = "<device, area or volume?>"           # volume: effective fields in mT, which are divided by M_s d{per}"""
 _AXIS = """perp_axis = "<MxP or PxM?>"                 # direction that counts as positive out of plane"""
 _NO_AXIS = """perp_axis = "MxP"                           # of no consequence: no out-of-plane component here"""
-_OPTIONS = """# angle = 72.0                              # degrees between the moments, where devices differ in it; or a column
+_OPTIONS = """\
+# angle = 72.0                              # degrees between the moments, where devices differ in it; or a column
 # sin_theta = "included"                    # then also: torques at that angle, or "divided": already per sin(angle)
 # bias_window = [-0.3, 0.3]                 # in V; points outside are masked and drawn hollow"""
 
@@ -30,7 +31,7 @@ def data_table(family: Family, folder: str | Path | None) -> Iterator[str]:
     yield from _files(family, folder)
     yield from _meaning(family)
     if "device" not in columns:
-        yield f"device = {toml_string(_device(family))}  # GUESS: one device, named after the file"
+        yield f"device = {toml_string(_device(family))}  # GUESS: one device"
     if "thickness" not in columns:
         yield 'thickness = "<nominal thickness of the free layer, a number?>"'
     if not family.has_errors:
@@ -69,6 +70,8 @@ def _files(family: Family, folder: str | Path | None) -> Iterator[str]:
 
 
 def _device(family: Family) -> str:
+    if len(family.members) > 1 or family.first.is_of_parts:
+        return "device 1"
     stem = family.first.path.stem.strip()
     return device_of(family.first.path) if len(family.measured) == 1 else stem
 
