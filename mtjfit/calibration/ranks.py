@@ -89,7 +89,7 @@ def quantities(study: Study, values: Mapping[str, FloatArray]) -> dict[str, Floa
         first = next(name for name in study.amplitudes if np.any(device.amplitude(name) != 0))
         K, shape = device.K, out["log_likelihood"].shape
         each = {"slope_ratio": K.imag / K.real, f"|kappa|·{first}": np.abs(K) * device.amplitude(first)}
-        out |= {ParameterName(name, thinnest.device): np.broadcast_to(x, shape) for name, x in each.items()}
+        out |= {ParameterName(name, thinnest.name): np.broadcast_to(x, shape) for name, x in each.items()}
     return out
 
 

@@ -51,7 +51,7 @@ def check_command(steps: Steps | None, study: Path) -> None:
 
     progress(f"reading {study}")
     loaded = load_study(study)
-    progress(f"fitting {loaded.n_values} values of {len(loaded.curves)} devices")
+    progress(f"fitting {loaded.n_values} values of {loaded.counted}")
     fit = (steps or usual_steps()).fit(loaded)
     known = fit.identifiability
     echo(str(header(loaded, fit)), masks_table(loaded), "\nIdentifiability")
@@ -146,7 +146,7 @@ def _of_data(
     if nothing_free(loaded):
         click.echo(header(loaded, fit_study(loaded)))
         refuse_nothing_free(loaded, "0 of 0 parameters are to be determined")
-    progress(f"fitting {loaded.n_values} values of {len(loaded.curves)} devices, and following each parameter", quiet)
+    progress(f"fitting {loaded.n_values} values of {loaded.counted}, and following each parameter", quiet)
     known = (identify or identify_study)(loaded, progress=not quiet)
     click.echo(header(loaded, known.fit))
     click.echo(f"\n{identify_text(known)}")

@@ -176,7 +176,7 @@ def run_study(
     folder = ResultFolder(output)
     folder.prepare()
     steps = steps or usual_steps()
-    progress(f"fitting {study.n_values} values of {len(study.curves)} devices", quiet)
+    progress(f"fitting {study.n_values} values of {study.counted}", quiet)
     fit = steps.fit(study)
     if quiet:
         for notice in notices(fit):

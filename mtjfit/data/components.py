@@ -19,7 +19,9 @@ _SAME = ("quantity", "per", "thickness", "group", "angle", "sin_theta")
 
 
 def joined_components(curves: Iterable[TorqueCurve]) -> tuple[TorqueCurve, ...]:
-    """Curves with both components of a device in one, where one curve holds each; all others as they are.
+    """Curves with both components of a device under one condition in one, where one curve holds each.
+
+    All others as they are.
 
     The second component is converted to the unit of the first. DataError where the two contradict each other.
 
@@ -30,16 +32,16 @@ def joined_components(curves: Iterable[TorqueCurve]) -> tuple[TorqueCurve, ...]:
     >>> one.bias.tolist(), one.par.tolist(), one.perp.tolist()
     ([-0.1, 0.0, 0.1, 0.05], [-1.0, 0.0, 1.0, nan], [0.1, nan, 0.1, 0.0])
     """
-    of_device: dict[str, list[TorqueCurve]] = {}
+    found_of: dict[tuple[str, str], list[TorqueCurve]] = {}
     for curve in curves:
-        of_device.setdefault(curve.device, []).append(curve)
+        found_of.setdefault((curve.device, curve.condition), []).append(curve)
     problems: list[Problem] = []
     found: list[TorqueCurve] = []
-    for device, each in of_device.items():
+    for each in found_of.values():
         if sorted(map(_held, each)) != ["par", "perp"]:
             found += each
         elif faults := [*_contradictions(*each)]:
-            problems += [Problem(f"device {device!r}", what, todo) for what, todo in faults]
+            problems += [Problem(f"device {each[0].name!r}", what, todo) for what, todo in faults]
         else:
             par, perp = sorted(each, key=_held)
             found.append(paired(_below(par, perp, first=each[0])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.readers.text import grid_of
 from mtjfit.data.readers.typography import minus_notice
 from mtjfit.data.tidy import parse_number
-from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
+from mtjfit.errors import DataError, Line, Problem, ProblemLog, did_you_mean
 from mtjfit.text import counted
 
 Opener: TypeAlias = Callable[[str], SourceFile] | None
@@ -26,28 +26,34 @@ _LISTED = 5
 """Places of one kind of fault that are listed."""
 
 
+class _Rows(Protocol):
+    device: str
+    condition: str
+    lines: list[Line]
+
+
 def covariances(
-    points: Mapping[str, int], declaration: TableDeclaration, opened: Opener, notices: list[str]
+    curves: Mapping[str, _Rows], declaration: TableDeclaration, opened: Opener, notices: list[str]
 ) -> dict[str, FloatArray]:
-    """Covariance of all values of each device that a declaration gives one, shape (2n, 2n), in-plane first, along M ×
+    """Covariance of all values of each curve that a declaration gives one, shape (2n, 2n), in-plane first, along M ×
     P; NaN for a component that was not measured, of which the file has no rows.
 
-    `points` holds the number n of points of each device; `opened` gives the bytes of a file. A file holds 2n lines of
-    2n numbers without header, in the square of the unit of the torque: the in-plane values of all rows of the device in
+    `curves` are the rows of each, n of them; `opened` gives the bytes of a file. A file holds 2n lines of
+    2n numbers without header, in the square of the unit of the torque: the in-plane values of all rows of the curve in
     the order of its table, masked ones included, then the out-of-plane ones.
 
     DataError with all problems of all files, each with file and line; also for a device with neither errors nor a
     covariance, for one file for several devices, and for a device that is not in the table.
     """
-    files = _files(declaration, list(points))
+    files = _files(declaration, curves)
     if files and opened is None:
         todo = "read the table from a file"
         raise DataError([Problem("covariance", "names files, and no folder to find them in is known", todo)])
     log, found = ProblemLog("covariance"), {}
-    for device, n in points.items():
+    for device, rows in curves.items():
         if device in files and opened is not None:
             with log.catching():
-                found[device] = _read(opened(files[device]), device, n, declaration, notices)
+                found[device] = _read(opened(files[device]), device, len(rows.lines), declaration, notices)
         elif declaration.sigma == "columns" and not any(map(declaration.columns.roles().get, _ERRORS)):
             todo = "give it a covariance, or name the columns of its errors"
             log.take([Problem(f"device {device!r}", "has neither errors nor a covariance", todo)])
@@ -55,14 +61,18 @@ def covariances(
     return found
 
 
-def _files(declaration: TableDeclaration, devices: Sequence[str]) -> dict[str, str]:
-    """File of each device that has one."""
-    declared = declaration.covariance
+def _files(declaration: TableDeclaration, curves: Mapping[str, _Rows]) -> dict[str, str]:
+    """File of each curve that has one."""
+    declared, devices = declaration.covariance, list(curves)
     if isinstance(declared, str):
-        if declared and "{device}" not in declared and len(devices) > 1:
-            todo = 'write {device} for the name of the device, or a table { A1 = "a1_cov.csv" }'
-            raise DataError([Problem("covariance", f"names one file for {len(devices)} devices", todo)])
-        return {device: declared.replace("{device}", device) for device in devices if declared}
+        found = {name: declared.replace("{device}", rows.device).replace("{condition}", rows.condition)
+                 for name, rows in curves.items() if declared}  # fmt: skip
+        if found and len(set(found.values())) < len(found):
+            under = len({rows.device for rows in curves.values()}) < len(found)
+            what, words = ("curves", " and {condition} for its condition") if under else ("devices", "")
+            todo = f'write {{device}} for the name of the device{words}, or a table {{ A1 = "a1_cov.csv" }}'
+            raise DataError([Problem("covariance", f"names one file for {len(devices)} {what}", todo)])
+        return found
     log = ProblemLog("covariance")
     for device, _ in declared:
         if device not in devices:

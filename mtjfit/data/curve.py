@@ -1,4 +1,4 @@
-"""One device's torque or torkance against bias, frozen."""
+"""The torque or torkance of one device against bias, frozen."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ __all__ = [
     "Quantity",
     "SinTheta",
     "TorqueCurve",
+    "curve_name",
 ]
 
 PerpAxis: TypeAlias = Literal["MxP", "PxM"]
@@ -60,6 +61,15 @@ class Origin:
         return f"{self.kind.upper()}, not measured" + (f": {self.note}" if self.note else "")
 
 
+def curve_name(device: str, condition: str) -> str:
+    """Name of the curve of a device under a condition.
+
+    >>> curve_name("A1", ""), curve_name("A1", "300 K")
+    ('A1', 'A1 @ 300 K')
+    """
+    return f"{device} @ {condition}" if condition else device
+
+
 def _frozen(values: ArrayLike) -> FloatArray:
     if np.iscomplexobj(values):
         raise TypeError("complex numbers")
@@ -75,7 +85,7 @@ class TorqueCurve:
     Attributes
     ----------
     device : str
-        Name of the device, unique in a study.
+        Name of the device; several curves may be of one device, each under its own `condition`.
     bias : ndarray, shape (n,)
         Bias V in volts.
     par, perp : ndarray, shape (n,)
@@ -122,6 +132,9 @@ class TorqueCurve:
         Standard error of each bias in V; one number serves all points. None: the bias is known exactly.
     notices : tuple of str
         What a person should know of the files: rows and files that were left out, names that look wrong.
+    condition : str
+        What tells this curve from others of its device, such as ``"300 K"`` or ``"second sweep"``. Curves of one device
+        share its thickness.
 
     Raises
     ------
@@ -162,6 +175,7 @@ class TorqueCurve:
     covariance: FloatArray | None = None
     sigma_bias: FloatArray | None = None
     notices: tuple[str, ...] = ()
+    condition: str = ""
 
     def __post_init__(self) -> None:
         self._freeze()
@@ -174,7 +188,7 @@ class TorqueCurve:
 
     def _refuse(self, faults: Sequence[tuple[str, str]]) -> None:
         if faults:
-            raise DataError(Problem(f"device {self.device!r}", what, todo) for what, todo in faults)
+            raise DataError(Problem(f"device {self.name!r}", what, todo) for what, todo in faults)
 
     def _freeze(self) -> None:
         faults = []
@@ -283,6 +297,11 @@ class TorqueCurve:
             yield f"thickness is {self.thickness:g} nm: {SIZE[0]}", SIZE[1]
 
     @property
+    def name(self) -> str:
+        """Name of the curve in tables and plots, unique in a study: ``A1``, or ``A1 @ 300 K`` under a condition."""
+        return curve_name(self.device, self.condition)
+
+    @property
     def measured(self) -> BoolArray:
         """True for values that were measured, masked ones included, shape (2, n)."""
         return np.isfinite(np.stack([self.par, self.perp]))
@@ -332,11 +351,12 @@ class TorqueCurve:
             "points": f"{n}" + ("" if self.n_used == n else f", {n - self.n_used} left out (in brackets)"),
             "errors": "to be fitted" if self.sigma_is_fitted else "correlated" if self.is_correlated else "known",
             "group": self.group,
+            "condition": self.condition,
             "source": self.source,
         }
         symbols = ("T∥", "T⊥") if self.quantity == "torque" else ("dT∥/dV", "dT⊥/dV")
         return card(
-            f"TorqueCurve {self.device}", marks=[self.origin.label], facts=facts,
+            f"TorqueCurve {self.name}", marks=[self.origin.label], facts=facts,
             header=("V (V)", *symbols), rows=shortened(rows, 6),
         )  # fmt: skip
 

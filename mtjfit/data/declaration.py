@@ -39,6 +39,7 @@ class Columns:
     component: str = ""
     torque: str = ""
     sigma_torque: str = ""
+    condition: str = ""
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -63,13 +64,18 @@ class ColumnUnits:
 class BiasMask:
     """Points to leave out: a bias interval in V, ends included, of one device or (empty name) of all.
 
-    Of one component, or of both.
+    Under one condition or (empty) all, of one component or both.
     """
 
     bias: tuple[float, float]
     reason: str
     device: str = ""
     component: Component | None = None
+    condition: str = ""
+
+    def covers(self, device: str, condition: str) -> bool:
+        """Whether it is meant for the curve of a device under a condition."""
+        return self.device in ("", device) and self.condition in ("", condition)
 
 
 @dataclass(frozen=True)
@@ -99,8 +105,8 @@ class TableDeclaration:
     ----------
     perp_axis : {"MxP", "PxM"}
         Direction along which the file counts the out-of-plane component; ``"PxM"`` is flipped on loading.
-    device, group : str
-        Constants for files without such a column.
+    device, group, condition : str
+        Constants for files without such a column. Curves of one device under different conditions share its thickness.
     thickness : float or None
         Constant thickness in ``units.thickness``, for files without such a column.
     angle : float or None
@@ -121,8 +127,8 @@ class TableDeclaration:
         the file name with the part in brackets, such as ``"{*}[{device}]"``. Its fields may be named in `columns` like
         columns; so may header parameters. A number such as the thickness may also be the name of the device.
     covariance : str or tuple of (str, str)
-        File with the covariance of all values of a device (``{device}`` stands for its name), or such a file for each
-        of some devices. Errors need no columns then.
+        File with the covariance of all values of a curve (``{device}`` and ``{condition}`` stand for its device and
+        condition), or such a file for each of some curves, by name. Errors need no columns then.
     bias_window : (float, float) or None
         In V, ends included; points outside are masked.
 
@@ -153,6 +159,7 @@ class TableDeclaration:
     wide: Wide | None = None
     name: str = ""
     covariance: str | tuple[tuple[str, str], ...] = field(default="", metadata={TOML: _CovarianceFiles})
+    condition: str = ""
 
     def __post_init__(self) -> None:
         problems = [*self._meaning(), *self._columns(), *self._constants(), *self._errors(), *self._names(),
@@ -224,7 +231,7 @@ class TableDeclaration:
 
     def _constants(self) -> Iterator[Problem]:
         """Problems of values that are either a column or a constant."""
-        for role in ("device", "thickness", "group", "angle", "sigma_bias"):
+        for role in ("device", "thickness", "group", "condition", "angle", "sigma_bias"):
             constant, column = getattr(self, role) not in ("", None), getattr(self.columns, role)
             if constant and column:
                 yield Problem(role, "is declared both as a constant and as a column", "keep one of the two")
@@ -233,7 +240,7 @@ class TableDeclaration:
                 yield Problem(role, "is declared neither as a column nor as a constant", todo)
         if self.thickness is not None and not 0 < self.thickness < math.inf:
             yield Problem("thickness", f"is {self.thickness:g}", "give a positive thickness")
-        for role in ("device", "group"):
+        for role in ("device", "group", "condition"):
             name = getattr(self, role)
             if name != name.strip() or not name.isprintable():
                 todo = "use printable characters without spaces at the ends"

@@ -29,15 +29,17 @@ class Gap(NamedTuple):
     reason: str
 
 
-def masked_because(device: str, bias: float, declaration: TableDeclaration, component: Component | None = None) -> str:
-    """Why a mask, or else the window, leaves out a bias in V of a device; empty where none does.
+def masked_because(
+    device: str, condition: str, bias: float, declaration: TableDeclaration, component: Component | None = None
+) -> str:
+    """Why a mask, or else the window, leaves out a bias in V of a device under a condition; empty where none does.
 
     Masks of one component count only for that `component`.
     """
     for mask in declaration.mask:
         if mask.component not in (None, component):
             continue
-        if mask.device in ("", device) and mask.bias[0] <= bias <= mask.bias[1]:
+        if mask.covers(device, condition) and mask.bias[0] <= bias <= mask.bias[1]:
             return mask.reason
     low, high = declaration.bias_window or (-math.inf, math.inf)
     return "" if low <= bias <= high else f"outside the bias window {low:g} to {high:g} V"

@@ -83,4 +83,4 @@ def suspicious_curve(curve: TorqueCurve) -> tuple[str, ...]:
         size = float(np.nanmax(np.abs([curve.par, curve.perp]))) * conversion(unit.name, si)
         if size > 0 and not _MOMENT[0] <= size <= _MOMENT[1]:
             found.append(f"torques up to {size:.2g} {si}: junctions have about 1e-19 {si}; look at the unit")
-    return tuple(f"device {curve.device!r}: {each}" for each in found)
+    return tuple(f"device {curve.name!r}: {each}" for each in found)

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress, pairwise
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from mtjfit.arrays import FloatArray
 from mtjfit.data.components import paired
 from mtjfit.data.covariance import Opener, covariances
-from mtjfit.data.curve import COMPONENTS, Component, Origin, TorqueCurve
+from mtjfit.data.curve import COMPONENTS, Component, Origin, TorqueCurve, curve_name
 from mtjfit.data.curve_checks import SIZE, odd_sizes, written_angle_fault
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
 from mtjfit.data.gaps import Gap, date_notices, gap_notices, gone_notices, masked_because
@@ -23,7 +23,7 @@ from mtjfit.data.plain_table import Header
 from mtjfit.data.tidy import FORMULA, is_missing, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
 from mtjfit.errors import Line, ProblemLog, did_you_mean
-from mtjfit.text import counted
+from mtjfit.text import counted, some
 
 Cell: TypeAlias = str | float
 
@@ -35,23 +35,33 @@ COMPONENT_WORDS: Mapping[str, Component] = MappingProxyType(
      **dict.fromkeys(("perp", "perpendicular", "out-of-plane", "outofplane", "oop"), "perp")}
 )  # fmt: skip
 """Words, in any case, that say which component a row holds."""
-TEXTS = ("device", "group", "component")
+TEXTS = ("device", "condition", "group", "component")
 """Roles whose cells are texts; all others are numbers."""
 _BIASES = ("different bias", "different biases")
+_TWICE = (
+    "one device at several temperatures or in several sweeps: name these in columns.condition; several devices: give "
+    "each its own name; repeats of one sweep: average them, or set repeats = true in [data.format]"
+)
 _MIN_BIASES = 3
 """Points of a straight line and of a check of it; fewer determine nothing that can be tested."""
 
 
 @dataclass
 class DeviceRows:
-    """Rows of one device: numbers of each role in V, nm, degrees and the unit of the torque; `gaps` are left out."""
+    """Rows of one device under one condition, by role, in V, nm, degrees and the unit of the torque.
+
+    `gaps` are left out.
+    """
 
     line: Line
+    device: str
+    condition: str = ""
     constants: dict[str, str | float] = field(default_factory=dict)
     damaged: bool = False
     lines: list[Line] = field(default_factory=list)
     columns: dict[str, list[float]] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
+    contradicted: set[tuple[str, object]] = field(default_factory=set)  # roles and values, told once each
 
     def biases(self) -> list[float]:
         """Biases in V of all rows, those that are left out among them."""
@@ -61,7 +71,7 @@ class DeviceRows:
 def collect(
     rows: Iterable[tuple[Line, Sequence[Cell] | None]], header: Header, declaration: TableDeclaration, log: ProblemLog
 ) -> dict[str, DeviceRows]:
-    """Sort rows by device; problems of single rows and cells go to `log`.
+    """Sort rows by the name of their curve; problems of single rows and cells go to `log`.
 
     A row without a number is left out, and kept among the gaps, where neither torque component has one or a mask covers
     it. Cells, text or numbers, stand in the order of the header; None for a line that is no row.
@@ -71,24 +81,31 @@ def collect(
     for line, cells in rows:
         empty = False
         row = None if cells is None else _Row(line, cells, header, declaration, log)
-        name, group = (row.name("device"), row.name("group")) if row else ("", "")
+        device, condition, group = (row.name(role) for role in TEXTS[:3]) if row else ("", "", "")
         numbers, faults = row.numbers() if row else ({}, {})
-        gap = row.gap(name, numbers, faults) if row and name and faults else None
+        gap = row.gap(device, condition, numbers, faults) if row and device and faults else None
         if row and gap is None:
             for role, fault in faults.items():
-                if not row.is_masked(name, role, numbers):
+                if not row.is_masked(device, condition, role, numbers):
                     row.fault(role, *fault)
-        if row is None or not name:
+        if row is None or not device or (not condition and "condition" in header.place):
+            adrift = True
+            continue
+        name = curve_name(device, condition)
+        mine = devices.setdefault(name, DeviceRows(line, device, condition))
+        if (mine.device, mine.condition) != (device, condition):
+            what = f"device {device!r} under {condition!r} is called {name!r}, as is another device"
+            row.fault("device", what, "give one of the two another name")
             adrift = True
         elif gap is not None:
-            devices.setdefault(name, DeviceRows(line)).gaps.append(gap)
+            mine.gaps.append(gap)
         else:
-            row.add_to(devices.setdefault(name, DeviceRows(line)), name, group, numbers)
+            row.add_to(mine, name, group, numbers)
     if empty:
         log.add("has a header and no data", "give one row per bias point", header.line or None)
     # A row that could not be read may have belonged to any device: do not count their points then.
-    for device in devices.values():
-        device.damaged |= adrift
+    for each in devices.values():
+        each.damaged |= adrift
     return devices
 
 
@@ -104,10 +121,11 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], str, str]] = {
 """Condition on the numbers of a role, what is wrong where it does not hold, and what to do."""
 _MISSING = "give a number, remove the row, or cover its bias with a mask, which keeps the reason"
 _CONSTANTS = {
-    "group": ("is in group {!r} here and in {!r} above", "a device has one group"),
+    "group": ("is in group {!r} here and in {!r} above",
+              "a device has one group, or one under each condition: see columns.condition"),
     "thickness": ("is {:.6g} nm here and {:.6g} nm above", "a device has one thickness"),
     "angle": ("is at {:.6g}° here and at {:.6g}° above",
-              "a device has one angle: name the device anew for each angle"),
+              "a device has one angle under each condition: declare columns.condition"),
 }  # fmt: skip
 
 
@@ -124,7 +142,7 @@ class _Row:
         self.log.add(what, todo, self.line, column)
 
     def name(self, role: str) -> str:
-        """Device or group of the row; empty, with a problem in the log, where it is not printable."""
+        """Device, condition or group of the row; empty, with a problem in the log, where it is not printable."""
         if role not in self.header.place:
             return str(getattr(self.declaration, role))
         text = str(self.cells[self.header.place[role]])
@@ -135,26 +153,28 @@ class _Row:
         self.fault(role, what, f"name the {role}")
         return ""
 
-    def gap(self, name: str, numbers: dict[str, float | None], faults: Mapping[str, tuple[str, str]]) -> Gap | None:
+    def gap(
+        self, device: str, condition: str, numbers: dict[str, float | None], faults: Mapping[str, tuple[str, str]]
+    ) -> Gap | None:
         """The row of a device as one that is left out; None for a row that must be right."""
         cells = {role: str(self.cells[self.header.place[role]]) for role in faults}
         if not all(map(is_missing, cells.values())):
             return None
         bias = numbers["bias"]
-        if bias is not None and (reason := masked_because(name, bias, self.declaration)):
+        if bias is not None and (reason := masked_because(device, condition, bias, self.declaration)):
             return Gap(self.line, bias, reason)
         torques = {"par", "perp", "torque"} & set(self.header.place)
         if not torques <= set(cells) or any("inf" in cells[role].lower() for role in torques):
             return None
         return Gap(self.line, math.nan if bias is None else bias, "")
 
-    def is_masked(self, name: str, role: str, numbers: Mapping[str, float | None]) -> bool:
+    def is_masked(self, device: str, condition: str, role: str, numbers: Mapping[str, float | None]) -> bool:
         """Whether a mask of its component covers a cell without a number, so that the rest of the row counts."""
         component = _COMPONENT_OF.get(role)
         cell, bias = self.cells[self.header.place[role]], numbers.get("bias")
         if component is None or bias is None or not is_missing(str(cell)):
             return False
-        return bool(masked_because(name, bias, self.declaration, component))
+        return bool(masked_because(device, condition, bias, self.declaration, component))
 
     def component(self) -> Component | None:
         """The component of a row of a long table; None, with a problem in the log, for another word."""
@@ -205,7 +225,10 @@ class _Row:
     def add_to(self, device: DeviceRows, name: str, group: str, numbers: dict[str, float | None]) -> None:
         for role, (what, todo) in _CONSTANTS.items():
             value = group if role == "group" else numbers.pop(role, None)
-            if value not in (None, "") and device.constants.setdefault(role, value) != value:
+            if value in (None, "") or device.constants.setdefault(role, value) == value:
+                continue
+            if (role, value) not in device.contradicted:
+                device.contradicted.add((role, value))
                 self.fault(role, f"device {name!r} {what.format(value, device.constants[role])}", todo)
         if "torque" in numbers:
             numbers = self._of_component(numbers, device)
@@ -228,14 +251,17 @@ def _check_devices(devices: dict[str, DeviceRows], declaration: TableDeclaration
     column, todo = declaration.columns.bias, f"at least {_MIN_BIASES} are needed"
     if devices and not any(device.lines or device.damaged for device in devices.values()):
         log.add("holds no value: all rows are nan, empty or masked", "name the columns that were measured")
+    sweeps = [sweep for name, device in devices.items() if device.lines for sweep in _sweeps(name, device, declaration)]
+    again = _refuse_repeats(sweeps, declaration, log)
+    for sweep in sweeps:
+        if sweep.name not in again:
+            _check_turns(sweep, declaration, log)
     for name, device in devices.items():
-        if not device.lines:
-            continue
-        _check_order(name, device, declaration, log)
-        if device.damaged:
+        if not device.lines or device.damaged:
             continue
         biases = set(device.columns["bias"])
-        different, used = len(biases), sum(not masked_because(name, bias, declaration) for bias in biases)
+        used = sum(not masked_because(device.device, device.condition, bias, declaration) for bias in biases)
+        different = len(biases)
         if different < _MIN_BIASES:
             log.add(f"device {name!r} has {counted(different, *_BIASES)}", todo, device.line, column)
         elif used < _MIN_BIASES:
@@ -244,44 +270,67 @@ def _check_devices(devices: dict[str, DeviceRows], declaration: TableDeclaration
     if any(device.damaged for device in devices.values()):
         return
     for i, mask in enumerate(declaration.mask):
-        if mask.device and mask.device not in devices:
-            what = f"mask[{i}] names device {mask.device!r}, which is not in the file"
-            log.add(what, did_you_mean(mask.device, devices))
-            continue
-        meant = [devices[mask.device]] if mask.device else devices.values()
-        if not any(mask.bias[0] <= v <= mask.bias[1] for device in meant for v in device.biases()):
+        names = {"device": mask.device, "condition": mask.condition}
+        there = {role: {getattr(each, role): None for each in devices.values()} for role in names}
+        unknown = [role for role, name in names.items() if name and name not in there[role]]
+        for role in unknown:
+            what = f"mask[{i}] names {role} {names[role]!r}, which is not in the file"
+            log.add(what, did_you_mean(names[role], list(there[role])))
+        meant = [each for each in devices.values() if mask.covers(each.device, each.condition)]
+        if not unknown and not any(mask.bias[0] <= v <= mask.bias[1] for each in meant for v in each.biases()):
             log.add(f"mask[{i}] covers no bias point", "give the interval in V, or remove the mask")
 
 
-def _check_order(name: str, device: DeviceRows, declaration: TableDeclaration, log: ProblemLog) -> None:
-    """Order and repeats of the bias; of each component on its own where a row holds one."""
-    points = list(zip(device.columns["bias"], device.lines, strict=True))
+class _Sweep(NamedTuple):
+    """Biases of a curve and their places; of each component on its own where a row holds one."""
+
+    name: str
+    bias: Sequence[float]
+    lines: Sequence[Line]
+
+
+def _sweeps(name: str, device: DeviceRows, declaration: TableDeclaration) -> list[_Sweep]:
+    bias, lines = device.columns["bias"], device.lines
     if not declaration.columns.component:
-        _check_sweep(name, points, declaration, log)
-        return
-    for each in COMPONENTS:
-        there = [not math.isnan(value) for value in device.columns[each]]
-        _check_sweep(name, list(compress(points, there)), declaration, log)
+        return [_Sweep(name, bias, lines)]
+    there = [[not math.isnan(value) for value in device.columns[each]] for each in COMPONENTS]
+    return [_Sweep(name, [*compress(bias, one)], [*compress(lines, one)]) for one in there]
 
 
-def _check_sweep(
-    name: str, points: Sequence[tuple[float, Line]], declaration: TableDeclaration, log: ProblemLog
-) -> None:
-    column, form = declaration.columns.bias, declaration.format
-    bias, lines = [each for each, _ in points], [line for _, line in points]
-    first: dict[float, Line] = {}
-    for value, line in zip(bias, lines, strict=True):
-        if value in first and not form.repeats:
-            what = f"device {name!r} has bias {value:g} V already in line {first[value]}"
-            log.add(what, "average the points, or set repeats = true in [data.format]", line, column)
-        first.setdefault(value, line)
-    if form.order == "any":
+def _refuse_repeats(sweeps: Sequence[_Sweep], declaration: TableDeclaration, log: ProblemLog) -> set[str]:
+    """One problem for all biases that stand twice; the curves in which several do, whose order says nothing more."""
+    if declaration.format.repeats:
+        return set()
+    found: list[tuple[str, float, Line, Line]] = []
+    for name, bias, lines in sweeps:
+        first: dict[float, Line] = {}
+        for value, line in zip(bias, lines, strict=True):
+            if value in first:
+                found.append((name, value, first[value], line))
+            first.setdefault(value, line)
+    if not found:
+        return set()
+    name, value, above, line = found[0]
+    what = f"device {name!r} has bias {value:g} V already in line {above}"
+    if len(found) == 1:
+        todo = "average the points, or set repeats = true in [data.format]"
+        log.add(what, todo, line, declaration.columns.bias)
+        return set()
+    names = [*dict.fromkeys(name for name, *_ in found)]
+    of = f" of {some([repr(each) for each in names])}" if len(names) > 1 else ""
+    log.add(f"{what}, and {counted(len(found) - 1, 'more row', 'more rows')}{of} repeat a bias", _TWICE, line,
+            declaration.columns.bias)  # fmt: skip
+    return set(names)
+
+
+def _check_turns(sweep: _Sweep, declaration: TableDeclaration, log: ProblemLog) -> None:
+    if declaration.format.order == "any":
         return
-    steps = [(b > a, line) for (a, b), line in zip(pairwise(bias), lines[1:], strict=True) if a != b]
+    steps = [(b > a, line) for (a, b), line in zip(pairwise(sweep.bias), sweep.lines[1:], strict=True) if a != b]
     turn = next((line for up, line in steps if up != steps[0][0]), None)
     if turn is not None:
         todo = 'sort it, or set order = "any" in [data.format] if sweeps go back and forth'
-        log.add(f"the bias of device {name!r} turns round here", todo, turn, column)
+        log.add(f"the bias of device {sweep.name!r} turns round here", todo, turn, declaration.columns.bias)
 
 
 def curves_of_devices(
@@ -302,20 +351,19 @@ def curves_of_devices(
     groups = {str(device.constants.get("group", "")) for device in devices.values()}
     found = [*gap_notices({name: device.gaps for name, device in devices.items()}, declaration)]
     found += gone_notices([name for name, device in devices.items() if not device.lines])
-    found += date_notices([*devices, *sorted(groups)])
+    names = [name for device in devices.values() for name in (device.device, device.condition) if name]
+    found += date_notices([*names, *sorted(groups)])
     log.notices += (f"{log.label}: {text}" for text in found)
     measured = {name: device for name, device in devices.items() if device.lines}
-    points = {name: len(device.lines) for name, device in measured.items()}
-    covariance = covariances(points, declaration, opened, log.notices)
+    covariance = covariances(measured, declaration, opened, log.notices)
     notices = tuple(log.notices)
     return tuple(
-        replace(_curve(name, device, declaration, origin, log.label, covariance.get(name)), notices=notices)
+        replace(_curve(device, declaration, origin, log.label, covariance.get(name)), notices=notices)
         for name, device in measured.items()
     )
 
 
 def _curve(
-    name: str,
     device: DeviceRows,
     declaration: TableDeclaration,
     origin: Origin,
@@ -338,17 +386,19 @@ def _curve(
         angle = declaration.angle
     bias = device.columns["bias"]
     par, perp = (columns.get(each, np.asarray(np.nan)) for each in COMPONENTS)
-    masked = [[masked_because(name, V, declaration, each) for V in bias] for each in COMPONENTS]
+    key = device.device, device.condition
+    masked = [[masked_because(*key, V, declaration, each) for V in bias] for each in COMPONENTS]
     reasons = tuple(first or second for first, second in zip(*masked, strict=True))
     used_values = np.array([[not why for why in reasons_of] for reasons_of in masked]) & np.stack(
         [np.isfinite(each) & np.full(n, True) for each in (par, perp)]
     )
     curve = TorqueCurve(
-        name, columns["bias"], par, perp, math.nan if thickness is None else float(thickness),
+        device.device, columns["bias"], par, perp, math.nan if thickness is None else float(thickness),
         declaration.quantity, declaration.per, declaration.units.torque,
         sigma_par=columns.get("sigma_par"), sigma_perp=columns.get("sigma_perp"), rho=columns.get("rho"),
         covariance=covariance, sigma_bias=sigma_bias, group=str(device.constants.get("group", "")), origin=origin,
         source=label, angle=None if angle is None else float(angle), sin_theta=declaration.sin_theta,
         declared_perp_axis=declaration.perp_axis, used_values=used_values, reasons=reasons,
+        condition=device.condition,
     )  # fmt: skip
     return paired(curve) if declaration.columns.component else curve

@@ -132,7 +132,7 @@ def _measured(state: SliderState, explored: ExploredStudy, thickness: FloatArray
 
 
 def _torque(state: SliderState, explored: ExploredStudy) -> Torque:
-    curve = next(each for each in explored.open.curves if each.device == state.device)
+    curve = next(each for each in explored.open.curves if each.name == state.device)
     low, high = float(curve.bias.min()), float(curve.bias.max())
     margin = 0.05 * (high - low) or 0.05
     bias = np.linspace(low - margin, high + margin, _POINTS)

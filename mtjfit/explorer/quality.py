@@ -53,8 +53,9 @@ def _misfit(explored: ExploredStudy, state: SliderState) -> tuple[FloatArray, fl
     design, target, rss, _ = whitened(explored.model, values[None, :])
     rows = target[0] - design[0] @ amplitudes
     if sd > 0:
-        d = np.array([state.values[name] for name in study.names_of("thickness")])
-        rows = np.append(rows, (d - study.thicknesses) / sd)
+        first, names = study.first_curves, study.names_of("thickness")
+        d = np.array([state.values[names[j]] for j in first])
+        rows = np.append(rows, (d - study.thicknesses[first]) / sd)
     return rows, float(rss[0] + rows @ rows)
 
 

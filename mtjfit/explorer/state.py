@@ -153,9 +153,9 @@ def projected(
 
 def name_of(explored: ExploredStudy, device: str, slider: str) -> str:
     """Name in tables of what a slider moves for a device, such as ``a1`` or ``thickness[dev1]``."""
-    if slider == "d":
-        return ParameterName("thickness", device)
     model, j = explored.model, explored.study.devices.index(device)
+    if slider == "d":
+        return ParameterName("thickness", explored.study.curves[j].device)
     if slider in AMPLITUDES:
         return model.amplitudes.names[int(model.amplitudes.column[j, explored.open.amplitudes.index(slider)])]
     return model.layout.names[int(model.layout.index[slider][j])]

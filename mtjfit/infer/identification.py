@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +16,12 @@ from mtjfit.infer.least_squares import FitResult, fit
 from mtjfit.model.descent import FARTHEST
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.identifiability import Identifiability, determined_table
+from mtjfit.model.layout import joint_scope
 from mtjfit.model.likelihood import FullPosterior, refuse_far_out
 from mtjfit.model.profile import LEVELS, SEARCH, Profile, Profiles, Search, profiles, reference
 from mtjfit.model.rank import expected_errors, grade
 from mtjfit.progress import bar
-from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, LogUniform, Parameter, ParameterName, Scope, Study
+from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, LogUniform, Parameter, ParameterName, Study
 from mtjfit.text import card, number, shortened
 
 _BETTER = 0.02  # in −2 ln L: improvement of the profiles over the fit that is reported
@@ -95,7 +96,7 @@ def _lengths_by_product(study: Study) -> Study:
         low, high = (side * end for side, end in zip((low, high), np.clip(one.prior.support, *FARTHEST), strict=True))
     if len(pair) < 2:
         return study
-    scope = next(each for each in reversed(get_args(Scope)) if each in [one.scope for one in pair])
+    scope = joint_scope(study, {one.scope for one in pair})
     parameters = {name: one for name, one in study.parameters.items() if name not in ("lambda_sf_N", "D_ratio")}
     parameters["Lambda"] = Parameter("Lambda", LogUniform(float(low), float(high)), scope)
     return study.replace(parameters=parameters)

@@ -18,10 +18,11 @@ from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.store.fingerprint import describe
 from mtjfit.infer.store.journal import Journal, open_journal
+from mtjfit.model.layout import joint_scope
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.posterior import SharedPosterior
-from mtjfit.study import LENGTHS, ParameterName, Sampling, Study
+from mtjfit.study import LENGTHS, Parameter, ParameterName, Sampling, Study
 
 _MAX_QUADRATURE_ERROR = 0.05
 
@@ -90,7 +91,7 @@ def _in_order(model: MarginalPosterior, drawn: dict[str, FloatArray]) -> dict[st
 
 
 def _derived_Lambda(model: MarginalPosterior, lengths: dict[str, FloatArray]) -> dict[str, FloatArray]:
-    """Λ = D_ratio λ_sf^N where a factor is free: one column, or one for each group or device that has its own."""
+    """Λ = D_ratio λ_sf^N where a factor is free: one column, or one for each group, device or curve with its own."""
     parameters = model.study.parameters
     factors = [parameters[name] for name in ("lambda_sf_N", "D_ratio") if name in parameters]
     scopes = {factor.scope for factor in factors if not factor.is_fixed}
@@ -102,7 +103,8 @@ def _derived_Lambda(model: MarginalPosterior, lengths: dict[str, FloatArray]) ->
     Lambda = np.broadcast_to(model.full.Lambda(values), (n, len(model.study.curves)))
     if scopes == {"shared"}:
         return {"Lambda": Lambda[:, 0]}
-    of = [curve.device if "device" in scopes else curve.group for curve in model.study.curves]
+    joint = Parameter("Lambda", factors[0].prior, joint_scope(model.study, scopes))
+    of = [joint.name_for(curve).owner for curve in model.study.curves]
     return {ParameterName("Lambda", owner): Lambda[:, of.index(owner)] for owner in dict.fromkeys(of)}
 
 

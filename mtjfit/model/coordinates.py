@@ -285,11 +285,13 @@ class Coordinates(DeviceCoordinates):
 
     @cached_property
     def own_names(self) -> tuple[tuple[ParameterName, ...], ...]:
-        """Names of own amplitudes, by term and device."""
-        return tuple(
-            tuple(ParameterName(self.study.amplitudes[t], device) for device in self.study.devices)
-            for t in self.split.own
-        )
+        """Names of own amplitudes, by term and curve."""
+        found = []
+        for t in self.split.own:
+            name = self.study.amplitudes[t]
+            scattered = [ParameterName(name, curve.device) for curve in self.study.curves]
+            found.append(tuple(scattered if t in self.split.scattered else self.study.names_of(name)))
+        return tuple(found)
 
     @cached_property
     def priors(self) -> dict[str, Prior]:

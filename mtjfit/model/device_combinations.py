@@ -123,7 +123,7 @@ def noise_estimate(model: FullPosterior) -> FloatArray:
     for g, n in enumerate(dof):
         mine = group == g
         if n == 0:
-            device = model.study.curves[int(np.argmax(mine.any(axis=1)))].device
+            device = model.study.curves[int(np.argmax(mine.any(axis=1)))].name
             raise NotDetermined(
                 f"the errors of device {device!r} cannot be fitted: it has no more bias points than J0(V) has powers "
                 f"of V ({data.powers.size}); give sigma, or fix the noise scale"
@@ -167,7 +167,7 @@ def _devices(
     if not terms.phase_determined or np.any(data.n[which] == 0):
         for k, j in enumerate(which.tolist()):
             yield DeviceCombinations(
-                model.study.curves[j].device, {}, {}, 0.0, 0, scatter_chi2=scatter[k][0], scatter_dof=scatter[k][1]
+                model.study.curves[j].name, {}, {}, 0.0, 0, scatter_chi2=scatter[k][0], scatter_dof=scatter[k][1]
             )
         return
     weight = np.repeat(1 / sigma[which], P, axis=1)
@@ -182,7 +182,7 @@ def _devices(
         sd = dict(zip(terms.quantities, errors.tolist(), strict=True))
         noise_dof = _noise_dof(np.repeat(group[j], P), noise, found.left[:, k])
         dof = sum(ranks[k]) - len(terms.names) - 1
-        device = model.study.curves[j].device
+        device = model.study.curves[j].name
         yield DeviceCombinations(device, values, sd, float(found.misfit[k]), dof, noise_dof, *scatter[k])
 
 

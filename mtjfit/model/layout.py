@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,6 +25,7 @@ from mtjfit.study import (
     Parameter,
     ParameterName,
     Prior,
+    Scope,
     Study,
     parse_amplitude,
 )
@@ -233,7 +234,7 @@ class AmplitudeLayout:
 
     names: tuple[ParameterName, ...]  # free amplitudes as in tables, ``a1`` or ``a1[dev1]``
     priors: tuple[Normal, ...]  # their priors
-    own: tuple[bool, ...]  # for each term, whether every device has its own amplitude
+    own: tuple[bool, ...]  # for each term, whether every curve has its own amplitude
     # 1 for in-plane, i for out-of-plane terms of J0(V), fixed ones included, shape (n_terms,)
     phase: ComplexArray
     power: IntArray  # power of V of each term, shape (n_terms,)
@@ -268,6 +269,13 @@ class AmplitudeLayout:
 def layout(study: Study) -> Layout:
     """Lay out the non-linear parameters of a study: lengths, noise scales, thicknesses."""
     return layout_of(study, _IN_ORDER)
+
+
+def joint_scope(study: Study, scopes: set[Scope]) -> Scope:
+    """Scope of a number that follows from others of these scopes; a curve's where a device may be in two groups."""
+    if {"group", "device"} <= scopes and study.n_devices < len(study.curves):
+        return "curve"
+    return next(each for each in reversed(get_args(Scope)) if each in scopes)
 
 
 def in_use(study: Study, name: str) -> BoolArray:
@@ -328,8 +336,8 @@ def amplitude_layout(study: Study) -> AmplitudeLayout:
         names=tuple(names),
         priors=tuple(names.values()),
         own=tuple(
-            study.parameters[name].scope == "device" and not study.parameters[name].is_fixed
-            for name in study.amplitudes
+            study.parameters[name].is_own and not study.parameters[name].is_fixed and len(set(each)) == len(each)
+            for name, each in zip(study.amplitudes, columns, strict=True)
         ),
         phase=np.array([phase for phase, _ in terms]),
         power=np.array([power for _, power in terms], dtype=int),

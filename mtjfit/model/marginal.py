@@ -76,8 +76,9 @@ class MarginalPosterior(SharedPosterior):
         layout = self.full.layout
         if not self.split.thickness_is_free:
             return Thickness(self.study.thicknesses[None], np.zeros((1, 1)), self.full.per_volume)
-        priors = tuple(layout.entries[k].prior for k in layout.index["thickness"])
-        return Thickness.about(priors, self.full.per_volume)
+        entries, device = np.unique(layout.index["thickness"], return_inverse=True)
+        priors = tuple(layout.entries[k].prior for k in entries)
+        return Thickness.about(priors, self.full.per_volume, device if len(priors) < device.size else None)
 
     def _thickness(self, values: FloatArray, block: Block) -> Thickness:
         return self.thickness_priors

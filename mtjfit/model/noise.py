@@ -79,7 +79,7 @@ class PointErrors:
 def known_errors(curve: TorqueCurve, scale: float) -> PointErrors:
     """Errors of the points in use as declared, without those of the bias, after multiplication by `scale`."""
     if curve.sigma_par is None or curve.sigma_perp is None:
-        raise ValueError(f"the errors of device {curve.device!r} are not known")
+        raise ValueError(f"the errors of device {curve.name!r} are not known")
     used, counts = curve.used, curve.used_values[:, curve.used]
     if curve.covariance is not None:
         both, (par, perp) = np.concatenate([used, used]), np.where(counts, 0.0, np.inf)

@@ -152,7 +152,7 @@ def _parts(study: Study, curve: TorqueCurve, powers: np.ndarray, scale_is_known:
         shared = None if errors.rest is None else errors.rest[np.ix_(c * n + inside, c * n + inside)]
         whitened = _whitener(variance[inside], shared)
         yield _Part(
-            curve.device, name, whitened(values_in_use(curve, scale)[c * n + inside]), whitened(design[inside]),
+            curve.name, name, whitened(values_in_use(curve, scale)[c * n + inside]), whitened(design[inside]),
             {kind: whitened(columns[order]) for kind, columns in candidates.items()}, scale_is_known,
         )  # fmt: skip
 

@@ -260,9 +260,10 @@ class SharedPosterior(ABC):
         # every row draws for itself, also where rows do not differ
         centre = np.broadcast_to(batch.integral.centre, (*shape, batch.integral.centre.shape[-1]))
         batch = replace(batch, integral=replace(batch.integral, centre=centre))
-        d = np.broadcast_to(batch.thickness.nominal, shape)
+        d = np.broadcast_to(batch.thickness.of_curves(batch.thickness.nominal), shape)
         if self.thickness_is_free:
-            d = batch.thickness.draw(batch.form, self.device_likelihood(batch), batch.dead, rng)
+            drawn = batch.thickness.draw(batch.form, self.device_likelihood(batch), batch.dead, rng)
+            d = batch.thickness.of_curves(drawn)
         centre, shared = self._draw_shared(batch, rng)
         terms = np.array(centre)
         if batch.integral.own:

@@ -153,7 +153,7 @@ def _seen(model: FullPosterior) -> str:
 def _rest_in_words(model: FullPosterior, names: Sequence[str], basis: FloatArray, rest: int) -> str:
     """Unseen directions without a name: the parameters that take part, and what is determined instead."""
     taking_part = [name for k, name in enumerate(names) if np.max(basis[:, k]) > _TAKES_PART]
-    own = {name for name, each in model.study.parameters.items() if each.scope == "device"}
+    own = {name for name, each in model.study.parameters.items() if each.is_own}
     n = model.study.n_thicknesses
     where = "one thickness" if n == 1 else f"{n} thicknesses"
     number = "1 combination" if rest == 1 else f"{rest} independent combinations"

@@ -1,5 +1,7 @@
 """Each device's own thickness, normal about its nominal value, integrated out by quadrature.
 
+Curves of one device have one thickness: their likelihoods are multiplied at each node before the sum is taken.
+
 Two Gauss–Newton steps find where the integrand of a device lies and how wide it is; the trapezoidal rule on equidistant
 nodes, which converges faster than any power for a bell curve, does the rest. At equidistant thicknesses exp(−d/L) is a
 geometric series, so that the nodes cost multiplications only.
@@ -15,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray, IntArray
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.study import Normal
@@ -73,11 +75,38 @@ class Thickness:
     steps: int = 2  # gauss–Newton steps to find where an integrand lies
     wide_count: int = 24  # nodes of each integral where the prior is wide
     cells: int = 48  # of the cumulative distribution that draws are read from
+    # place of the device of each curve, shape (n_curves,); None: one curve for each device, in the same order
+    device: IntArray | None = None
 
     @classmethod
-    def about(cls, priors: Sequence[Normal], per_volume: bool) -> Thickness:
+    def about(cls, priors: Sequence[Normal], per_volume: bool, device: IntArray | None = None) -> Thickness:
         """From the priors of all devices, which have one standard deviation in common."""
-        return cls(np.array([[prior.mean for prior in priors]]), np.array([[priors[0].sd]]), per_volume)
+        return cls(np.array([[prior.mean for prior in priors]]), np.array([[priors[0].sd]]), per_volume, device=device)
+
+    def of_curves(self, values: FloatArray) -> FloatArray:
+        """Numbers of each device, shape (n, n_devices), as numbers of each curve, shape (n, n_curves)."""
+        return values if self.device is None else values[:, self.device]
+
+    def _together(self, values: FloatArray) -> FloatArray:
+        """Numbers of each curve, shape (n, n_curves, ...), summed over the curves of each device."""
+        if self.device is None:
+            return values
+        order, starts = self._by_device
+        return np.asarray(np.add.reduceat(values[:, order], starts, axis=1))
+
+    @cached_property
+    def _by_device(self) -> tuple[IntArray, IntArray]:
+        """Places of all curves in the order of their devices, and where each device begins."""
+        device = np.zeros(0, dtype=np.intp) if self.device is None else self.device
+        order = np.argsort(device, kind="stable")
+        return order, np.searchsorted(device[order], np.arange(self.nominal.shape[1]))
+
+    def _dead(self, dead: FloatArray) -> FloatArray:
+        """Largest dead layer of the curves of each device, shape (n or 1, n_devices or 1)."""
+        if self.device is None or dead.shape[1] == 1:
+            return dead
+        order, starts = self._by_device
+        return np.asarray(np.maximum.reduceat(dead[:, order], starts, axis=1))
 
     def K(self, form: ExponentialForm, d: FloatArray, t: ComplexArray) -> ComplexArray:
         """κ, or κ/d per volume, at magnetic thicknesses `d` with t = exp(−d/L)."""
@@ -91,32 +120,58 @@ class Thickness:
         return (K / d, slope / d - K / d**2) if self.per_volume else (K, slope)
 
     def _along(self, form: ExponentialForm, nodes: Nodes, dead: FloatArray) -> ComplexArray:
-        """K at all nodes, shape (n, n_devices, count), of devices of which `dead` nm are not magnetic."""
-        first = np.maximum(nodes.first - dead, THINNEST)
+        """K at all nodes, shape (n, n_curves, count), of curves of which `dead` nm are not magnetic."""
+        first, spacing = np.maximum(self.of_curves(nodes.first) - dead, THINNEST), self.of_curves(nodes.spacing)
         t = np.empty((*np.broadcast_shapes(first.shape, form.q.shape), nodes.count), dtype=complex)
-        t[...] = np.exp(-form.q * nodes.spacing)[..., None]
+        t[...] = np.exp(-form.q * spacing)[..., None]
         t[..., 0] = np.exp(-form.q * first)
         np.cumprod(t, axis=-1, out=t)
-        return self.K(form.by_node, first[..., None] + nodes.spacing[..., None] * np.arange(nodes.count), t)
+        return self.K(form.by_node, first[..., None] + spacing[..., None] * np.arange(nodes.count), t)
 
     def nodes(self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, count: int) -> Nodes:
         """Nodes about each integrand, found by Gauss–Newton steps from the nominal thickness."""
-        offset = np.zeros(np.broadcast_shapes(form.q.shape, self.nominal.shape, self.sd.shape))
+        offset = np.zeros(self._shape(form))
         width = offset + self.sd
         limit = _FARTHEST * self.sd
         for _ in range(self.steps):
-            K, slope = self.K_and_slope(form, np.maximum(self.nominal + offset - dead, THINNEST))
-            step, width = integral.step(K, slope, offset, self.sd)
+            step, width = self._step(form, integral, offset, dead)
             offset = np.clip(offset + step, -limit, limit)
-        low = np.maximum(self.nominal + offset - _REACH * width, np.maximum(dead, 0.0) + THINNEST)
+        low = np.maximum(self.nominal + offset - _REACH * width, self._lowest(dead))
         # where zero thickness or the dead layer cuts the range off, the integrand is highest at that end
         high = np.maximum(self.nominal + offset + _REACH * width, low + _REACH * width)
         return Nodes(low, (high - low) / (count - 1), count)
 
+    def _shape(self, form: ExponentialForm) -> tuple[int, ...]:
+        """(n, n_devices)."""
+        rows = form.q.shape if self.device is None else (form.q.shape[0], 1)
+        return np.broadcast_shapes(rows, self.nominal.shape, self.sd.shape)
+
+    def _lowest(self, dead: FloatArray) -> FloatArray:
+        """Smallest thickness of which something is magnetic in every curve of a device."""
+        return np.asarray(np.maximum(self._dead(dead), 0.0) + THINNEST)
+
+    def _step(
+        self, form: ExponentialForm, integral: OfDevices, offset: FloatArray, dead: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Gauss–Newton step of each device and its width there, shape (n, n_devices) each.
+
+        The prior is in the step and in the precision of every curve, and may count once for each device only.
+        """
+        at = self.of_curves(offset)
+        d = np.maximum(self.of_curves(self.nominal) + at - dead, THINNEST)
+        step, width = integral.step(*self.K_and_slope(form, d), at, self.sd)
+        if self.device is None:
+            return step, width
+        precision, prior = 1 / width**2, 1 / self.sd**2
+        pull = self._together(np.asarray(step * precision + at * prior)) - offset * prior
+        total = self._together(np.asarray(precision - prior)) + prior
+        return np.asarray(pull / total), np.asarray(1 / np.sqrt(total))
+
     def log_density(self, form: ExponentialForm, integral: OfDevices, nodes: Nodes, dead: FloatArray) -> FloatArray:
         """ln[L_j p(d)] at all nodes, without the constants of the likelihood, shape (n, n_devices, count)."""
         z = (nodes.d - self.nominal[..., None]) / self.sd[..., None]
-        return np.asarray(integral(self._along(form, nodes, dead)) - 0.5 * z * z + self._constant[..., None])
+        likelihood = self._together(integral(self._along(form, nodes, dead)))
+        return np.asarray(likelihood - 0.5 * z * z + self._constant[..., None])
 
     @cached_property
     def _constant(self) -> FloatArray:
@@ -153,7 +208,7 @@ class Thickness:
         # 1/12: of an integrand between two nodes no more is known than in which cell it lies
         sd = np.sqrt(np.sum(weights * (place - mean[..., None]) ** 2, axis=-1) + 1 / 12)
         centre, reach = nodes.first + nodes.spacing * mean, _WIDE_REACH * nodes.spacing * sd
-        low = np.maximum(centre - reach, np.maximum(dead, 0.0) + THINNEST)
+        low = np.maximum(centre - reach, self._lowest(dead))
         return Nodes(low, (centre + reach - low) / (self.wide_count - 1), self.wide_count)
 
     def log_integral_everywhere(
@@ -163,9 +218,9 @@ class Thickness:
 
         The first are to find the integrand wherever it lies, also where it is narrower than their spacing.
         """
-        shape = np.broadcast_shapes(form.q.shape, self.nominal.shape, self.sd.shape)
+        shape = self._shape(form)
         reach = (_FARTHEST + _REACH) * self.sd
-        low = np.broadcast_to(np.maximum(self.nominal - reach, np.maximum(dead, 0.0) + THINNEST), shape)
+        low = np.broadcast_to(np.maximum(self.nominal - reach, self._lowest(dead)), shape)
         high = np.broadcast_to(self.nominal + reach, shape)
         nodes = Nodes(low, (high - low) / (count - 1), count)
         log_density = self.log_density(form, integral, nodes, dead)

@@ -51,7 +51,9 @@ def new_devices(
         name = f"{d:g} nm{suffix}"
         while name in taken:
             name += "'"
-        found.append(Candidate(name, kind, (replace(like, device=name, thickness=float(d), group=group, cap=cap),)))
+        found.append(
+            Candidate(name, kind, (replace(like, device=name, condition="", thickness=float(d), group=group, cap=cap),))
+        )
     return tuple(found)
 
 
@@ -69,7 +71,7 @@ def measured_again(devices: Sequence[Measurement]) -> tuple[Candidate, ...]:
         (other, f"as {other}", lambda one: _as(one, other)),
     )
     return (
-        *(Candidate(f"{each.device} again", "again", (each,)) for each in devices),
+        *(Candidate(f"{each.name} again", "again", (each,)) for each in devices),
         *(Candidate(f"all again, {what}", kind, tuple(map(change, devices))) for kind, what, change in changes),
     )
 

@@ -105,14 +105,16 @@ class ParameterDraws:
 
     def is_new(self, measurement: Measurement) -> bool:
         """True for a device that has no parameter of its own among the draws."""
-        return not measurement.device or not any(ParameterName(x).owner == measurement.device for x in self.values)
+        return not measurement.device or not any(
+            ParameterName(x).owner in (measurement.device, measurement.name) for x in self.values
+        )
 
     def with_new(self, measurements: Sequence[Measurement], rng: np.random.Generator) -> ParameterDraws:
         """With draws from the prior for lengths and amplitudes of groups, or caps, that have none yet."""
         new: dict[str, Prior] = {}
         for measurement in measurements:
             for name, parameter in self.parameters.items():
-                own = parameter.scope == "device" and is_amplitude(name)
+                own = parameter.is_own and is_amplitude(name)
                 if parameter.free_prior is not None and not own and (name in LENGTHS or is_amplitude(name)):
                     new[self.label(name, measurement)] = parameter.free_prior
             if isinstance(measurement.cap, Prior):
@@ -147,7 +149,7 @@ def _coordinates(parameters: Mapping[str, Parameter], priors: Mapping[str, Prior
         if base in _NOT_A_COORDINATE or base.startswith(SCATTER) or base not in parameters:
             continue
         scattered = SCATTER + base in parameters and name != base and parameters[base].scope == "shared"
-        own = base == "thickness" or parameters[base].scope == "device" or scattered
+        own = base == "thickness" or parameters[base].is_own or scattered
         found.append(Coordinate(name, prior.is_log, shared=not own))
     return tuple(found)
 
@@ -183,7 +185,7 @@ def draws_from_priors(design: Design, n: int, rng: np.random.Generator) -> Param
     priors: dict[str, Prior] = {}
     for name, parameter in design.parameters.items():
         prior = parameter.free_prior
-        if prior is None or name in _NOT_A_COORDINATE or (parameter.scope == "device" and not is_amplitude(name)):
+        if prior is None or name in _NOT_A_COORDINATE or (parameter.is_own and not is_amplitude(name)):
             continue
         priors[ParameterName(name, None if parameter.scope == "shared" else "")] = prior
     values = _drawn(priors, n, rng)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.data import Origin, TorqueCurve
+from mtjfit.data.curve import curve_name
 from mtjfit.data.curve_checks import SinTheta
 from mtjfit.data.units import Per, Quantity, check_unit, conversion, find_unit
 from mtjfit.model.compress import polynomial_design, polynomial_slope
@@ -26,8 +27,8 @@ class Measurement:
 
     Attributes
     ----------
-    device : str
-        A device of the study, which is then measured again, or a new name.
+    device, condition : str
+        A device of the study, which is then measured again, under this condition, or a new name.
     thickness : float
         Nominal, in nm.
     bias : ndarray, shape (n,)
@@ -50,6 +51,12 @@ class Measurement:
     angle: float | None = None
     sin_theta: SinTheta | None = None
     cap: Fixed | Prior | None = None
+    condition: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the curve that is made."""
+        return curve_name(self.device, self.condition)
 
     def curve(self, signal: float = 1.0) -> TorqueCurve:
         """The sweep as a curve of zeros with its errors, to simulate and to fit.
@@ -68,6 +75,7 @@ class Measurement:
         return TorqueCurve(
             self.device, self.bias, par, perp, self.thickness, self.quantity, self.per, unit, sigma_par=sigma[0],
             sigma_perp=sigma[1], group=self.group, angle=self.angle, sin_theta=self.sin_theta, origin=_ORIGIN,
+            condition=self.condition,
         )  # fmt: skip
 
 
@@ -108,7 +116,7 @@ def measurement_like(
     bias = np.linspace(curve.bias[curve.used].min(), curve.bias[curve.used].max(), curve.n_used)
     return Measurement(
         curve.device, curve.thickness, bias, par, perp, curve.quantity, curve.per, unit,
-        curve.group, curve.angle, curve.sin_theta,
+        curve.group, curve.angle, curve.sin_theta, condition=curve.condition,
     )  # fmt: skip
 
 

@@ -67,10 +67,10 @@ def _terms(draws: ParameterDraws, measurement: Measurement) -> Iterator[_Term]:
         parameter = draws.parameters[name]
         phase, power = parse_amplitude(name)
         place = int(np.searchsorted(draws.powers, power))
-        own = ParameterName(name, measurement.device)
+        own = draws.label(name, measurement) if parameter.is_own else ParameterName(name, measurement.device)
         if not new and own in draws.values:
             yield _Term(phase, place, draws.values[own], own, None)
-        elif parameter.scope == "device" and not parameter.is_fixed:
+        elif parameter.is_own and not parameter.is_fixed:
             pool = np.stack([x for label, x in draws.values.items() if ParameterName(label).base == name])
             value = pool[np.arange(draws.n) % pool.shape[0], np.arange(draws.n)]
             yield _Term(phase, place, value, "", np.full(draws.n, parameter.prior.centre_and_sd[1]))

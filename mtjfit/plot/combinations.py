@@ -99,12 +99,12 @@ def plot_combinations(fit: FitResult) -> Figure:
 
 def _draw(ax: Axes, panel: _Panel, fit: FitResult) -> None:
     rows = fit.combinations[fit.combinations["quantity"] == panel.quantity].set_index("device")
-    curves = [curve for curve in fit.study.curves if curve.device in rows.index]
+    curves = [curve for curve in fit.study.curves if curve.name in rows.index]
     # at the fitted thickness, where the line has to meet the point
     d = np.array([fit.values.get(ParameterName("thickness", curve.device), curve.thickness) for curve in curves])
     colours = colours_of([curve.thickness for curve in curves])
     for curve, at, colour in zip(curves, d, colours, strict=True):
-        row, spread = rows.loc[curve.device], fit.errors.get(ParameterName("thickness", curve.device))
+        row, spread = rows.loc[curve.name], fit.errors.get(ParameterName("thickness", curve.device))
         ax.errorbar(
             at, row["value"], yerr=row["sd"], xerr=None if fit.study.n_thicknesses == 1 else spread, fmt="o",
             color=colour, ms=3.5, elinewidth=0.8, zorder=3, gid="device",
@@ -116,7 +116,7 @@ def _draw(ax: Axes, panel: _Panel, fit: FitResult) -> None:
         ax.plot(grid, panel.from_kappa(K, fit), color="0.3", lw=1.0, zorder=2, gid="best-fit")
     if fit.study.n_thicknesses == 1 and len(curves) <= _NAMED:
         ax.set_xticks([])
-        names = literal(", ".join(curve.device for curve in curves))
+        names = literal(", ".join(curve.name for curve in curves))
         ax.set_xlabel(f"{names}, $d$ = {d[0]:g} nm" if len(names) < 40 else f"$d$ = {d[0]:g} nm")
     else:
         known = fit.study.parameters["thickness"].is_fixed

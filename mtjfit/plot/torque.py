@@ -187,7 +187,7 @@ def _multiples(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mappi
 
 
 def _title(one: Drawn) -> str:
-    return f"{_short(one.curve.device)}, $d$ = {one.curve.thickness:g} nm"
+    return f"{_short(one.curve.name)}, $d$ = {one.curve.thickness:g} nm"
 
 
 def _short(device: str, length: int = 28) -> str:
@@ -216,7 +216,7 @@ def _residual_map(fig: Figure, top: float, drawn: Sequence[Drawn]) -> None:
 
 
 def _device_ticks(ax: Axes, drawn: Sequence[Drawn], *, labelled: bool) -> None:
-    names = [f"{_short(one.curve.device, 14)} ({one.curve.thickness:g} nm)" for one in drawn]
+    names = [f"{_short(one.curve.name, 14)} ({one.curve.thickness:g} nm)" for one in drawn]
     ax.set_yticks(range(len(drawn)), labels=names if labelled else [])
     ax.tick_params(axis="y", labelsize=5.5)
     ax.set_ylim(len(drawn) - 0.4, -0.6)
@@ -229,7 +229,7 @@ def _key(drawn: Sequence[Drawn], posterior: Posterior | None) -> tuple[list[Line
     if 1 < len(drawn) <= _NAMED:
         for one in drawn:
             handles.append(Line2D([], [], color=one.colour, marker=one.marker, ms=3.5))
-            labels.append(f"{one.curve.thickness:g} nm ({_short(one.curve.device, 16)})")
+            labels.append(f"{one.curve.thickness:g} nm ({_short(one.curve.name, 16)})")
     handles.append(Line2D([], [], color="black", lw=1.0))
     labels.append("best fit")
     if any(np.any(one.curve.measured & ~one.curve.used_values) for one in drawn):

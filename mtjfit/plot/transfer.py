@@ -49,7 +49,7 @@ def _shown(posterior: Posterior) -> list[tuple[SharedLengths, str, str]]:
     found = shared_lengths(posterior)
     if len(found) == 1:
         return [(found[0], OKABE_ITO["blue"], "posterior, 68 and 95 %")]
-    group = {curve.device: curve.group or curve.device for curve in posterior.study.curves}
+    group = {curve.name: curve.group or curve.name for curve in posterior.study.curves}
     return [
         (stack, OKABE_ITO[colour], literal(group[stack.devices[0]]))
         for stack, colour in zip(found[:_MOST], _COLOURS, strict=False)
@@ -147,8 +147,8 @@ def _median(posterior: Posterior, name: str, otherwise: float) -> float:
 def plot_accumulation_band(posterior: Posterior) -> Figure:
     """Spin accumulation in the free layer, Eq. 9 for J0 in plane: the thinnest, a middle and the thickest device."""
     curves = sorted(posterior.study.curves, key=lambda curve: curve.thickness)
-    chosen = list(dict.fromkeys([curves[0].device, curves[len(curves) // 2].device, curves[-1].device]))
-    by_name = {curve.device: curve for curve in curves}
+    chosen = list(dict.fromkeys([curves[0].name, curves[len(curves) // 2].name, curves[-1].name]))
+    by_name = {curve.name: curve for curve in curves}
     of_stack = {device: stack for stack in shared_lengths(posterior) for device in stack.devices}
     note = "Medians with 68 and 95 % of the posterior, at nominal thickness."
     below = 0.42 + footer_height(DOUBLE, posterior.study, note)

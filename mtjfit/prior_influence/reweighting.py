@@ -46,7 +46,7 @@ def alternatives(posterior: Posterior) -> tuple[Alternative, ...]:
     other: dict[str, Prior] = {}
     for name, parameter in posterior.study.parameters.items():
         prior = parameter.free_prior
-        if prior is None or not (name in LENGTHS or (is_amplitude(name) and parameter.scope != "device")):
+        if prior is None or not (name in LENGTHS or (is_amplitude(name) and not parameter.is_own)):
             continue
         wide[name] = prior.widened(WIDER)
         turned = None if is_amplitude(name) else prior.on_other_scale()

@@ -286,11 +286,11 @@ def _accumulation_in_words(posterior: Posterior) -> str:
     curves = sorted(posterior.study.curves, key=lambda curve: curve.thickness)
     said = []
     for curve in curves if len(curves) == 1 else (curves[0], curves[-1]):
-        stack = of_stack[curve.device]
+        stack = of_stack[curve.name]
         d = max(curve.thickness - float(np.median(stack.lengths["dead_layer"])), 1e-3)
         m = np.median(accumulation_draws(stack, [0.0, d], d), axis=0)
         said.append(
-            f"{curve.device} ({curve.thickness:g} nm): in-plane {m[0].real:.3g} nm at the barrier and "
+            f"{curve.name} ({curve.thickness:g} nm): in-plane {m[0].real:.3g} nm at the barrier and "
             f"{m[1].real:.3g} nm at the far side, out-of-plane {m[0].imag:.3g} and {m[1].imag:.3g} nm."
         )
     return " ".join(said)

@@ -67,7 +67,7 @@ class Notice:
 
 def device_names(curves: Iterable[TorqueCurve], most: int = _MOST_DEVICES) -> str:
     """Devices and thicknesses, the first `most` of them."""
-    named = [f"{curve.device} ({curve.thickness:g} nm)" for curve in curves]
+    named = [f"{curve.name} ({curve.thickness:g} nm)" for curve in curves]
     rest = f" and {len(named) - most} more" if len(named) > most else ""
     return ", ".join(named[:most]) + rest
 
@@ -127,7 +127,7 @@ def _by_device(study: Study, said: Mapping[str, str]) -> str:
 
 def _angle(study: Study) -> dict[str, str]:
     """Which angle between the moments the amplitudes belong to; nothing for a single device that declares none."""
-    said = {curve.device: _SIN_THETA[curve.sin_theta] for curve in study.curves}
+    said = {curve.name: _SIN_THETA[curve.sin_theta] for curve in study.curves}
     angles = [curve.angle for curve in study.curves if curve.angle is not None]
     if len(said) == 1 and study.curves[0].sin_theta is None:
         return {}
@@ -168,15 +168,15 @@ def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
     fields = {"program": f"mtjfit {__version__}", "study": study.name}
     if study.label:
         fields["origin"] = study.label
-    units = {curve.device: pretty(curve.unit) for curve in curves}
-    axes = {c.device: _AXIS[c.declared_perp_axis] if c.measured[1].any() else _NO_PERP for c in curves}
+    units = {curve.name: pretty(curve.unit) for curve in curves}
+    axes = {c.name: _AXIS[c.declared_perp_axis] if c.measured[1].any() else _NO_PERP for c in curves}
     sign = _by_device(study, axes)
     return fields | {
-        "devices": f"{len(curves)}: {device_names(curves)}",
+        "devices": f"{study.n_devices if study.n_devices == len(curves) else study.counted}: {device_names(curves)}",
         "thicknesses": _thicknesses(study),
         "values": f"{study.n_values} ({_components(study)}), {low:g} to {high:g} V",
         "masked": _masked(study),
-        "quantity": _by_device(study, {curve.device: _QUANTITY[curve.quantity] for curve in curves}),
+        "quantity": _by_device(study, {curve.name: _QUANTITY[curve.quantity] for curve in curves}),
         "normalisation": _PER[curves[0].per],
         **_angle(study),
         "errors": noise_words(study),

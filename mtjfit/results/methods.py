@@ -71,8 +71,8 @@ def _sentences(fit: FitResult, posterior: Posterior | None, versions: Mapping[st
     low, high = bias_range(study)
     n = study.n_values // 2
     yield (
-        f"The in-plane and out-of-plane {measured_quantities(study)} of {len(study.curves)} "
-        f"device{'s' if len(study.curves) > 1 else ''} ({device_names(study.curves)}; {n} bias points from {low:g} to "
+        f"The in-plane and out-of-plane {measured_quantities(study)} of {study.counted} "
+        f"({device_names(study.curves)}; {n} bias points from {low:g} to "
         f"{high:g} V) was described by Eq. 12 of Manchon et al. [1], with the interface current "
         f"{_current(study)}."
     )

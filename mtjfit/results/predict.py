@@ -44,13 +44,11 @@ def _lengths(study: Study, draws: pd.DataFrame, curve: TorqueCurve) -> dict[str,
 def shared_lengths(posterior: Posterior) -> tuple[SharedLengths, ...]:
     """Devices by the lengths that they share, one stack if all are shared; at most 2000 even draws are kept."""
     study, draws = posterior.study, posterior.spaced()
-    scopes = {study.parameters[name].scope for name in LENGTHS if name in study.parameters}
-    of = {"device": lambda c: c.device, "group": lambda c: c.group}
-    key = of["device"] if "device" in scopes else of["group"] if "group" in scopes else lambda c: ""
+    lengths = [study.parameters[name] for name in LENGTHS if name in study.parameters]
     found: dict[object, list[TorqueCurve]] = {}
     for curve in study.curves:
-        found.setdefault(key(curve), []).append(curve)
-    return tuple(SharedLengths(tuple(c.device for c in own), _lengths(study, draws, own[0])) for own in found.values())
+        found.setdefault(tuple(each.name_for(curve) for each in lengths), []).append(curve)
+    return tuple(SharedLengths(tuple(c.name for c in own), _lengths(study, draws, own[0])) for own in found.values())
 
 
 def kappa_draws(stack: SharedLengths, d: ArrayLike) -> ComplexArray:
@@ -117,9 +115,9 @@ class Band:
 
 
 def _position(study: Study, curve: TorqueCurve) -> int:
-    if curve.device not in study.devices:
-        raise ValueError(f"device {curve.device!r} is not in the study {study.name!r}")
-    return study.devices.index(curve.device)
+    if curve.name not in study.devices:
+        raise ValueError(f"device {curve.name!r} is not in the study {study.name!r}")
+    return study.devices.index(curve.name)
 
 
 def columns_of(draws: pd.DataFrame, names: Sequence[str]) -> FloatArray:

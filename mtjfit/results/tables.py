@@ -194,7 +194,7 @@ def masks_table(study: Study) -> Table:
         used = f"{curve.n_used} of {curve.bias.size}"
         if curve.n_values != 2 * curve.n_used:
             used += " ({} in-plane, {} out-of-plane)".format(*curve.used_values.sum(axis=1))
-        rows.append((curve.device, curve.group, f"{curve.thickness:g}", used, why, curve.source))
+        rows.append((curve.name, curve.group, f"{curve.thickness:g}", used, why, curve.source))
     header = ("device", "group", "thickness (nm)", "points used", "left out", "file")
     return _without_empty(Table("Devices and masks", header, tuple(rows)), ("group",))
 

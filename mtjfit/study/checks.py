@@ -17,12 +17,17 @@ from mtjfit.errors import Problem, did_you_mean
 from mtjfit.study.normal_priors import AboutNominal, Normal
 from mtjfit.study.parameter import DOF, JITTER, LENGTHS, NOISE, SCATTER, Parameter, Scope, amplitudes_of, is_amplitude
 from mtjfit.study.prior import EDGE, Fixed, Prior
+from mtjfit.text import some
 
 _AMPLITUDES = amplitudes_of(f"{part}{power}" for part in "ab" for power in range(5))
 _SCATTERS = tuple(f"{SCATTER}{name}" for name in _AMPLITUDES)
 KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *_SCATTERS, *NOISE, *JITTER, DOF)
 """Every parameter that may be declared, in the order of tables."""
 _COMPONENTS = "T_par", "T_perp"
+_TWICE = (
+    "name a file once; one device at several temperatures or in several sweeps: give each curve its condition; several "
+    "devices: give each its own name"
+)
 _MOST_UNKNOWN = 1000  # names that are looked at: advice for each takes a millisecond
 _FIX = "fix the parameter: fixed = …, or fixed = true for thicknesses"
 _NARROWEST = 1e-13  # of the value, or nm of a thickness: what lmfit does not tell apart
@@ -50,30 +55,48 @@ def curve_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
     if not curves:
         yield Problem("data", "there is no curve", "give at least one device")
         return
-    for device, count in Counter(curve.device for curve in curves).items():
-        if count > 1:
-            sources = ", ".join(dict.fromkeys(curve.source or "memory" for curve in curves if curve.device == device))
-            what = f"there are {count} curves of this name ({sources})"
-            yield Problem(f"device {device!r}", what, "give every device its own name, and name a file once")
+    yield from _name_problems(curves)
+    yield from _thickness_problems(curves)
     first = curves[0]
     for curve in curves[1:]:
-        where = f"device {curve.device!r}"
+        where = f"device {curve.name!r}"
         if curve.per != first.per:
-            what = f'per = "{curve.per}", but device {first.device!r} has per = "{first.per}"'
+            what = f'per = "{curve.per}", but device {first.name!r} has per = "{first.per}"'
             yield Problem(where, what, "their amplitudes are different quantities; make two studies and compare them")
             continue
         try:
             conversion(curve.unit, first.unit)
         except ValueError as error:
             todo = "give all curves of a study in units of one kind, or make two studies"
-            yield Problem(where, f"{error}, the unit of device {first.device!r}", todo)
+            yield Problem(where, f"{error}, the unit of device {first.name!r}", todo)
     # A shared a1 would be two quantities where some curves have amplitudes per sin θ and some have not.
     known = [curve for curve in curves if curve.sin_theta is not None]
     for curve in curves:
         if known and curve.sin_theta is None:
-            what = f'sin_theta is not declared, but device {known[0].device!r} has sin_theta = "{known[0].sin_theta}"'
+            what = f'sin_theta is not declared, but device {known[0].name!r} has sin_theta = "{known[0].sin_theta}"'
             todo = "their amplitudes are different quantities; declare angle and sin_theta for all data, or for none"
-            yield Problem(f"device {curve.device!r}", what, todo)
+            yield Problem(f"device {curve.name!r}", what, todo)
+
+
+def _name_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
+    """One problem for all names that occur more than once."""
+    repeated = [name for name, count in Counter(curve.name for curve in curves).items() if count > 1]
+    if repeated:
+        mine = [curve for curve in curves if curve.name == repeated[0]]
+        sources = ", ".join(dict.fromkeys(curve.source or "memory" for curve in mine))
+        more = f", and as many as that or more of {some([repr(each) for each in repeated[1:]])}" if repeated[1:] else ""
+        yield Problem(f"device {repeated[0]!r}", f"there are {len(mine)} curves of this name ({sources}){more}", _TWICE)
+
+
+def _thickness_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
+    """Curves of one device that are declared to be of different thicknesses."""
+    first: dict[str, TorqueCurve] = {}
+    for curve in curves:
+        other = first.setdefault(curve.device, curve)
+        if curve.thickness != other.thickness:
+            what = f"has thickness = {curve.thickness:g} nm, but {other.name!r} has {other.thickness:g} nm"
+            todo = "curves of one device share its thickness: give the same for all, or name them as two devices"
+            yield Problem(f"device {curve.name!r}", what, todo)
 
 
 def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[str] = ()) -> Iterator[Problem]:
@@ -159,7 +182,7 @@ def _width_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
 
 def _bounded_problems(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
     """More than one bounded amplitude in each device: their integral has no closed form."""
-    own = {name: each.free_prior for name, each in parameters.items() if is_amplitude(name) and each.scope == "device"}
+    own = {name: each.free_prior for name, each in parameters.items() if is_amplitude(name) and each.is_own}
     bounded = [name for name, prior in own.items() if prior is not None and prior.truncated]
     for name in bounded[1:]:
         what = f"has low or high, and so has {bounded[0]}, both of every device"
@@ -174,11 +197,11 @@ def _scatter_problems(parameters: Mapping[str, Parameter], broken: Collection[st
             continue
         if of not in parameters:
             yield Problem(where, f"is declared without {of}", f"declare {of}, or remove it")
-        elif parameters[of].scope == "device":
+        elif parameters[of].is_own:
             todo = f"remove it, or share {of} between devices"
-            yield Problem(where, f"is declared, but every device has its own {of}", todo)
-        if scatter.scope == "device":
-            yield Problem(where, "has the scope 'device'", "share it, or let every group have its own")
+            yield Problem(where, f"is declared, but every {parameters[of].scope} has its own {of}", todo)
+        if scatter.is_own:
+            yield Problem(where, f"has the scope {scatter.scope!r}", "share it, or let every group have its own")
         if DOF in parameters:
             yield Problem(where, f"is declared beside {DOF}", "keep one: scatter of devices, or Student-t errors")
 
@@ -242,7 +265,7 @@ def joint_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
     """Problems of parameters and data together: one needs what the other does not have."""
     if not curves:
         return
-    fitted = [curve.device for curve in curves if curve.sigma_is_fitted]
+    fitted = [curve.name for curve in curves if curve.sigma_is_fitted]
     for c, name in enumerate(NOISE):
         measured = any(curve.used_values[c].any() for curve in curves)
         if name in parameters and not measured:
@@ -254,11 +277,15 @@ def joint_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
         elif name in parameters and not fitted:
             todo = 'remove it, or set sigma = "fit" for the data'
             yield Problem(f"parameters.{name}", "is declared, but every curve has errors", todo)
-    alone = [curve.device for curve in curves if not curve.group]
+    alone = [curve.name for curve in curves if not curve.group]
     for key, parameter in parameters.items():
         if parameter.scope == "group" and alone:
             what = f'has scope = "group", but device {alone[0]!r} has no group'
             yield Problem(f"parameters.{key}", what, "name the group of every device in the data")
+    device = next((name for name, count in Counter(curve.device for curve in curves).items() if count > 1), None)
+    for key in (key for key in parameters if key in _SCATTERS and device is not None):
+        todo = f'remove it, and give {key.removeprefix(SCATTER)} the scope "device" or "curve", or share it'
+        yield Problem(f"parameters.{key}", f"is between devices, but device {device!r} has several curves", todo)
     yield from _dead_problems(curves, parameters)
     yield from _noise_problems(curves, parameters)
     if "b0" in parameters and all(curve.quantity == "torkance" for curve in curves):
@@ -272,7 +299,7 @@ def _dead_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
     highest = parameters["dead_layer"].prior.support[1]
     thinnest = min(curves, key=lambda curve: curve.thickness)
     if highest >= thinnest.thickness:
-        what = f"may be {highest:g} nm, but device {thinnest.device!r} is no thicker than {thinnest.thickness:g} nm"
+        what = f"may be {highest:g} nm, but device {thinnest.name!r} is no thicker than {thinnest.thickness:g} nm"
         yield Problem("parameters.dead_layer", what, "use a prior with an upper bound below that")
 
 
@@ -288,12 +315,12 @@ def _noise_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Para
             yield Problem(where, f"is declared beside {DOF}", "keep one: jitter, or Student-t errors")
         for curve in curves:
             if curve.sigma_is_fitted:
-                what = f"adds to known errors, but those of device {curve.device!r} are to be fitted"
+                what = f"adds to known errors, but those of device {curve.name!r} are to be fitted"
                 yield Problem(where, what, "remove it: the fitted scale holds all noise")
             elif curve.covariance is not None:
-                what = f"cannot be added to the covariance of device {curve.device!r}"
+                what = f"cannot be added to the covariance of device {curve.name!r}"
                 yield Problem(where, what, "remove it, or give sigma and rho instead of the covariance")
     for curve in curves:
         if DOF in parameters and curve.is_correlated:
-            what = f"needs independent errors, but device {curve.device!r} has rho, a covariance or sigma_bias"
+            what = f"needs independent errors, but device {curve.name!r} has rho, a covariance or sigma_bias"
             yield Problem(f"parameters.{DOF}", what, "remove one of the two")

@@ -181,8 +181,7 @@ def _curves(raw: object, folder: Path, found: CollectedProblems) -> tuple[list[T
     with found.catching():
         curves, agree = [*joined_components(curves)], True
     notices += copy_notices(
-        (first.device, again.device)
-        for first, again in copies(curves, lambda curve: (curve.bias, curve.par, curve.perp))
+        (first.name, again.name) for first, again in copies(curves, lambda curve: (curve.bias, curve.par, curve.perp))
     )
     if notices:
         curves = [replace(curve, notices=(*notices, *curve.notices)) for curve in curves]

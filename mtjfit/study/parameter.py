@@ -16,7 +16,7 @@ from mtjfit.data.units import Per, Quantity, amplitude_unit
 from mtjfit.study.normal_priors import AboutNominal
 from mtjfit.study.prior import Fixed, Prior
 
-Scope: TypeAlias = Literal["shared", "group", "device"]
+Scope: TypeAlias = Literal["shared", "group", "device", "curve"]
 AnyPrior: TypeAlias = Prior | Fixed | AboutNominal
 
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
@@ -134,7 +134,10 @@ def parameter_unit(name: str, unit: str, quantity: Quantity, per: Per) -> str:
     return "" if base in ("D_ratio", DOF) or base.startswith(SCATTER) else "nm"
 
 
-class _Device(Protocol):
+class _Curve(Protocol):
+    @property
+    def name(self) -> str: ...
+
     @property
     def device(self) -> str: ...
 
@@ -151,8 +154,8 @@ class Parameter:
     name : str
         One of `LENGTHS`, ``thickness``, an amplitude (a1, a2, b0, b1, b2, …) or its scatter (``scatter_a1``), one of
         `NOISE` or `JITTER`, or `DOF`.
-    scope : {"shared", "group", "device"}
-        One value for the study, for each group of devices, or for each device.
+    scope : {"shared", "group", "device", "curve"}
+        One value for the study, for each group of curves, for each device, or for each of the curves of a device.
     """
 
     name: str
@@ -183,11 +186,16 @@ class Parameter:
         """Standard deviation of thicknesses about their nominal values in nm; 0 where these are exact."""
         return self.prior.centre_and_sd[1]
 
-    def name_for(self, curve: _Device) -> ParameterName:
-        """Name in tables of the number that serves a device, such as ``a1``, ``a1[W7]`` for a group, or
-        ``a1[dev1]``.
+    @property
+    def is_own(self) -> bool:
+        """True where each device, or each curve, has a number of its own."""
+        return self.scope in ("device", "curve")
+
+    def name_for(self, curve: _Curve) -> ParameterName:
+        """Name in tables of the number that serves a curve: ``a1``, ``a1[W7]`` for a group, ``a1[dev1]`` for a device,
+        ``a1[dev1 @ 300 K]`` for a curve.
         """
-        owner = {"shared": None, "group": curve.group, "device": curve.device}[self.scope]
+        owner = {"shared": None, "group": curve.group, "device": curve.device, "curve": curve.name}[self.scope]
         return ParameterName(self.name, owner)
 
     def to_toml(self) -> dict[str, str | float]:

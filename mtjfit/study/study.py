@@ -14,7 +14,7 @@ from mtjfit.data.units import conversion, pretty
 from mtjfit.errors import ConfigError, MtjfitError, Problem
 from mtjfit.study.checks import study_problems
 from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, parameter_unit
-from mtjfit.text import card, shortened
+from mtjfit.text import card, counted, shortened
 
 NOTHING_FREE = "every parameter of the study is fixed"
 _TODO = "give at least one a prior in [parameters]; `mtjfit check` tests the fixed model against the data"
@@ -122,8 +122,8 @@ class Study:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """Names of the devices, in the order of the data."""
-        return tuple(curve.device for curve in self.curves)
+        """Names of the curves in the order of the data: that of the device, with its condition where it has one."""
+        return tuple(curve.name for curve in self.curves)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -145,8 +145,24 @@ class Study:
         """Declared coefficients of J0(V), such as ``("a1", "b2")``."""
         return amplitudes_of(self.parameters)
 
+    @property
+    def n_devices(self) -> int:
+        """Number of devices, each counted once whatever number of curves it has."""
+        return len(self.first_curves)
+
+    @property
+    def first_curves(self) -> list[int]:
+        """Places of the first curve of each device, in the order of the data."""
+        return list({curve.device: j for j, curve in reversed([*enumerate(self.curves)])}.values())[::-1]
+
+    @property
+    def counted(self) -> str:
+        """How many devices, and curves where these are more: ``5 devices``, ``4 curves of 2 devices``."""
+        devices, curves = counted(self.n_devices, "device"), len(self.curves)
+        return devices if curves == self.n_devices else f"{counted(curves, 'curve')} of {devices}"
+
     def names_of(self, parameter: str) -> list[ParameterName]:
-        """Name in tables of the number that serves each device, such as ``a1``, ``a1[wafer2]`` or ``a1[dev1]``."""
+        """Name in tables of the number that serves each curve, such as ``a1``, ``a1[wafer2]`` or ``a1[dev1]``."""
         return [self.parameters[parameter].name_for(curve) for curve in self.curves]
 
     @property
@@ -183,7 +199,7 @@ class Study:
 
     def _repr_html_(self) -> str:
         """The study in a notebook: its devices, and its parameters with their priors."""
-        devices = [f"{curve.device} ({curve.thickness:g} nm)" for curve in self.curves]
+        devices = [f"{curve.name} ({curve.thickness:g} nm)" for curve in self.curves]
         shown = ", ".join(each for (each,) in shortened([[each] for each in devices], 12))
         rows = []
         for name, known in self.parameters.items():
@@ -191,7 +207,7 @@ class Study:
             prior = "nominal values, taken as exact" if exact else known.prior.describe()
             rows.append([name, prior, pretty(self.unit_of(name)), "" if known.scope == "shared" else known.scope])
         facts = {
-            "devices": f"{len(devices)}: {shown}",
+            "devices": f"{self.n_devices if self.n_devices == len(devices) else self.counted}: {shown}",
             "quantity": ", ".join(dict.fromkeys(f"{c.quantity} per {c.per}, {pretty(c.unit)}" for c in self.curves)),
             "values": f"{self.n_values}",
         }

@@ -325,6 +325,9 @@ def _unsupported(declaration: TableDeclaration) -> Iterator[Problem]:
     for where, given in (("", declaration.sigma_bias), ("columns.", declaration.columns.sigma_bias)):
         if given:
             yield Problem(f"data[0].{where}sigma_bias", why, "remove it, or fit these devices as a study")
+    for where, given in (("", declaration.condition), ("columns.", declaration.columns.condition)):
+        if given:
+            yield Problem(f"data[0].{where}condition", why, "remove it, or fit these devices as a study")
     if declaration.wide is not None:
         yield Problem("data[0].wide", why, "write one row for each bias point, or fit these devices as a study")
     if len(declaration.columns.components) == 1 or declaration.columns.component:
@@ -337,6 +340,8 @@ def _unsupported(declaration: TableDeclaration) -> Iterator[Problem]:
         if mask.component is not None:
             todo = "remove it, which masks both components, or fit these devices as a study"
             yield Problem(f"data[0].mask[{i}].component", why, todo)
+        if mask.condition:
+            yield Problem(f"data[0].mask[{i}].condition", why, "remove it, or fit these devices as a study")
 
 
 def _own_parameters(

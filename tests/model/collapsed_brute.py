@@ -21,7 +21,9 @@ _LN_2PI = np.log(2 * np.pi)
 
 
 def is_own(study: Study, name: str) -> bool:
-    return study.parameters[name].scope == "device" and not study.parameters[name].is_fixed
+    """Whether every curve has an amplitude of its own: those of a device with several curves belong to all of them."""
+    scope, several = study.parameters[name].scope, len({curve.device for curve in study.curves}) < len(study.curves)
+    return (scope == "curve" or (scope == "device" and not several)) and not study.parameters[name].is_fixed
 
 
 def scatter_variance(study: Study, curve: TorqueCurve, name: str, point: Point) -> float:
@@ -139,7 +141,11 @@ def peak(log_density: Any, low: float, high: float, depth: float = 45.0) -> tupl
 
 
 def with_thickness_integrated(study: Study, curve: TorqueCurve, point: Point, panels: int = 12) -> float:
-    """ln of ∫ L(d) p(d) dd over all positive magnetic thicknesses; under Student-t errors where they are declared."""
+    """ln of ∫ L(d) p(d) dd over all positive magnetic thicknesses, L of all curves of the device of this one.
+
+    Under Student-t errors where they are declared.
+    """
+    curves = [each for each in study.curves if each.device == curve.device]
     likelihood = student_given_thickness if "noise_dof" in study.parameters else given_thickness
     declared = study.parameters["thickness"].prior
     assert isinstance(declared, AboutNominal)
@@ -147,7 +153,7 @@ def with_thickness_integrated(study: Study, curve: TorqueCurve, point: Point, pa
     dead = value_of(study, curve, "dead_layer", point) if "dead_layer" in study.parameters else 0.0
 
     def log_density(d: np.ndarray) -> np.ndarray:
-        return np.asarray(likelihood(study, curve, point, d) + prior.logpdf(d))
+        return np.asarray(sum(likelihood(study, each, point, d) for each in curves) + prior.logpdf(d))
 
     low, high = interval_of(prior)
     d, w = gauss(*peak(log_density, max(low, dead), high), panels)
@@ -159,7 +165,8 @@ def all_devices(study: Study, point: Point) -> float:
     likelihood = student_given_thickness if "noise_dof" in study.parameters else given_thickness
     if isinstance(study.parameters["thickness"].prior, Fixed):
         return sum(float(likelihood(study, c, point, np.array([c.thickness]))[0]) for c in study.curves)
-    return sum(with_thickness_integrated(study, curve, point) for curve in study.curves)
+    first = {curve.device: curve for curve in reversed(study.curves)}
+    return sum(with_thickness_integrated(study, curve, point) for curve in first.values())
 
 
 def shared_integrated(study: Study, point: Point) -> float:

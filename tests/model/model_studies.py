@@ -97,7 +97,8 @@ def value_of(study: Study, curve: TorqueCurve, name: str, point: Mapping[str, fl
 def label(study: Study, curve: TorqueCurve, name: str) -> str:
     """Name in tables of the number that serves a device."""
     scope = study.parameters[name].scope
-    return {"shared": name, "group": f"{name}[{curve.group}]", "device": f"{name}[{curve.device}]"}[scope]
+    own = f"{name}[{curve.device}{curve.condition and ' @ '}{curve.condition}]"
+    return {"shared": name, "group": f"{name}[{curve.group}]", "device": f"{name}[{curve.device}]", "curve": own}[scope]
 
 
 def responses(study: Study, curve: TorqueCurve, point: Mapping[str, float], d: np.ndarray) -> dict[str, np.ndarray]:

@@ -241,8 +241,9 @@ def test_two_files_make_one_study(tmp_path: Path) -> None:
     assert set(study.files) == {"series.csv", "sub/more.csv"}
     more.write_text(DATA.replace("B,", "D,"), encoding="utf-8")
     assert refused(tmp_path, text) == [
-        "study.toml: device 'A': there are 2 curves of this name (series.csv, sub/more.csv); "
-        "give every device its own name, and name a file once"
+        "study.toml: device 'A': there are 2 curves of this name (series.csv, sub/more.csv); name a file once; one "
+        "device at several temperatures or in several sweeps: give each curve its condition; several devices: give "
+        "each its own name"
     ]
 
 

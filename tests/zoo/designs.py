@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from conditions import CONDITIONS, measure_again
 from parts import CHOICES, UNDER, leave_out, what_was_measured
 from reference_forward import kappa, terms
 
@@ -42,6 +43,8 @@ class Plan:
     holes: float = 0.0  # share of their values that were not
     dead: float = 0.0
     sigma: tuple[float, float] = (1.0, 1.0)
+    of: np.ndarray | None = None  # device of each curve, where some have several
+    condition: list[str] | None = None  # of each curve
 
     @property
     def J(self):
@@ -290,8 +293,11 @@ def _plain(rng) -> Plan:
 
 
 def kinds() -> tuple[str, ...]:
-    """Every kind of design; "plain" first, to which about half of all seeds belong, those of `parts` by name only."""
-    return ("plain", *KINDS, *CHOICES)
+    """Every kind of design; "plain" first, to which about half of all seeds belong.
+
+    Those of `parts` and `conditions` by name only.
+    """
+    return ("plain", *KINDS, *CHOICES, CONDITIONS)
 
 
 def design(seed: int, kind: str | None = None) -> Design:
@@ -301,11 +307,14 @@ def design(seed: int, kind: str | None = None) -> Design:
     kind = drawn if kind is None else kind
     plan = _plain(np.random.default_rng([seed, 1]))
     if kind != "plain":
-        if kind in CHOICES:
+        if kind in CHOICES or kind == CONDITIONS:
             under = str(plan.rng.choice(UNDER))
-            if under:
+            if under and not (kind == CONDITIONS and under == "scatter"):
                 KINDS[under](plan)
-            leave_out(plan, kind)
+            if kind == CONDITIONS:
+                measure_again(plan)
+            else:
+                leave_out(plan, kind)
         else:
             KINDS[kind](plan)
     return _built(kind, seed, plan)
@@ -313,13 +322,18 @@ def design(seed: int, kind: str | None = None) -> Design:
 
 def _built(kind, seed, p) -> Design:
     rng, truth = p.rng, dict(p.truth) | {name: float(each) for name, each in p.amplitudes.items()}
-    d = p.thicknesses + p.tolerance * rng.standard_normal(p.J)
+    of = np.arange(p.J) if p.of is None else p.of
+    d = (p.thicknesses + p.tolerance * rng.standard_normal(p.J))[np.unique(of, return_index=True)[1]][of]
     Lambda = truth["Lambda"] if "Lambda" in truth else truth["lambda_sf_N"] * truth.get("D_ratio", 1.0)
     K = kappa(d - p.dead, truth["lambda_J"], truth["lambda_phi"], truth["lambda_sf_F"], Lambda)
     K = K / (d - p.dead) if p.per == "volume" else K
     curves = [_curve(p, j, d[j], K[j]) for j in range(p.J)]
     if p.tolerance:
-        truth |= {f"thickness[D{j}]": float(each) for j, each in enumerate(d)}
+        truth |= {f"thickness[D{j}]": float(each) for j, each in zip(of, d, strict=True)}
+    if p.condition is not None:
+        for j, curve in enumerate(curves):
+            truth |= {f"{name}[{owner(p.scopes[name], curve)}]": value * p.factors[name][j]
+                      for name, value in p.amplitudes.items()}  # fmt: skip
     priors = dict(p.priors)
     scale = max(float(np.nanmax(np.abs([curve.par, curve.perp]))) for curve in curves)
     seen = np.any([curve.used_values.any(axis=1) for curve in curves], axis=0)
@@ -332,6 +346,11 @@ def _built(kind, seed, p) -> Design:
     thickness = AboutNominal(p.tolerance) if p.tolerance else Fixed(0.0)
     parameters["thickness"] = Parameter("thickness", thickness, "device")
     return Design(kind, seed, Study(f"{kind} {seed}", tuple(curves), parameters), truth)
+
+
+def owner(scope, curve):
+    """Whose an amplitude is."""
+    return {"shared": "", "group": curve.group, "device": curve.device, "curve": curve.name}[scope]
 
 
 def _curve(p, j, d, K) -> TorqueCurve:
@@ -366,6 +385,8 @@ def _curve(p, j, d, K) -> TorqueCurve:
         extra["rho"] = np.full(n, p.curves["rho"])
     if angle is not None:
         extra |= {"angle": float(angle), "sin_theta": "included"}
+    if p.condition is not None:
+        extra |= {"condition": p.condition[j], "group": p.condition[j] or "alone"}
     if "groups" in p.curves:
         extra["group"] = f"G{j % 2}"
     if p.curves.get("sigma") != "fit" and "covariance" not in extra:
@@ -376,7 +397,7 @@ def _curve(p, j, d, K) -> TorqueCurve:
         has[:, n // 2 - 1 : n // 2 + 2] = p.parts[j][:, None]
         V, par, perp, extra = what_was_measured(has, V, par, perp, extra)
     curve = TorqueCurve(
-        f"D{j}", V, par, perp, float(p.thicknesses[j]), p.quantity[j], p.per, p.unit,
+        f"D{j if p.of is None else p.of[j]}", V, par, perp, float(p.thicknesses[j]), p.quantity[j], p.per, p.unit,
         origin=Origin("simulated", "design drawn at random"), **extra,
     )  # fmt: skip
     if p.masked:

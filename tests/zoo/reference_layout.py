@@ -124,6 +124,7 @@ class Layout:
             "shared": lambda c: name,
             "group": lambda c: f"{name}[{c.group}]",
             "device": lambda c: f"{name}[{c.device}]",
+            "curve": lambda c: f"{name}[{c.device}{c.condition and ' @ '}{c.condition}]",
         }
         return [tag[scope](curve) for curve in self.study.curves]
 

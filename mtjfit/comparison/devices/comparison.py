@@ -58,7 +58,7 @@ def device_quantities_table(found: DeviceComparison) -> Table:
     cells = {(row["quantity"], row["device"]): _cell(row) for row in found.table.to_dict("records")}
     curves = [found.study.curves[j] for j in np.argsort(found.study.thicknesses, kind="stable")]
     rows = tuple(
-        (curve.device, f"{curve.thickness:g}", *(cells[each.name, curve.device] for each in found.quantities))
+        (curve.name, f"{curve.thickness:g}", *(cells[each.name, curve.name] for each in found.quantities))
         for curve in curves
     )
     header = [each.name.replace(*_KAPPA) + (f" ({pretty(each.unit)})" if each.unit else "")

@@ -69,8 +69,8 @@ def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator
         mine = [(name, float(x[j]), float(y[j]), float(away[j])) for name, x, y, away in deviations]
         worst = max(mine, key=lambda each: abs(each[-1]), default=_NONE)
         odd = bool(adjusted[j] < FALSE_ALARM)
-        reason = _reason(*worst, own_tests[curve.device]) if odd else ""
-        rows.append((curve.device, curve.thickness, one.chi2, one.dof, p[j], adjusted[j], odd, *worst, one.method,
+        reason = _reason(*worst, own_tests[curve.name]) if odd else ""
+        rows.append((curve.name, curve.thickness, one.chi2, one.dof, p[j], adjusted[j], odd, *worst, one.method,
                      one.k_hat, reason))  # fmt: skip
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
@@ -112,9 +112,9 @@ def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
     """Test whether devices of one nominal thickness agree, without any length; a table with a row for each set.
 
     The coefficients of free polynomials of all devices of one thickness (and one group, where parameters belong to
-    groups) are set equal; χ² is what that costs. Only errors of the data count: tolerances of thickness and of
-    amplitude, where they are declared, would make agreement likelier. ``agree`` is p_holm ≥ 0.05, ``scatter`` the
-    relative standard deviation of |κ| a1 between the devices beyond their errors.
+    groups) under one condition are set equal; χ² is what that costs. Only errors of the data count: tolerances of
+    thickness and of amplitude, where they are declared, would make agreement likelier. ``agree`` is p_holm ≥ 0.05,
+    ``scatter`` the relative standard deviation of |κ| a1 between the devices beyond their errors.
     """
     model = least_squares_model(study)
     P, (group, dof) = model.data.powers.size, noise_groups(model)
@@ -122,11 +122,11 @@ def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
     data = list(whitened_data(model, rows))
     own = own_coefficients(study, _DRAWS, rng)
     by_group = any(parameter.scope == "group" for parameter in study.parameters.values())
-    sets: dict[tuple[float, str], list[int]] = {}
+    sets: dict[tuple[float, str, str], list[int]] = {}
     for j, curve in enumerate(study.curves):
-        sets.setdefault((round(curve.thickness, 6), curve.group if by_group else ""), []).append(j)
+        sets.setdefault((round(curve.thickness, 6), curve.group if by_group else "", curve.condition), []).append(j)
     table = []
-    for (thickness, of), members in sorted(sets.items()):
+    for (thickness, of, _), members in sorted(sets.items()):
         if len(members) < 2:
             continue
         A, z = np.vstack([data[j].A for j in members]), np.concatenate([data[j].z for j in members])
@@ -134,7 +134,7 @@ def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
         t, _, rank, _ = np.linalg.lstsq(A / scale, z)
         square, n = float(np.sum((z - A / scale @ t) ** 2)), z.size - int(rank)
         p = _p_value(square, n, group[members], dof)
-        names = ", ".join(study.curves[j].device for j in members)
+        names = ", ".join(study.curves[j].name for j in members)
         table.append((thickness, of, names, len(members), square, n, p, _scatter_of(own, members)))
     columns = ["thickness", "group", "devices", "n", "chi2", "dof", "p", "scatter"]
     out = pd.DataFrame(table, columns=columns)

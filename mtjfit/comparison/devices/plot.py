@@ -93,10 +93,10 @@ def _styles(compared: DeviceComparison) -> dict[str, tuple[str, str]]:
     """Colour and marker of each device."""
     study = compared.study
     if len(study.groups) == 1:
-        return {c.device: (x, "o") for c, x in zip(study.curves, colours_of(study.thicknesses), strict=True)}
+        return {c.name: (x, "o") for c, x in zip(study.curves, colours_of(study.thicknesses), strict=True)}
     place = {group: k for k, group in enumerate(study.groups)}
     return {
-        c.device: (OKABE_ITO[_GROUPS[place[c.group] % len(_GROUPS)]], _MARKERS[place[c.group] % len(_MARKERS)])
+        c.name: (OKABE_ITO[_GROUPS[place[c.group] % len(_GROUPS)]], _MARKERS[place[c.group] % len(_MARKERS)])
         for c in study.curves
     }
 
@@ -168,16 +168,16 @@ def _bar(
 def _names(axes: np.ndarray, compared: DeviceComparison, order: np.ndarray, size: float) -> None:
     """Names of devices with their thickness, once for each row of panels; odd ones in red."""
     curves = [compared.study.curves[j] for j in order]
-    short = [c.device if len(c.device) <= _LONGEST else f"{c.device[: _LONGEST - 1]}…" for c in curves]
+    short = [c.name if len(c.name) <= _LONGEST else f"{c.name[: _LONGEST - 1]}…" for c in curves]
     odd = set(compared.odd)
     for ax in axes:
         ax.set_yticks(range(len(curves)))
         ax.tick_params(axis="y", labelleft=True)
-        texts = [f"{'× ' if c.device in odd else ''}{literal(s)}, {c.thickness:.3g} nm"
+        texts = [f"{'× ' if c.name in odd else ''}{literal(s)}, {c.thickness:.3g} nm"
                  for c, s in zip(curves, short, strict=True)]  # fmt: skip
         ax.set_yticklabels(texts, fontsize=min(size, 6.5))
         for label, curve in zip(ax.get_yticklabels(), curves, strict=True):
-            if curve.device in odd:
+            if curve.name in odd:
                 label.set(color=OKABE_ITO["vermillion"], weight="bold")
 
 
@@ -185,7 +185,7 @@ def _legend_handles(compared: DeviceComparison, against: DeviceComparison | None
     handles = []
     if len(compared.study.groups) > 1:
         styles = _styles(compared)
-        first = {c.group: styles[c.device] for c in reversed(compared.study.curves)}
+        first = {c.group: styles[c.name] for c in reversed(compared.study.curves)}
         handles = [
             Line2D([], [], color=first[g][0], marker=first[g][1], ms=3, lw=1.2, label=literal(g) or "no group")
             for g in compared.study.groups

@@ -127,7 +127,7 @@ def quantity_table(t: Coefficients, quantities: tuple[DeterminedQuantity, ...]) 
         ])  # fmt: skip
         frames.append(pd.DataFrame({
             "quantity": each.name,
-            "device": [curve.device for curve in curves],
+            "device": [curve.name for curve in curves],
             "group": [curve.group for curve in curves],
             "thickness": [curve.thickness for curve in curves],
             **dict(zip(LEVELS, quantiles.T, strict=True)),

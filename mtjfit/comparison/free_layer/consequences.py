@@ -135,7 +135,7 @@ def _cells(row: dict[str, object]) -> tuple[str, ...]:
 def measured_range(study: Study, device: str | None = None) -> tuple[tuple[float, float], tuple[float, float]]:
     """Nominal thicknesses (nm) and biases (V) that the data cover: of all devices that share the layer's parameters."""
     names = layer_parameters(study, device)
-    curves = [c for c in study.curves if device is None or layer_parameters(study, c.device) == names]
+    curves = [c for c in study.curves if device is None or layer_parameters(study, c.name) == names]
     d, V = [c.thickness for c in curves], [c.bias[c.used] for c in curves]
     return (min(d), max(d)), (float(min(each.min() for each in V)), float(max(each.max() for each in V)))
 

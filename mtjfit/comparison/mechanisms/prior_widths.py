@@ -192,8 +192,8 @@ def largest_log_likelihood(study: Study, width: PriorWidth, *, share: float = _S
         softer = AboutNominal(float(thickness.nominal_sd / np.sqrt(share)))
         widened = widened.replace(parameters={**widened.parameters, "thickness": replace(thickness, prior=softer)})
         # their priors end at zero, which raises them a little everywhere else
-        ends = float(log_ndtr(study.thicknesses / thickness.nominal_sd).sum())
-        paid = -0.5 * len(study.curves) * float(np.log(1 - share)) - ends
+        ends = float(log_ndtr(study.thicknesses[study.first_curves] / thickness.nominal_sd).sum())
+        paid = -0.5 * study.n_devices * float(np.log(1 - share)) - ends
     # starts from the prior miss a mode far out in its tails, where it may still beat everything else
     models = [FullPosterior(with_own_amplitudes(each)) for each in (widened, _everywhere(widened))]
     best = min((optimum(model) for model in models), key=lambda one: one.chi2_data + one.chi2_thickness)

@@ -29,7 +29,7 @@ def footing_table(studies: Mapping[str, Study]) -> Table:
         low = min(float(c.bias[c.used].min()) for c in curves)
         high = max(float(c.bias[c.used].max()) for c in curves)
         rows.append((
-            label, f"{len(curves)}", f"{d.min():g}" + (f" to {d.max():g}" if np.ptp(d) > 0 else ""),
+            label, f"{study.n_devices}", f"{d.min():g}" + (f" to {d.max():g}" if np.ptp(d) > 0 else ""),
             _kinds(c.quantity for c in curves), first.per, _kinds(pretty(c.unit) for c in curves),
             _kinds(c.declared_perp_axis for c in curves), f"{low:g} to {high:g}", noise_words(study).partition(".")[0],
             study.label or "measured",
@@ -84,7 +84,7 @@ def device_quantities(fits: Mapping[str, FitResult]) -> Table:
     for label, fit in fits.items():
         factor = conversion(fit.study.curves[0].unit, curves[0].unit) if same else np.nan
         for curve, one in zip(fit.study.curves, fit.devices, strict=True):
-            cells = [label, curve.device, f"{curve.thickness:g}"]
+            cells = [label, curve.name, f"{curve.thickness:g}"]
             for name, scale in (("slope_ratio", 1.0), ("b2/a1", 1.0), ("|kappa|·a1", factor)):
                 known = name in one.values and np.isfinite(scale)
                 cells.append(value_with_error(one.values[name] * scale, one.sd[name] * scale) if known else "")

@@ -84,9 +84,9 @@ def excess(fit: FitResult, values: Mapping[str, FloatArray]) -> tuple[FloatArray
     sd = study.parameters["thickness"].nominal_sd
     measured = 0
     if sd > 0:
-        measured = len(study.curves)
-        d = np.stack([values[name] for name in study.names_of("thickness")], axis=-1)
-        total = total + np.sum(((d - study.thicknesses) / sd) ** 2, axis=-1)
+        measured, first, names = study.n_devices, study.first_curves, study.names_of("thickness")
+        d = np.stack([values[names[j]] for j in first], axis=-1)
+        total = total + np.sum(((d - study.thicknesses[first]) / sd) ** 2, axis=-1)
     above = np.maximum(total - fit.chi2, 0.0)
     dof = study.n_values - fit.dof + measured
     _, noise_dof = noise_groups(model)

@@ -21,7 +21,7 @@ MODEL_VERSION = 4
 
 # Fields that do not matter; one that is added later counts until it is listed here.
 IGNORED_OF_CURVE = {"device", "used", "reasons", "declared_perp_axis", "origin", "source", "notices",
-                    "used_values"}  # fmt: skip
+                    "used_values", "condition"}  # fmt: skip
 IGNORED_OF_STUDY = {"name", "curves", "parameters", "sampling", "text", "files"}
 IGNORED_OF_SAMPLING = {"seed", "target_ess", "max_steps"}
 _PACKAGES = ("mtjfit", "numpy", "scipy", "pandas", "lmfit", "emcee")
@@ -59,7 +59,9 @@ def describe(study: Study, seed: int) -> dict[str, str]:
         fields_of_curve = _fields(curve, IGNORED_OF_CURVE, curve.used)
         if curve.n_values != 2 * curve.n_used:
             fields_of_curve["values in use"] = _words(curve.used_values[:, curve.used])
-        found |= {f"device {curve.device}: {name}": words for name, words in fields_of_curve.items()}
+        if curve.condition:  # which curves share a thickness
+            fields_of_curve["is of"] = curve.device
+        found |= {f"device {curve.name}: {name}": words for name, words in fields_of_curve.items()}
     found["amplitudes"] = ", ".join(study.amplitudes)
     found |= {f"parameters.{name}": _words(parameter) for name, parameter in study.parameters.items()}
     found["sampling.seed"] = str(int(seed))

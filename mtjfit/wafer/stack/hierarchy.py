@@ -143,8 +143,8 @@ def checked(hierarchy: Hierarchy, parameters: Mapping[str, Parameter], devices: 
     for name, parameter in parameters.items():
         if name in (*JITTER, DOF):
             problems.append(Problem(f"parameters.{name}", "is not available for wafers", "remove it"))
-        elif name in LENGTHS and parameter.scope == "device":
-            problems.append(Problem(f"parameters.{name}", 'has scope = "device"',
+        elif name in LENGTHS and parameter.is_own:
+            problems.append(Problem(f"parameters.{name}", f'has scope = "{parameter.scope}"',
                                     "a stack shares its lengths: remove the scope"))  # fmt: skip
     if devices is not None and hierarchy.smooth:
         lost = [name for name, x, y in zip(devices.device, devices.x, devices.y, strict=True) if np.isnan(x + y)]
@@ -162,7 +162,7 @@ def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -
         if name != "thickness" and not (is_amplitude(name) and name in parameters):
             known = ["thickness", *(each for each in parameters if is_amplitude(each))]
             yield Problem(where, "cannot vary smoothly over the wafer", did_you_mean(name, known))
-        elif name != "thickness" and parameters[name].scope == "device":
+        elif name != "thickness" and parameters[name].is_own:
             yield Problem(where, f"is declared, but every device has its own {name}",
                           f"share {name} and declare {SCATTER}{name}, or remove the smooth part")  # fmt: skip
         for k, shape in enumerate(shapes):

@@ -90,7 +90,7 @@ class StackLeastSquares:
         known = self.parameters
         return tuple(
             t for t, name in enumerate(self.terms)
-            if SCATTER + name in known or (known[name].scope == "device" and name not in self._fixed)
+            if SCATTER + name in known or (known[name].is_own and name not in self._fixed)
         )  # fmt: skip
 
     @cached_property

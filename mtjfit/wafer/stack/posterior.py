@@ -53,7 +53,7 @@ class WaferCoordinates(DeviceCoordinates):
 
     def _is_own(self, name: str) -> bool:
         """True where each device has its own amplitude, independent of the others."""
-        return self.parameters[name].scope == "device" and not self.parameters[name].is_fixed
+        return self.parameters[name].is_own and not self.parameters[name].is_fixed
 
     @cached_property
     def own(self) -> tuple[int, ...]:
