@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from mtjfit.arrays import FloatArray
-from mtjfit.data.components import paired
+from mtjfit.data.components import COMPONENT_WORDS, paired
 from mtjfit.data.covariance import Opener, covariances
 from mtjfit.data.curve import COMPONENTS, Component, Origin, TorqueCurve, curve_name
 from mtjfit.data.curve_checks import SIZE, odd_sizes, written_angle_fault
@@ -30,11 +30,6 @@ Cell: TypeAlias = str | float
 _COMPONENT_OF: Mapping[str, Component] = MappingProxyType(
     {"par": "par", "sigma_par": "par", "perp": "perp", "sigma_perp": "perp"}
 )
-COMPONENT_WORDS: Mapping[str, Component] = MappingProxyType(
-    {**dict.fromkeys(("par", "parallel", "in-plane", "inplane", "ip"), "par"),
-     **dict.fromkeys(("perp", "perpendicular", "out-of-plane", "outofplane", "oop"), "perp")}
-)  # fmt: skip
-"""Words, in any case, that say which component a row holds."""
 TEXTS = ("device", "condition", "group", "component")
 """Roles whose cells are texts; all others are numbers."""
 _BIASES = ("different bias", "different biases")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from mtjfit.data.components import COMPONENT_WORDS
 from mtjfit.data.readers import Sheet
-from mtjfit.data.rows import COMPONENT_WORDS
 from mtjfit.data.units import BIAS_UNITS, THICKNESS_UNITS, UNITS, canonical_unit
 from mtjfit.errors import DataError
 from mtjfit.input import files_fitting

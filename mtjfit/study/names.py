@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from glob import escape
 from itertools import pairwise, takewhile
 
+from mtjfit.data.components import COMPONENT_WORDS
 from mtjfit.data.format import NamePattern
-from mtjfit.data.rows import COMPONENT_WORDS
 from mtjfit.errors import ConfigError, DataError
 
 _LONGEST_CLASS = 40

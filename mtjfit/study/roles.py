@@ -10,8 +10,8 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
 
+from mtjfit.data.components import COMPONENT_WORDS
 from mtjfit.data.readers import Sheet
-from mtjfit.data.rows import COMPONENT_WORDS
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import find_unit
 from mtjfit.data.written_units import written_unit

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.polynomial import polynomial
 
 from mtjfit.arrays import FloatArray
+from mtjfit.data.components import COMPONENT_WORDS
 from mtjfit.data.curve import COMPONENTS, Component
 from mtjfit.data.readers import Sheet
-from mtjfit.data.rows import COMPONENT_WORDS
 from mtjfit.data.tidy import parse_number
 
 _FEW_TIMES = 5.0

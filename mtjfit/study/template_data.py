@@ -86,9 +86,9 @@ def _meaning(family: Family) -> Iterator[str]:
 
 
 def _columns(family: Family) -> Iterator[str]:
-    columns, inspection = family.columns, family.first
+    columns = family.columns
     is_long, is_open = "component" in columns, family.is_open
-    alone = only_component(inspection.sheet, inspection.columns) or family.columns.get("device") is None
+    alone = only_component(family.first.sheet, columns)
     if is_open:
         yield f"# {printable(columns['torque'])}: in-plane, par and sigma_par, or out-of-plane, perp and sigma_perp?"
         yield 'par = "<the column, if that is the component; else call the key perp?>"'
