@@ -99,7 +99,7 @@ class ColumnNames:
         taken: dict[int, str] = {}
         for role, declared in roles.items():
             for place in self.places(declared):
-                if place in taken:
+                if place in taken and {taken[place], role} != {"device", "thickness"}:
                     what = f"is the column of {taken[place]} and of {role}"
                     yield declared, (what, "give each role its own column")
                 taken.setdefault(place, role)

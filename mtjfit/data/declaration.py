@@ -22,7 +22,8 @@ class Columns:
     """Name of the column of each role; empty where there is none.
 
     `par` or `perp` alone where one component was measured. In a long table `component` says which one a row holds, and
-    `torque` and `sigma_torque` are its value and standard error.
+    `torque` and `sigma_torque` are its value and standard error. `device` and `thickness` may be one column where
+    nothing else tells devices apart.
     """
 
     bias: str
@@ -125,7 +126,7 @@ class TableDeclaration:
     name : str
         Pattern of the file name, such as ``"{device}_T{thickness:nm}.txt"``; where ``format.sheet`` is a pattern, of
         the file name with the part in brackets, such as ``"{*}[{device}]"``. Its fields may be named in `columns` like
-        columns; so may header parameters. A number such as the thickness may also be the name of the device.
+        columns; so may header parameters.
     covariance : str or tuple of (str, str)
         File with the covariance of all values of a curve (``{device}`` and ``{condition}`` stand for its device and
         condition), or such a file for each of some curves, by name. Errors need no columns then.
@@ -191,18 +192,11 @@ class TableDeclaration:
             if column != column.strip():
                 todo = "write it without; they are ignored in the header too"
                 yield Problem(where, f"{column!r} has spaces at its ends", todo)
-            if column and column in seen and not self._is_field(column, {role, seen[column]}):
+            if column and column in seen and {role, seen[column]} != {"device", "thickness"}:
                 what = f"column {column!r} is already declared as {seen[column]}"
                 yield Problem(where, what, "give each role its own column")
             seen.setdefault(column, role)
         yield from self._components()
-
-    def _is_field(self, column: str, roles: set[str]) -> bool:
-        """True for the thickness in the name of a file where nothing else tells devices apart."""
-        try:
-            return roles == {"device", "thickness"} and bool(self.name) and column in NamePattern(self.name).names
-        except ConfigError:
-            return False
 
     def _components(self) -> Iterator[Problem]:
         columns = self.columns

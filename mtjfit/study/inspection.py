@@ -88,7 +88,8 @@ class FileInspection:
     @cached_property
     def read(self) -> tuple[Sheet, ...]:
         """What `part` means."""
-        return self.sheets if not self.part else self.alike if self.is_of_parts else (self.sheet,)
+        parts = self.sheets if not self.part else self.alike if self.is_of_parts else (self.sheet,)
+        return tuple(map(first_series, parts))
 
     def _devices_differ(self) -> bool:
         name = self.columns["device"]

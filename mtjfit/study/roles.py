@@ -117,14 +117,18 @@ def _component(candidates: Iterable[_Candidate]) -> dict[str, str]:
 
 
 def _condition(candidates: Iterable[_Candidate], sheet: Sheet, found: Mapping[str, str]) -> dict[str, str]:
-    """The column that tells several sweeps of one device apart, if there is one that does."""
+    """The column that tells several sweeps of one device apart, if there is one that does.
+
+    A thickness tells devices apart where no other column does.
+    """
     if found.get("bias") not in sheet.names:
         return {}
     bias = [parse_number(cell, sheet.decimal)[0] for cell in sheet.column(found["bias"]).cells]
     telling = [sheet.column(found[role]).cells for role in ("device", "component") if found.get(role) in sheet.names]
     if _are_sweeps(bias, telling):
         return {}
-    left = [each for each in candidates if each.is_column and each.name not in found.values()]
+    left = [each for each in candidates if each.is_column and each.name not in found.values()
+            and each.key not in (*PLACES["x"], *PLACES["y"])]  # fmt: skip
     left.sort(key=lambda each: each.key not in NAMES["condition"])
     for each in left:
         if (
@@ -132,6 +136,8 @@ def _condition(candidates: Iterable[_Candidate], sheet: Sheet, found: Mapping[st
             and all(each.cells)
             and _are_sweeps(bias, [*telling, each.cells])
         ):
+            if each.key in NAMES["thickness"] and not {"device", "thickness"} & set(found):
+                return {"device": each.name, "thickness": each.name}
             return {"condition": each.name}
     return {}
 
@@ -156,7 +162,7 @@ def only_component(sheet: Sheet, columns: Mapping[str, str]) -> bool:
     left = [each for each in _candidates(sheet) if each.is_column and each.name not in columns.values()]
     return not any(
         unit_fits("par", each.unit or "arb") and len(numbers_among(each.cells, sheet)) == len(each.cells)
-        and not _is_constant(each.cells, sheet, columns.get("device", ""))
+        and (len(each.cells) == 1 or not _is_constant(each.cells, sheet, columns.get("device", "")))
         for each in left
     )  # fmt: skip
 

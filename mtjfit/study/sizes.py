@@ -17,7 +17,7 @@ from mtjfit.data.tidy import parse_number
 
 _FEW_TIMES = 5.0
 _MOST_SERIES = 500
-_LEAST = 4  # points of a parabola and its scatter
+_LEAST = 3  # points of a parabola
 _CURVED = 0.2  # of the slope over the whole window, that a curvature is at least allowed
 _SCATTER = 0.01  # of the largest value, where points are too few or too exact to show any
 
