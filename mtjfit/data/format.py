@@ -119,7 +119,7 @@ class TableFormat(ReadOptions):
 
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
-_NUMBER = re.compile(r"[+−-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+−-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")  # a point at its end begins .txt
 _WITH_P = re.compile(r"[+−-]?[0-9]+p[0-9]+")
 _LONGEST_NAME, _MAX_FIELDS = 1000, 20
 _EXAMPLE = "write it like {device}_{frequency:GHz}_T{thickness:nm}_{bias:mV}.txt"

@@ -18,6 +18,7 @@ from mtjfit.study.inspection import FileInspection
 from mtjfit.study.names import NameFields, among, name_fields, pattern_of_names
 from mtjfit.study.roles import KINDS, numbers_among
 from mtjfit.study.sizes import Series, are_unordered, series_of
+from mtjfit.text import counted, some, visible
 
 _MOST_ENTRIES = 10_000
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
@@ -139,6 +140,41 @@ class Family:
         roles = ("par", "perp", "torque") if kind == "torque" else (kind,)
         names = [self.columns[role] for role in roles if role in self.columns]
         return tuple(dict.fromkeys(filter(None, (_written_unit(self.first.sheet, name) for name in names))))
+
+
+def as_text(found: Sequence[Family]) -> str:
+    """How files were understood, one of each family; a file that is unlike the most of them is marked ``LOOK``."""
+    return "\n\n".join("\n".join([family.first.as_text(), *map(visible, _beside(family, found))]) for family in found)
+
+
+def _beside(family: Family, found: Sequence[Family]) -> Iterator[str]:
+    """What is said of a family below its first file."""
+    n = len(family.members) - 1
+    if n:
+        names = some([each.path.name for each in family.members[1:]], 5)
+        yield f"and {counted(n, 'more file')} with the same columns: {names}"
+    if family.others:
+        yield f"  LOOK: {family.files} also fits {some(family.others, 5)}"
+    most = max(found, key=lambda each: len(each.members))
+    apart = {*family.measured}.isdisjoint(most.measured)
+    if len(most.members) > len(family.members) and not apart and family.first.path.parent == most.first.path.parent:
+        why = "; ".join(_differences(family, most)) or "it is written differently"
+        yield f"  LOOK: unlike {most.first.path.name} and {len(most.members) - 1} more, described on its own: {why}"
+
+
+def _differences(one: Family, other: Family) -> Iterator[str]:
+    mine, theirs = one.first.columns, other.first.columns
+    if one.first.reader != other.first.reader:
+        yield f"{one.first.says} in place of {other.first.says}"
+    for role in dict.fromkeys((*theirs, *mine)):
+        if role not in mine:
+            yield f"no column of {role}"
+        elif mine[role] != theirs.get(role):
+            yield f"{role} is {mine[role]!r}" + (f" in place of {theirs[role]!r}" if role in theirs else "")
+        else:
+            units = [_written_unit(each.first.sheet, mine[role]) or "no unit" for each in (one, other)]
+            if units[0] != units[1]:
+                yield f"{role} in {units[0]} in place of {units[1]}"
 
 
 def _unit_by_size(kind: str, values: Sequence[float]) -> tuple[str, str]:

@@ -39,7 +39,7 @@ def study_template(files: Iterable[str | Path], folder: str | Path | None = None
     par = "tau_par"  # GUESS
     perp = "tau_perp"  # GUESS
     """
-    return template_of(inspections_of(files), folder)
+    return template_of(families(inspections_of(files)), folder)
 
 
 def inspections_of(files: Iterable[str | Path]) -> tuple[FileInspection, ...]:
@@ -54,11 +54,10 @@ def inspections_of(files: Iterable[str | Path]) -> tuple[FileInspection, ...]:
     return tuple(inspections)
 
 
-def template_of(inspections: Sequence[FileInspection], folder: str | Path | None = None) -> str:
-    """Like `study_template`, for files that were inspected."""
-    found = families(inspections)
+def template_of(found: Sequence[Family], folder: str | Path | None = None) -> str:
+    """Like `study_template`, for families of inspected files."""
     tables = ["\n".join(data_table(family, folder)) for family in found]
-    places = inspections[0].places if len(inspections) == 1 else {}
+    places = found[0].first.places if len(found) == 1 else {}
     if places:
         tables.append(_wafer_table(places))
     head = f"{_HEAD}\nname = {toml_string(_study_name(found))}  # GUESS: call it as you like"

@@ -33,7 +33,9 @@ def data_table(family: Family, folder: str | Path | None) -> Iterator[str]:
     if "device" not in columns:
         yield f"device = {toml_string(_device(family))}  # GUESS: one device"
     if "thickness" not in columns:
-        yield 'thickness = "<nominal thickness of the free layer, a number?>"'
+        several = len(family.members) > 1 or family.first.is_of_parts
+        every = "  # of all devices; where they differ, put it into a column or the names" if several else ""
+        yield f'thickness = "<nominal thickness of the free layer, a number?>"{every}'
     if not family.has_errors:
         yield 'sigma = "fit"  # GUESS: no column of errors; or { par = 0.1, perp = 0.1 }, one for all points'
     yield '# covariance = "{device}_cov.csv"           # 2n x 2n, in-plane then out-of-plane values; needs no sigma'

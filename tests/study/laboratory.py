@@ -18,7 +18,9 @@ def kappa(d: float, lambda_J: float = 1.5, lambda_phi: float = 1.8, lambda_sf: f
     """Eq. 12 as the paper prints it: the transmitted share solved from two by two boundary conditions."""
     k2 = 1 / lambda_sf**2 + 1 / lambda_phi**2 - 1j / lambda_J**2
     k, q2 = np.sqrt(k2), 1 / lambda_phi**2 - 1j / lambda_J**2
-    left = np.array([[k, -k], [k * np.exp(-k * d) + np.exp(-k * d) * -1 / Lambda, -k * np.exp(k * d) - np.exp(k * d) / Lambda]])
+    left = np.array(
+        [[k, -k], [k * np.exp(-k * d) + np.exp(-k * d) * -1 / Lambda, -k * np.exp(k * d) - np.exp(k * d) / Lambda]]
+    )
     a, b = np.linalg.solve(left, np.array([1.0, 0.0]))
     return q2 * (a * (1 - np.exp(-k * d)) + b * (np.exp(k * d) - 1)) / k
 
@@ -32,7 +34,9 @@ class DataSet:
     answers: Mapping[str, str] = field(default_factory=dict)
 
 
-def simulated(seed: int, names: Iterable[str] = THICK, scale: float = 1.0) -> dict[str, tuple[float, np.ndarray, np.ndarray]]:
+def simulated(
+    seed: int, names: Iterable[str] = THICK, scale: float = 1.0
+) -> dict[str, tuple[float, np.ndarray, np.ndarray]]:
     """Torques with scatter, rounded as an instrument writes them."""
     draw, found = np.random.default_rng(seed), {}
     for name in names:
@@ -127,7 +131,9 @@ def two_families(folder: Path) -> DataSet:
     curves, files = simulated(8), []
     for name, (d, *both) in curves.items():
         for word, values in zip(("ip", "oop"), both, strict=True):
-            files.append(write(folder / f"{name}_{d}nm_{word}.csv", ("V", "torque"), zip(BIAS.round(6), values, strict=True)))
+            files.append(
+                write(folder / f"{name}_{d}nm_{word}.csv", ("V", "torque"), zip(BIAS.round(6), values, strict=True))
+            )
     return DataSet(tuple(files), curves, {"torque": "aN m"})
 
 
@@ -146,7 +152,9 @@ def two_temperatures_in_files(folder: Path) -> DataSet:
     for T in ("300K", "10K"):
         rows = [(name.partition(" @ ")[0], d, round(v, 6), p, q) for name, (d, par, perp) in curves.items()
                 if name.endswith(f"@ {T}") for v, p, q in zip(BIAS, par, perp, strict=True)]  # fmt: skip
-        files.append(write(folder / f"series_{T}.csv", ("device", "d (nm)", "V (V)", "T_par (aN m)", "T_perp (aN m)"), rows))
+        files.append(
+            write(folder / f"series_{T}.csv", ("device", "d (nm)", "V (V)", "T_par (aN m)", "T_perp (aN m)"), rows)
+        )
     return DataSet(tuple(files), curves)
 
 
