@@ -114,7 +114,7 @@ def init_command(files: tuple[Path, ...], output: Path | None) -> None:
     together. What a file cannot show, such as quantity and sign, is left open: the study does not load before you fill
     it in.
     """
-    from mtjfit.study.families import as_text, families
+    from mtjfit.study.families import families, families_as_text
     from mtjfit.study.template import inspections_of, template_of
 
     spectra = wing("spectra.template")
@@ -126,7 +126,7 @@ def init_command(files: tuple[Path, ...], output: Path | None) -> None:
         text, said = proposal.text, proposal.says
     else:
         found = families(inspections_of(files))
-        text, said = template_of(found, folder), as_text(found)
+        text, said = template_of(found, folder), families_as_text(found)
     write_file(output, text.encode(), f"{OTHER_FILE} with --output", over=None)
     click.echo(said + "\n")
     click.echo(f'Wrote {output}: confirm each line marked GUESS, and replace each "<...?>".')

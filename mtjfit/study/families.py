@@ -142,7 +142,7 @@ class Family:
         return tuple(dict.fromkeys(filter(None, (_written_unit(self.first.sheet, name) for name in names))))
 
 
-def as_text(found: Sequence[Family]) -> str:
+def families_as_text(found: Sequence[Family]) -> str:
     """How files were understood, one of each family; a file that is unlike the most of them is marked ``LOOK``."""
     return "\n\n".join("\n".join([family.first.as_text(), *map(visible, _beside(family, found))]) for family in found)
 

@@ -66,7 +66,7 @@ class FileInspection:
         """Whether any of these parts is refused beside the others: it is broken, or has some of the columns."""
         broken = any(problem.what != NO_ROWS for each in self.faulty for problem in each.problems)
         named = [name for name in self.columns.values() if name in self.sheet.names]
-        return broken or any(map(each.named.places, named) for each in self.sheets if each.part in parts)
+        return broken or any(any(map(each.named.places, named)) for each in self.sheets if each.part in parts)
 
     @cached_property
     def alike(self) -> tuple[Sheet, ...]:

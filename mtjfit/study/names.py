@@ -129,10 +129,6 @@ def _pattern(names: Sequence[str], spans: Sequence[_Span], needs_device: bool) -
     if any(a[1] > b[0] for each in order for a, b in pairwise(each)):
         return None
     pieces = [[_between(name, each, k) for name, each in zip(names, order, strict=True)] for k in range(len(spans) + 1)]
-    if any("{" in name or "}" in name for name in names) and any(
-        "{" in piece or "}" in piece for piece in map(_common, pieces)
-    ):
-        return None
     differing = [k for k, piece in enumerate(pieces) if len(set(piece)) > 1]
     if needs_device and not differing:
         differing = [_named_alike(names, pieces, spans)]
@@ -170,10 +166,6 @@ def _named_alike(names: Sequence[str], pieces: Sequence[Sequence[str]], spans: S
     return max(range(len(pieces)), key=lambda k: lengths[k]) if max(lengths) else -1
 
 
-def _common(values: Sequence[str]) -> str:
-    return values[0] if len(set(values)) == 1 else ""
-
-
 def _with_device(values: Sequence[str], needs_device: bool) -> str:
     """``{device}`` between what all values begin and end with, cut where words end; ``{*}`` where none is needed."""
     start, end = common_ends(values)
@@ -184,6 +176,7 @@ def _with_device(values: Sequence[str], needs_device: bool) -> str:
         start, end = _to_word(start), _to_word(end[::-1])[::-1]
         if not all(any(map(str.isalpha, value[len(start) : len(value) - len(end)])) for value in values):
             start = _to_word(start[:-1]) if start else ""  # a device called by a number keeps the word before it
+    start, end = re.split(r"[{}]", start)[0], re.split(r"[{}]", end)[-1]
     return f"{start}{{device}}{end}" if needs_device else f"{start}{{*}}{end}"
 
 

@@ -102,7 +102,7 @@ def sizes_of(series: Iterable[Series]) -> Sizes:
     constant, slope, curvature = (float(x) for x in np.max(coefficients, axis=0))
     window = max((each[4] for each in found), default=1.0)
     return Sizes(constant, slope, max(curvature, _CURVED * slope / window), largest, scatter,
-                 2 * sum(offset) > len(offset) if offset else None)  # fmt: skip
+                 bool(2 * sum(offset) > len(offset)) if offset else None)  # fmt: skip
 
 
 def _fitted(series: Series) -> tuple[FloatArray, float, float, float]:
