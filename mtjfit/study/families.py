@@ -110,7 +110,7 @@ class Family:
         volts = BIAS_UNITS.get(self.unit("bias")[0], 1.0)
         for sheet, said in self.sheets:
             word = COMPONENT_WORDS.get(said.get("component", "").casefold(), "par")
-            yield from series_of(sheet, self.columns, volts, word)
+            yield from series_of(sheet, self.first.places | self.columns, volts, word)
 
     def numbers(self, role: str) -> list[float]:
         """Numbers of a role, from columns, header parameters or names."""

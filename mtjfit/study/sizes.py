@@ -38,7 +38,7 @@ def series_of(sheet: Sheet, columns: Mapping[str, str], volts: float, component:
     bias = _numbers(sheet, columns.get("bias", ""))
     if bias is None:
         return
-    telling = [sheet.column(columns[role]).cells for role in ("device", "condition", "component")
+    telling = [sheet.column(columns[role]).cells for role in ("wafer", "device", "condition", "component")
                if columns.get(role) in sheet.names]  # fmt: skip
     rows: dict[tuple[str, ...], list[int]] = {}
     for i in range(len(bias)):
