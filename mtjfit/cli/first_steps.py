@@ -110,9 +110,11 @@ def init_command(files: tuple[Path, ...], output: Path | None) -> None:
     """Propose a commented study file for data FILES, and show how they were understood.
 
     Tables as text, Excel, Parquet, PyMeasure, QCoDeS, LabVIEW, Origin and WebPlotDigitizer are recognised, and spectra,
-    voltage against frequency or field, for mtjfit spectra. What a file cannot show, such as quantity and sign, is left
-    open: the study does not load before you fill it in.
+    voltage against frequency or field, for mtjfit spectra. Files, or sheets of a workbook, that are alike are described
+    together. What a file cannot show, such as quantity and sign, is left open: the study does not load before you fill
+    it in.
     """
+    from mtjfit.study.families import families, families_as_text
     from mtjfit.study.template import inspections_of, template_of
 
     spectra = wing("spectra.template")
@@ -123,8 +125,8 @@ def init_command(files: tuple[Path, ...], output: Path | None) -> None:
     if proposal is not None:
         text, said = proposal.text, proposal.says
     else:
-        inspections = inspections_of(files)
-        text, said = template_of(inspections, folder), "\n\n".join(each.as_text() for each in inspections)
+        found = families(inspections_of(files))
+        text, said = template_of(found, folder), families_as_text(found)
     write_file(output, text.encode(), f"{OTHER_FILE} with --output", over=None)
     click.echo(said + "\n")
     click.echo(f'Wrote {output}: confirm each line marked GUESS, and replace each "<...?>".')

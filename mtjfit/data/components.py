@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 from scipy.linalg import block_diag
 
 from mtjfit.arrays import FloatArray
-from mtjfit.data.curve import COMPONENTS, TorqueCurve
+from mtjfit.data.curve import COMPONENTS, Component, TorqueCurve
 from mtjfit.data.units import conversion
 from mtjfit.errors import DataError, Problem
 
+COMPONENT_WORDS: Mapping[str, Component] = MappingProxyType(
+    {**dict.fromkeys(("par", "parallel", "in-plane", "inplane", "ip"), "par"),
+     **dict.fromkeys(("perp", "perpendicular", "out-of-plane", "outofplane", "oop"), "perp")}
+)  # fmt: skip
+"""Words, in any case, that say which component a row holds."""
 _SAME = ("quantity", "per", "thickness", "group", "angle", "sin_theta")
 """What both components of a device have in common."""
 

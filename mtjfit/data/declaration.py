@@ -23,7 +23,8 @@ class Columns:
     """Name of the column of each role; empty where there is none.
 
     `par` or `perp` alone where one component was measured. In a long table `component` says which one a row holds, and
-    `torque` and `sigma_torque` are its value and standard error. One column may be both `condition` and `group`.
+    `torque` and `sigma_torque` are its value and standard error. One column may be both `condition` and `group`,
+    or `device` and `thickness` where nothing else tells devices apart.
     """
 
     bias: str
@@ -124,7 +125,8 @@ class TableDeclaration:
     wide : Wide or None
         Layout of the series of a wide table.
     name : str
-        Pattern of the file name, such as ``"{device}_T{thickness:nm}.txt"``. Its fields may be named in `columns` like
+        Pattern of the file name, such as ``"{device}_T{thickness:nm}.txt"``; where ``format.sheet`` is a pattern, of
+        the file name with the part in brackets, such as ``"{*}[{device}]"``. Its fields may be named in `columns` like
         columns; so may header parameters.
     covariance : str or tuple of (str, str)
         File with the covariance of all values of a curve (``{device}`` and ``{condition}`` stand for its device and
@@ -191,7 +193,7 @@ class TableDeclaration:
             if column != column.strip():
                 todo = "write it without; they are ignored in the header too"
                 yield Problem(where, f"{column!r} has spaces at its ends", todo)
-            if column and column in seen and {role, seen[column]} != MAY_BE_ONE:
+            if column and column in seen and {role, seen[column]} not in MAY_BE_ONE:
                 what = f"column {column!r} is already declared as {seen[column]}"
                 yield Problem(where, what, "give each role its own column")
             seen.setdefault(column, role)

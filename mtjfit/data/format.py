@@ -49,6 +49,7 @@ class ReadOptions:
         Role of each header line, for files with several.
     sheet : str
         The sheet (Excel), run (QCoDeS), group (HDF5, TDMS, MATLAB) or segment (LabVIEW) to read; all of them if empty.
+        A pattern such as ``*`` or ``A?_*``: those whose names fit; see `is_pattern`.
     max_bytes : int
         Larger files, and files that unpack to more, are refused.
     """
@@ -61,6 +62,11 @@ class ReadOptions:
     header: tuple[HeaderLine, ...] = ()
     sheet: Annotated[str, PlainValidator(_name_or_number)] = ""
     max_bytes: int = MAX_BYTES
+
+    @property
+    def is_pattern(self) -> bool:
+        """True where `sheet` names several parts of a file, by ``*`` or ``?``."""
+        return "*" in self.sheet or "?" in self.sheet
 
     @property
     def max_cells(self) -> int:
@@ -113,7 +119,8 @@ class TableFormat(ReadOptions):
 
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
-_NUMBER = re.compile(r"[+−-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+−-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")  # a point at its end begins .txt
+_WITH_P = re.compile(r"[+−-]?[0-9]+p[0-9]+")
 _LONGEST_NAME, _MAX_FIELDS = 1000, 20
 _EXAMPLE = "write it like {device}_{frequency:GHz}_T{thickness:nm}_{bias:mV}.txt"
 
@@ -134,9 +141,9 @@ class NamePattern:
     """A declared pattern of names.
 
     ``{device}`` stands for any text, ``{thickness:nm}`` for a number with its unit behind it (a space or ``_`` may
-    stand between), ``{repeat:}`` for a number without unit, ``{*}`` for anything, which is dropped. Everything else
-    stands for itself. A name that fits in two different ways is refused. ConfigError where the pattern has no field, an
-    open brace, or two fields of one name.
+    stand between), ``{repeat:}`` for a number without unit, ``{*}`` for anything, which is dropped. A number may have
+    ``p`` for its point: ``1p5nm``. Everything else stands for itself. A name that fits in two different ways is
+    refused. ConfigError where the pattern has no field, an open brace, or two fields of one name.
 
     Examples
     --------
@@ -232,14 +239,12 @@ def _ends(token: _Token, name: str, start: int, ways: Mapping[int, object]) -> l
         return [(end, "")] if end in ways and name.startswith(token.text, start) else []
     if token.unit is None:
         return [(end, name[start:end]) for end in ways if end > start and name[start:end].strip()]
-    match = _NUMBER.match(name, start)
-    if match is None:
-        return []
     ends = []
-    for gap in ("", "_", " ") if token.unit else ("",):
-        end = match.end() + len(gap) + len(token.unit)
-        if end in ways and name.startswith(gap + token.unit, match.end()):
-            ends.append((end, f"{match[0]} {token.unit}".strip()))
+    for match in filter(None, (_NUMBER.match(name, start), _WITH_P.match(name, start))):
+        for gap in ("", "_", " ") if token.unit else ("",):
+            end = match.end() + len(gap) + len(token.unit)
+            if end in ways and name.startswith(gap + token.unit, match.end()):
+                ends.append((end, f"{match[0].replace('p', '.')} {token.unit}".strip()))
     return ends
 
 

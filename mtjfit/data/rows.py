@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mtjfit.arrays import FloatArray
-from mtjfit.data.components import paired
+from mtjfit.data.components import COMPONENT_WORDS, paired
 from mtjfit.data.covariance import Opener, covariances
 from mtjfit.data.curve import COMPONENTS, Component, Origin, TorqueCurve, curve_name
 from mtjfit.data.curve_checks import SIZE, odd_sizes, written_angle_fault
@@ -31,10 +31,6 @@ Cell: TypeAlias = str | float
 _COMPONENT_OF: Mapping[str, Component] = MappingProxyType(
     {"par": "par", "sigma_par": "par", "perp": "perp", "sigma_perp": "perp"}
 )
-_WORDS: Mapping[str, Component] = MappingProxyType(
-    {"par": "par", "parallel": "par", "in-plane": "par", "perp": "perp", "perpendicular": "perp",
-     "out-of-plane": "perp"}
-)  # fmt: skip
 TEXTS = ("device", "condition", "group", "component")
 """Roles whose cells are texts; all others are numbers."""
 _BIASES = ("different bias", "different biases")
@@ -177,9 +173,9 @@ class _Row:
     def component(self) -> Component | None:
         """The component of a row of a long table; None, with a problem in the log, for another word."""
         text = str(self.cells[self.header.place["component"]]).strip()
-        found = _WORDS.get(text.casefold())
+        found = COMPONENT_WORDS.get(text.casefold())
         if found is None:
-            self.fault("component", f"{text!r} is no component", f"write one of {', '.join(_WORDS)}")
+            self.fault("component", f"{text!r} is no component", f"write one of {', '.join(COMPONENT_WORDS)}")
         return found
 
     def numbers(self) -> tuple[dict[str, float | None], dict[str, tuple[str, str]]]:

@@ -120,14 +120,38 @@ def curves_from_sources(
 def declared_sheets(source: SourceFile, declaration: TableDeclaration) -> tuple[Sheet, ...]:
     """The sheets of one file as declared, fields of its name among their header parameters, wide ones cut up."""
     form, wide = declaration.format, declaration.wide
-    fields = NamePattern(declaration.name).fields(source.name, source.label) if declaration.name else {}
-    sheets: tuple[Sheet, ...]
-    if form.is_plain and wide is None:
-        sheets = (plain_sheet(unpacked(source, form.max_bytes), declaration, fields),)
+    if form.is_pattern:
+        named = _declared_parts(source, declaration)
     else:
-        sheets = sheets_from_bytes(source, form.reader or "tidy", form)
-    named = tuple(sheet.with_metadata(fields) for sheet in sheets)
+        fields = NamePattern(declaration.name).fields(source.name, source.label) if declaration.name else {}
+        sheets: tuple[Sheet, ...]
+        if form.is_plain and wide is None:
+            sheets = (plain_sheet(unpacked(source, form.max_bytes), declaration, fields),)
+        else:
+            sheets = sheets_from_bytes(source, form.reader or "tidy", form)
+        named = tuple(sheet.with_metadata(fields) for sheet in sheets)
     return blocks(named, wide) if wide is not None else tuple(map(_strict, named))
+
+
+def _declared_parts(source: SourceFile, declaration: TableDeclaration) -> tuple[Sheet, ...]:
+    """The parts of a file that ``sheet = "*"`` names, each with the fields of its name, such as ``lot.xlsx[A1]``.
+
+    Parts without any of the declared columns are no data, and named among `Sheet.unread`; DataError where all are.
+    """
+    form, columns = declaration.format, declaration.columns.roles().values()
+    every = sheets_from_bytes(source, form.reader or "tidy", form)
+    parts = [sheet for sheet in every if declaration.wide or any(map(sheet.named.places, columns))] or every
+    others = tuple(f"{each.part} is not read: none of the declared columns is in it" for each in every
+                   if not any(each is part for part in parts))  # fmt: skip
+    log, named = ProblemLog(source.label), []
+    pattern = NamePattern(declaration.name) if declaration.name else None
+    for sheet in parts:
+        with log.catching():
+            label = f"{source.label}[{sheet.part}]"
+            fields = pattern.fields(f"{source.name}[{sheet.part.strip('/')}]", label) if pattern else {}
+            named.append(replace(sheet, unread=(*sheet.unread, *others)).with_metadata(fields))
+    log.refuse()
+    return tuple(named)
 
 
 _LINES_ARE_COUNTED = ("tidy", "excel", "pymeasure")
@@ -191,7 +215,9 @@ def curves_from_sheets(
     declared = replace(declaration, format=form)
     devices = collect(_rows(picked, log), header, declared, log)
     comments = [comment for sheet in sheets for comment in comments_of(sheet)]
-    log.notices += dict.fromkeys(f"{sheet.label}: {text}" for sheet in sheets for text in sheet.unread)
+    files = [sheet.label.removesuffix(f"[{sheet.part}]") for sheet in sheets]
+    log.notices += dict.fromkeys(f"{file}: {text}" for file, sheet in zip(files, sheets, strict=True)
+                                 for text in sheet.unread)  # fmt: skip
     return curves_of_devices(devices, comments, declared, log, opened)
 
 

@@ -49,6 +49,9 @@ def recognised(sheet: Sheet, names: Mapping[str, str]) -> RecognisedSpectrum | N
     plain = {name: _plain(name) for name in sheet.names}
     if all(set(plain.values()) & set(NAMES[role]) for role in ("par", "perp")):  # torques, for mtjfit run
         return None
+    torques = {key for role in ("par", "perp", "torque") for key in NAMES[role]}
+    if len(sheet.names) == 2 and plain[sheet.names[0]] in NAMES["bias"] and plain[sheet.names[1]] in torques:
+        return None
     numbers = {name: values for name in sheet.names if (values := _numbers(sheet, name)) is not None}
     units = {c.name: unit for c in sheet.columns if c.unit and (unit := written_unit(c.unit)) is not None}
     sizes = {name: np.unique(values).size for name, values in numbers.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +11,12 @@ from mtjfit.data.format import ReadOptions
 from mtjfit.data.implausible import suspicious_units
 from mtjfit.data.readers import Column, Sheet, read_source, recognised_in, share_of_commas, sheets_with_problems
 from mtjfit.data.readers.packed import unpacked
+from mtjfit.data.readers.text import NO_ROWS
 from mtjfit.data.table import with_odd_lines
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
+from mtjfit.study.names import pattern_of_names
 from mtjfit.study.roles import KINDS, NAMES, guessed_roles, numbers_among
 from mtjfit.text import counted, number, table, visible
 
@@ -45,11 +47,49 @@ class FileInspection:
 
     @cached_property
     def part(self) -> str:
-        """The part to read; empty for all, where that is the only one or all hold different devices alike."""
-        alike = not self.faulty and all(guessed_roles(each)[0] == self.columns for each in self.sheets)
-        if not self.others or (alike and "device" in self.columns and self._devices_differ()):
+        """The part to read, or a pattern of parts that hold a device each.
+
+        Empty for all, where that is the only one or all hold different devices alike.
+        """
+        if not self.others:
             return ""
-        return self.sheet.part
+        if "device" in self.columns:
+            together = not self.faulty and len(self.alike) == len(self.sheets) and self._devices_differ()
+            return "" if together else self.sheet.part
+        names = [each.part.strip("/") for each in self.alike]
+        if len(names) == 1 or self.reader not in _OF_DEVICES or len(set(names)) < len(names):
+            return self.sheet.part
+        odd = [each for each in self.others if each.strip("/") not in names]
+        return "*" if not self._hinder(odd) else pattern_of_names(names, [each.strip("/") for each in odd])
+
+    def _hinder(self, parts: Collection[str]) -> bool:
+        """Whether any of these parts is refused beside the others: it is broken, or has some of the columns."""
+        broken = any(problem.what != NO_ROWS for each in self.faulty for problem in each.problems)
+        named = [name for name in self.columns.values() if name in self.sheet.names]
+        return broken or any(any(map(each.named.places, named)) for each in self.sheets if each.part in parts)
+
+    @cached_property
+    def alike(self) -> tuple[Sheet, ...]:
+        """Parts with the columns, and the units, of `sheet`."""
+        wanted = self.columns, _units(self.sheet, self.columns)
+        return tuple(each for each in self.sheets
+                     if (guessed_roles(each)[0], _units(each, self.columns)) == wanted)  # fmt: skip
+
+    @property
+    def is_of_parts(self) -> bool:
+        """True where `part` is a pattern, and names of parts those of devices."""
+        return ReadOptions(sheet=self.part).is_pattern
+
+    @property
+    def is_wide(self) -> bool:
+        """True where series stand side by side, which other declarations tell apart."""
+        return self.reader == "webplotdigitizer" or bool(period_of(self.names))
+
+    @cached_property
+    def read(self) -> tuple[Sheet, ...]:
+        """What `part` means."""
+        parts = self.sheets if not self.part else self.alike if self.is_of_parts else (self.sheet,)
+        return tuple(map(first_series, parts))
 
     def _devices_differ(self) -> bool:
         name = self.columns["device"]
@@ -106,10 +146,16 @@ def inspect_file(path: Path) -> FileInspection:
     good = tuple(sheet for sheet in sheets if not sheet.problems)
     if not good:
         raise DataError(problem for sheet in sheets for problem in sheet.problems)
-    if all(len(sheet.columns) < _LEAST_COLUMNS and reader.name in _TABLES for sheet in good):
+    if all(len(sheet.columns) < _LEAST_COLUMNS and reader.name in _TABLES and not _is_pair(sheet) for sheet in good):
         todo = "spectra, V_mix against frequency or field, go to mtjfit spectra"
         raise source.fault(f"has {counted(len(good[0].columns), 'column')}, torques against bias need three", todo)
     return FileInspection(path, reader.name, reader.says, good, tuple(s for s in sheets if s.problems), is_large)
+
+
+def _is_pair(sheet: Sheet) -> bool:
+    """True for bias and one component of the torque."""
+    roles = guessed_roles(sheet)[0]
+    return "bias" in roles and bool({"par", "perp", "torque"} & set(roles))
 
 
 def _without_odd_lines(sheet: Sheet) -> Sheet:
@@ -118,7 +164,13 @@ def _without_odd_lines(sheet: Sheet) -> Sheet:
     return replace(sheet, columns=(), lines=(), problems=tuple(each for _, each in faults)) if faults else sheet
 
 
+def _units(sheet: Sheet, columns: Mapping[str, str]) -> list[str | None]:
+    return [sheet.column(name).unit if name in sheet.names else None for name in columns.values()]
+
+
 _LEAST_COLUMNS, _TABLES = 3, ("tidy", "origin")
+_OF_DEVICES = ("excel", "hdf5", "matlab", "tdms", "netcdf")
+"""Formats whose parts have names that people gave them."""
 _TEXT_IN_CELLS = ("excel", "parquet")  # formats whose numbers may be texts with decimal commas
 
 
@@ -201,7 +253,7 @@ def doubts(sheet: Sheet, taken: dict[str, str]) -> Iterator[str]:
     is_padded = len(set(sheet.names)) < len(sheet.names)  # series side by side differ in length
     for k, column in enumerate(sheet.columns[:_MOST_COLUMNS]):
         role = taken.get(column.name, "")
-        if role not in ("device", "group", "wafer", "split"):
+        if role not in ("device", "group", "wafer", "split", "component", "condition"):
             yield from _no_numbers(column, sheet, role, is_padded)
         if column.name in sheet.names[:k]:
             continue

@@ -8,7 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import pairwise
 
+from mtjfit.data.components import COMPONENT_WORDS
 from mtjfit.data.readers import Sheet
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import find_unit
@@ -32,6 +34,13 @@ NAMES = {
     "thickness": ("thickness", "d", "dnm", "t", "tnm", "thicknessnm", "tfree", "tfreenm", "tfl", "dfree", "tcofeb",
                   "dangstrom"),
     "group": ("group", "wafer", "stack", "split", "batch", "series"),
+    "component": ("component", "comp"),
+    "condition": ("condition", "temperature", "temp", "tk", "sweep", "sweepdirection", "direction", "run", "scan",
+                  "cycle", "repeat", "branch"),
+    "torque": ("torque", "torkance", "tau", "dtdv", "dtaudv", "dtorquedv", "stt", "value", "t", "signal"),
+    "sigma_torque": ("sigmatorque", "torqueerr", "torqueerror", "errtorque", "torkanceerr", "torkanceerror",
+                     "sigmatorkance", "sigmatau", "tauerr", "sigma", "err", "error", "sd", "se", "stderr", "std",
+                     "uncertainty", "dt", "sigmat", "terr", "errt"),
 }  # fmt: skip
 """Names, without case and punctuation, that columns of each role go by; the likeliest first."""
 PLACES = {
@@ -42,16 +51,20 @@ PLACES = {
 }
 """The same for columns that only a table of whole wafers has."""
 KINDS = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque",
-         "sigma_par": "torque", "sigma_perp": "torque"}  # fmt: skip
+         "sigma_par": "torque", "sigma_perp": "torque", "torque": "torque", "sigma_torque": "torque"}  # fmt: skip
 """Kind of unit of each role that has one."""
 _MEASURES = {"bias": "voltage", "thickness": "length"}
 _NAMED = ("device", "group")
-_AT_EACH_POINT = ("bias", "par", "perp")
+_LONG = ("torque", "sigma_torque")
+_OF_BOTH = ("par", "perp", "sigma_par", "sigma_perp", "rho")
+_AT_EACH_POINT = ("bias", "par", "perp", "torque")
 _NO_BIAS = ("ac", "mix", "rect", "lock")  # in names of voltages that a lock-in measures
 _ANYTHING = ("name", "id")  # also of a measurement, or of a row
 _OF_WAFERS = ("tidy", "parquet")  # formats that batch reads
 _SIMILAR = 0.8
 _MOST_COMPARED = 500
+_MOST_CONDITIONS = 100  # of the rows of a table
+_FEWEST = 3  # points of a sweep
 _SHORT = 3  # letters of a name that may mean anything
 
 
@@ -73,11 +86,85 @@ class _Candidate:
 def guessed_roles(sheet: Sheet) -> tuple[dict[str, str], dict[str, str]]:
     """Columns and header parameters by role, and columns of ``[wafer]``; none of these unless dies have places."""
     candidates = tuple(_candidates(sheet))
+    component = _component(candidates)
+    candidates = tuple(each for each in candidates if each.name not in component.values())
     device = _assigned(candidates, ("device",), sheet)
     places = _places(candidates, sheet, device.get("device", ""))
     rest = tuple(each for each in candidates if each.name not in (*places.values(), *device.values()))
-    others = [role for role in NAMES if role != "device"]
-    return device | _assigned(rest, others, sheet, device.get("device", ""), places.get("wafer", "")), places
+    telling = sheet, device.get("device", ""), places.get("wafer", "")
+    others = [role for role in NAMES if role not in ("device", "component", "condition", *_LONG)]
+    found = _assigned(rest, others, *telling)
+    if component or not {"par", "perp"} & set(found):  # one component in each row, or a torque without more
+        others = [role for role in NAMES if role not in ("device", "component", "condition", *_OF_BOTH)]
+        long = _assigned(rest, others, *telling)
+        found = long if component or "torque" in long else found
+    measured = [role for role in ("par", "perp") if role in found]
+    if len(measured) == 1 and f"sigma_{measured[0]}" not in found:
+        errors = _assigned([each for each in rest if each.name not in found.values()], ("sigma_torque",), *telling)
+        own = {f"sigma_{measured[0]}": name for name in errors.values()}
+        found = _of_one_unit(found | own, rest)
+    found |= device | component
+    return found | ({} if places else _condition(rest, sheet, found)), places
+
+
+def _component(candidates: Iterable[_Candidate]) -> dict[str, str]:
+    """The column that says in words of `COMPONENT_WORDS` which component each row holds, if there is one."""
+    for each in candidates:
+        words = {cell.strip().casefold() for cell in set(each.cells)} if each.is_column else set()
+        if words and words <= set(COMPONENT_WORDS):
+            return {"component": each.name}
+    return {}
+
+
+def _condition(candidates: Iterable[_Candidate], sheet: Sheet, found: Mapping[str, str]) -> dict[str, str]:
+    """The column that tells several sweeps of one device apart, if there is one that does.
+
+    A thickness tells devices apart where no other column does.
+    """
+    if found.get("bias") not in sheet.names:
+        return {}
+    bias = [parse_number(cell, sheet.decimal)[0] for cell in sheet.column(found["bias"]).cells]
+    telling = [sheet.column(found[role]).cells for role in ("device", "component") if found.get(role) in sheet.names]
+    if _are_sweeps(bias, telling):
+        return {}
+    left = [each for each in candidates if each.is_column and each.name not in found.values()
+            and each.key not in (*PLACES["x"], *PLACES["y"])]  # fmt: skip
+    left.sort(key=lambda each: each.key not in NAMES["condition"])
+    for each in left:
+        if (
+            1 < len(set(each.cells)) <= _MOST_CONDITIONS
+            and all(each.cells)
+            and _are_sweeps(bias, [*telling, each.cells])
+        ):
+            if each.key in NAMES["thickness"] and not {"device", "thickness"} & set(found):
+                return {"device": each.name, "thickness": each.name}
+            return {"condition": each.name}
+    return {}
+
+
+def _are_sweeps(bias: Sequence[float], telling: Iterable[Sequence[str]]) -> bool:
+    """Whether the bias ascends or descends, over three points at least, in all rows of the same cells."""
+    keys = list(zip(*telling, strict=True)) or [()] * len(bias)
+    rows: dict[tuple[str, ...], list[float]] = {}
+    for key, value in zip(keys, bias, strict=True):
+        rows.setdefault(key, []).append(value)
+    return all(len(each) >= _FEWEST and (_ascends(each) or _ascends(each[::-1])) for each in rows.values())
+
+
+def _ascends(values: Sequence[float]) -> bool:
+    return all(a < b for a, b in pairwise(values))
+
+
+def only_component(sheet: Sheet, columns: Mapping[str, str]) -> bool:
+    """Whether a sheet with one component has no other column that could be the second."""
+    if not {"par", "perp"} & set(columns):
+        return False
+    left = [each for each in _candidates(sheet) if each.is_column and each.name not in columns.values()]
+    return not any(
+        unit_fits("par", each.unit or "arb") and len(numbers_among(each.cells, sheet)) == len(each.cells)
+        and (len(each.cells) == 1 or not _is_constant(each.cells, sheet, columns.get("device", "")))
+        for each in left
+    )  # fmt: skip
 
 
 def _key(name: str) -> str:
@@ -131,7 +218,8 @@ def _likeness(key: str, role: str, is_column: bool) -> tuple[float, int]:
     # "torkance_perp" is similar to "torkance_par", "Samples" to "sample": never propose one for the other.
     wrong = (role.endswith("par") and "perp" in key) or (role.endswith("perp") and "par" in key)
     wrong |= role == "bias" and any(word in key for word in _NO_BIAS)
-    if wrong or role in _NAMED or not is_column or len(key) <= _SHORT:
+    wrong |= role in _OF_BOTH and any(key in NAMES[each] for each in _LONG)  # "torque" is similar to "torque par"
+    if wrong or role in (*_NAMED, *_LONG) or not is_column or len(key) <= _SHORT:
         return 0.0, len(likely)
     return max((SequenceMatcher(None, key, each).ratio() if len(each) > _SHORT else 0.0, -k)
                for k, each in enumerate(likely))  # fmt: skip
@@ -189,7 +277,8 @@ def _of_one_unit(columns: Mapping[str, str], candidates: Iterable[_Candidate]) -
     """Without columns of errors in another unit than that of their values."""
     units = {each.name: each.unit for each in candidates}
     found = dict(columns)
-    for role, value in (("sigma_par", "par"), ("sigma_perp", "perp"), ("sigma_bias", "bias")):
+    for role, value in (("sigma_par", "par"), ("sigma_perp", "perp"), ("sigma_bias", "bias"),
+                        ("sigma_torque", "torque")):  # fmt: skip
         own, other = units.get(columns.get(role, "")), units.get(columns.get(value, ""))
         if own and other and own != other:
             found.pop(role)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mtjfit.data.readers import Sheet
-from mtjfit.data.units import BIAS_UNITS, THICKNESS_UNITS, UNITS, canonical_unit
+from mtjfit.data.units import THICKNESS_UNITS, UNITS
 from mtjfit.errors import ProblemLog
-from mtjfit.study.inspection import FileInspection, inspect_file, period_of
-from mtjfit.study.roles import NAMES
+from mtjfit.study.families import Family, families
+from mtjfit.study.inspection import FileInspection, inspect_file
+from mtjfit.study.sizes import Sizes, few_times, sizes_of
+from mtjfit.study.template_data import data_table
 from mtjfit.toml import toml_string
 
 
 def study_template(files: Iterable[str | Path], folder: str | Path | None = None) -> str:
     """A commented ``study.toml`` for data files, valid TOML.
 
-    Column names, separator and decimal mark are proposed from the file and marked ``# GUESS``. Quantity, normalisation,
-    axis and units cannot be seen in a file: they are left as placeholders ``<…?>`` that `load_study` refuses. Names of
-    data files are written relative to `folder`, that of the study file; as given if it is left out.
+    Files that are alike become one ``[[data]]``. Names of columns, separator, units that stand in the files, and sizes
+    of amplitudes and noise are proposed from them, and marked ``# GUESS``. Quantity, normalisation, axis and units that
+    are not written cannot be seen in a file: they are left as placeholders ``<…?>`` that `load_study` refuses. Names
+    of data files are written relative to `folder`, that of the study file; as given if it is left out.
 
     Raises
     ------
@@ -33,13 +34,12 @@ def study_template(files: Iterable[str | Path], folder: str | Path | None = None
     ...     file = Path(folder) / "a1.csv"
     ...     _ = file.write_text("V;tau_par;tau_perp\\n-0,1;-1,0;0,2\\n")
     ...     text = study_template([file], folder)
-    >>> print(*[line for line in text.splitlines() if "GUESS" in line][1:5], sep="\\n")
-    device = "a1"  # GUESS: one device, named after the file
+    >>> print(*[line for line in text.splitlines() if line.endswith("GUESS")][:3], sep="\\n")
     bias = "V"  # GUESS
     par = "tau_par"  # GUESS
     perp = "tau_perp"  # GUESS
     """
-    return template_of(inspections_of(files), folder)
+    return template_of(families(inspections_of(files)), folder)
 
 
 def inspections_of(files: Iterable[str | Path]) -> tuple[FileInspection, ...]:
@@ -54,12 +54,22 @@ def inspections_of(files: Iterable[str | Path]) -> tuple[FileInspection, ...]:
     return tuple(inspections)
 
 
-def template_of(inspections: Sequence[FileInspection], folder: str | Path | None = None) -> str:
-    """Like `study_template`, for files that were inspected."""
-    tables = ["\n".join(_data_table(_shown(inspection.path, folder), inspection)) for inspection in inspections]
-    if len(inspections) == 1 and inspections[0].places:
-        tables.append(_wafer_table(inspections[0].places))
-    return "\n\n".join([_HEAD, *tables, _PARAMETERS])
+def template_of(found: Sequence[Family], folder: str | Path | None = None) -> str:
+    """Like `study_template`, for families of inspected files."""
+    tables = ["\n".join(data_table(family, folder)) for family in found]
+    places = found[0].first.places if len(found) == 1 else {}
+    if places:
+        tables.append(_wafer_table(places))
+    head = f"{_HEAD}\nname = {toml_string(_study_name(found))}  # GUESS: call it as you like"
+    return "\n\n".join([head, *tables, "\n".join(_parameters(found, is_wafer=bool(places)))])
+
+
+def _study_name(found: Sequence[Family]) -> str:
+    """Name of the only file, else of the folder of the first."""
+    path = found[0].first.path
+    alone = len(found) == len(found[0].members) == 1
+    name = path.stem if alone else path.resolve().parent.name
+    return name.strip() if name.isprintable() and name.strip() else "study"
 
 
 def _wafer_table(places: Mapping[str, str]) -> str:
@@ -69,23 +79,15 @@ def _wafer_table(places: Mapping[str, str]) -> str:
                       *roles, _WAFER])  # fmt: skip
 
 
-_HEAD = '''# A study for mtjfit. Check every line marked GUESS; replace every "<...?>": only you can know those.
-[study]
-name = "<name of the study?>"'''
-
-_MEANING = """quantity = "<torque or torkance?>"          # T or dT/dV
-per = "<device, area or volume?>"           # volume: effective fields in mT, which are divided by M_s d
-perp_axis = "<MxP or PxM?>"                 # direction that counts as positive out of plane
-# angle = 72.0                              # degrees between the moments, where devices differ in it; or a column.
-# sin_theta = "included"                    # then also: torques at that angle, or "divided": already per sin(angle)
-# bias_window = [-0.3, 0.3]                 # in V; points outside are masked and drawn hollow"""
+_HEAD = """# A study for mtjfit. Check every line marked GUESS; replace every "<...?>": only you can know those.
+[study]"""
 
 _WAFER = """# radius = 150.0                            # of the wafer in mm
 # chunk = 10000                             # devices that a killed run loses at most
 # origin = "simulated; how it was made"     # where the table itself does not say that it was not measured
 # smooth = { thickness = ["tilt_x", "tilt_y", "bowl"] }   # over the wafer, for posteriors of stacks"""
 
-_PARAMETERS = """[parameters]              # lengths in nm; every prior is proper, look at each of them
+_LENGTHS = """[parameters]              # lengths in nm; every prior is proper, look at each of them
 lambda_J    = { prior = "loguniform", low = 0.1, high = 100.0 }    # spin precession length
 lambda_phi  = { prior = "loguniform", low = 0.1, high = 100.0 }    # spin dephasing length
 lambda_sf_F = { prior = "lognormal", median = 10.0, factor = 2.0 } # spin diffusion length of the free layer
@@ -93,18 +95,13 @@ lambda_sf_N = { prior = "loguniform", low = 0.1, high = 100.0 }    # and of the 
 D_ratio     = { fixed = 1.0 }                                      # D_F / D_N
 thickness   = { prior = "normal", sd = 0.1 }                       # GUESS; or { fixed = true }
 # J0(V) = a1 V + i b2 V^2, in the unit of the torque per V and V^2; for torkance data the same numbers.
-# Torque: the slope of T against V; torkance: its value near V = 0. A few times the size you see is a fair sd.
-a1 = { prior = "normal", mean = 0.0, sd = "<a few times the size of a1?>" }
-b2 = { prior = "normal", mean = 0.0, sd = "<a few times the size of b2?>" }
-# With sigma = "fit" also:
-# noise_par  = { prior = "lognormal", median = 0.1, factor = 3.0 }
-# noise_perp = { prior = "lognormal", median = 0.1, factor = 3.0 }
-# Further parameters; uncomment what your devices need:
+# Torque: the slope of T against V; torkance: its value near V = 0. A few times the size you see is a fair sd."""
+
+_FURTHER = """# Further parameters; uncomment what your devices need:
 # jitter_par  = { prior = "lognormal", median = 0.05, factor = 3.0 } # error that sigma lacks, in the torque unit
 # jitter_perp = { prior = "lognormal", median = 0.05, factor = 3.0 }
 # dead_layer  = { prior = "normal", mean = 0.3, sd = 0.2, low = 0.0 } # nm that the nominal thickness is too large by
 # scatter_a1  = { prior = "lognormal", median = 0.03, factor = 2.0 } # relative spread of a1 between devices
-# b0 = { prior = "normal", mean = 0.0, sd = 1.0 }  # torques: a constant of J0 (Eq. 2); undeclared, b2 takes it up
 # b1 = { prior = "normal", mean = 0.0, sd = 1.0, low = -5.0, high = 5.0 } # bounds cut a normal prior
 # b2 = { ..., scope = "group" }                                      # or "device": own values instead of shared
 # [noise]
@@ -117,114 +114,47 @@ target_ess = 2000
 """
 
 
-def _data_table(shown: str, inspection: FileInspection) -> Iterator[str]:
-    columns = inspection.columns
-    yield f"[[data]]\nfile = {toml_string(shown)}"
-    yield _MEANING
-    if "device" not in columns:
-        yield '# name = "{device}_T{thickness:nm}.txt"    # what the file name says; its fields count as columns below'
-        yield f"device = {toml_string(inspection.path.stem.strip())}  # GUESS: one device, named after the file"
-    if "thickness" not in columns:
-        yield 'thickness = "<nominal thickness of the free layer, a number?>"'
-    if not {"sigma_par", "sigma_perp"} <= set(columns):
-        yield 'sigma = "<fit, or a table { par = 0.1, perp = 0.1 }?>"  # or name the columns below'
-    yield '# covariance = "{device}_cov.csv"           # 2n x 2n, in-plane then out-of-plane values; needs no sigma'
-    if "sigma_bias" not in columns:
-        yield "# sigma_bias = 0.001                        # standard error of every bias in V; or a column"
-    if "rho" not in columns:
-        yield "# rho, below: a column with the correlation between the errors of the two components of each point"
-    yield f"# columns of the file: {_printable(', '.join(dict.fromkeys(inspection.names)))}\n[data.columns]"
-    if not {"par", "perp"} & set(columns):
-        yield "# one component in each row? then component, torque and sigma_torque in place of the columns below"
-    for role in NAMES:
-        if role in columns:
-            hint = "" if columns[role] in inspection.names else ": a header parameter"
-            yield f"{role} = {toml_string(columns[role])}  # GUESS{hint}"
-        elif role in ("bias", "par", "perp"):
-            alone = "" if role == "bias" else "  # remove the line if this component was not measured"
-            yield f'{role} = "<column of {role}?>"{alone}'
-    yield "[data.units]"
-    yield from _units(inspection)
-    yield from _format(inspection)
-    yield from _wide(inspection)
-
-
-def _units(inspection: FileInspection) -> Iterator[str]:
-    """Units that the file itself writes, else what is left open."""
-    for kind, roles, known, places in (
-        ("bias", ("bias",), BIAS_UNITS, "V or mV"),
-        ("torque", ("par", "perp"), UNITS, "unit, such as hbar/2e/kohm, 1e-19 N m or mT/V; arb if arbitrary"),
-        ("thickness", ("thickness",), THICKNESS_UNITS, "nm or angstrom"),
-    ):
-        names = [inspection.columns[role] for role in roles if role in inspection.columns]
-        written = [unit for name in names if (unit := _written_unit(inspection.sheet, name))]
-        units = {canonical_unit(unit, kind) for unit in written}
-        if len(units) == 1 and units <= set(known):
-            yield f"{kind} = {toml_string(units.pop())}  # GUESS: as the file says"
-        else:
-            said = f"  # the file says {_printable(', '.join(dict.fromkeys(written)))}" if written else ""
-            yield f'{kind} = "<{places}?>"{said}'
-
-
-def _written_unit(sheet: Sheet, name: str) -> str:
-    if name in sheet.names:
-        return sheet.column(name).unit or ""
-    return sheet.metadata[name].partition(" ")[2].strip()
-
-
-def _format(inspection: FileInspection) -> Iterator[str]:
-    """All that check does not infer, or infers by the same code."""
-    sheet, form = inspection.sheet, inspection.sheet.form
-    yield "[data.format]"
-    if inspection.reader == "tidy":
-        yield f"separator = {toml_string(form.separator)}  # GUESS"
-        yield f"decimal = {toml_string(sheet.decimal)}  # GUESS"
+def _parameters(found: Sequence[Family], *, is_wafer: bool) -> Iterator[str]:
+    sizes = sizes_of(series for family in found for series in family.series())
+    unit = UNITS.get(found[0].unit("torque")[0])
+    quantity = unit.quantity if unit is not None else None
+    layer = _thickest(found) if unit is not None and unit.per == ("volume",) else 1.0
+    yield _LENGTHS
+    yield from _amplitudes(sizes, quantity, layer)
+    measured = {component for family in found for component in family.measured}
+    is_torque = quantity == "torque" or (quantity is None and sizes.is_torque is True)
+    b0 = few_times(sizes.largest["perp"] * layer) or 1.0
+    if is_torque and "perp" in measured and not is_wafer:
+        yield f'b0 = {{ prior = "normal", mean = 0.0, sd = {b0!r} }}  # GUESS: a few times the largest T_perp'
+        yield "# b0 is a constant of T_perp (Eq. 2): undeclared, b2 takes it up. A torkance has none: then remove it."
     else:
-        yield f"reader = {toml_string(inspection.reader)}  # GUESS: {inspection.says}"
-        if sheet.decimal != ".":
-            yield f"decimal = {toml_string(sheet.decimal)}  # GUESS"
-    if form.comment not in (None, "", "#"):
-        yield f"comment = {toml_string(form.comment)}  # GUESS"
-    if form.encoding not in ("", "utf-8"):
-        yield f"encoding = {toml_string(form.encoding)}  # GUESS: the file is not UTF-8"
-    if form.header not in ((), ("name",)):
-        yield f"header = [{', '.join(map(toml_string, form.header))}]  # GUESS"
-    if form.names:
-        names = ", ".join(map(toml_string, form.names))
-        yield f"names = [{names}]  # GUESS: no header line; give them better names here and above, units in brackets"
-    if inspection.part:
-        others = _printable(", ".join(inspection.others))
-        yield f"sheet = {toml_string(inspection.part)}  # GUESS: the file also has {others}"
+        yield f'# b0 = {{ prior = "normal", mean = 0.0, sd = {b0!r} }}  # torques: a constant of T_perp (Eq. 2), which'
+        yield "#                                                     b2 takes up where it is undeclared"
+    fitted = {component for family in found if not family.has_errors for component in family.measured}
+    for name in ("par", "perp"):
+        scatter = float(f"{sizes.scatter[name]:.2g}") or 0.1
+        note = "GUESS: the scatter about smooth curves" if sizes.scatter[name] else "in the torque unit"
+        mark, why = ("", note) if name in fitted else ("# ", 'with sigma = "fit"')
+        yield f'{mark}noise_{name} = {{ prior = "lognormal", median = {scatter!r}, factor = 3.0 }}  # {why}'
+    yield _FURTHER
 
 
-def _wide(inspection: FileInspection) -> Iterator[str]:
-    names, period = inspection.names, period_of(inspection.names)
-    if inspection.reader == "webplotdigitizer":
-        listed = ", ".join(sheet.metadata["dataset"] for sheet in inspection.sheets)
-        yield f"# data sets of the file: {_printable(listed)}\n[data.wide]"
-        yield 'columns = ["V", "T"]'
-        yield 'name = "<pattern of the data sets, such as {device} {column}?>"  # {column}: what is par, what is perp'
-        yield 'name_in = "comment"'
-        yield 'within = "<largest distance in bias of two points that belong together, a number?>"'
-    elif period:
-        block = names[:period]
-        open_ = [f"<column {k + 1} of each series?>" for k in range(period)]
-        placed = ", ".join(map(toml_string, block if len(set(block)) == period else open_))
-        where = "comment" if inspection.reader == "origin" else "name"
-        yield f"[data.wide]\ncolumns = [{placed}]  # GUESS: {len(names) // period} series of {period} columns"
-        yield 'name = "<pattern that tells the series apart, such as {device}_{frequency:GHz}?>"'
-        yield f"name_in = {toml_string(where)}  # GUESS"
+def _amplitudes(sizes: Sizes, quantity: str | None, layer: float) -> Iterator[str]:
+    a1, b2 = (few_times(size * layer) for size in sizes.amplitudes(quantity))
+    per_layer = " times the thickest layer" if layer != 1.0 else ""
+    named = ("value at V = 0", "slope") if quantity == "torkance" else ("slope", "curvature")
+    for name, sd, seen in zip(("a1", "b2"), (a1, b2), named, strict=True):
+        if sd > 0:
+            why = f"a few times the largest {seen}{per_layer}"
+            yield f'{name} = {{ prior = "normal", mean = 0.0, sd = {sd!r} }}  # GUESS: {why}'
+        else:
+            yield f'{name} = {{ prior = "normal", mean = 0.0, sd = "<a few times the size of {name}?>" }}'
 
 
-def _shown(path: Path, folder: str | Path | None) -> str:
-    if folder is None:
-        return path.as_posix()
-    try:
-        return Path(os.path.relpath(os.path.realpath(path), os.path.realpath(folder))).as_posix()
-    except ValueError:  # another drive on Windows
-        return Path(os.path.realpath(path)).as_posix()
-
-
-def _printable(text: str) -> str:
-    """Text that cannot end a TOML comment."""
-    return "".join(c if c.isprintable() else "?" for c in text[:500])
+def _thickest(found: Sequence[Family]) -> float:
+    """Thickness in nm of the thickest layer, as far as it is known; 1 nm at least."""
+    sizes = [1.0]
+    for family in found:
+        factor = THICKNESS_UNITS.get(family.unit("thickness")[0], 0.0)
+        sizes += [abs(each) * factor for each in family.numbers("thickness")]
+    return max(sizes)

@@ -78,12 +78,12 @@ def answered(text: str, given: Case) -> str:
         places = {name: k for k, (name, *_) in enumerate(given.table.columns, start=1)}
         columns = {f"columns.{role}": f'"column {places[name]}"' for role, name in given.names.items()}
     truth = {
-        "study.name": '"a"', "quantity": '"torkance"', "per": '"device"', "perp_axis": '"MxP"',
-        "thickness": f"{2.1 / NANOMETRES[given.units['thickness']]!r}", "sigma": "{ par = 0.1, perp = 0.1 }",
+        "quantity": '"torkance"', "per": '"device"', "perp_axis": '"MxP"',
+        "thickness": f"{2.1 / NANOMETRES[given.units['thickness']]!r}",
         "parameters.a1": "1.0", "parameters.b2": "1.0",
         **{f"units.{kind}": f'"{unit}"' for kind, unit in given.units.items()}, **columns,
     }  # fmt: skip
-    return "\n".join(_answered(text, truth))
+    return "\n".join(_answered(text.replace("\nb0 =", "\n# b0 ="), truth))  # a torkance has none
 
 
 def _answered(text: str, truth: Mapping[str, str]) -> Iterator[str]:

@@ -35,7 +35,7 @@ GUESSED = {
     "time": ([DEVICE, ("t", "s", OF_DEVICES)], {"device": "device"}),
     "temperature": ([DEVICE, ("T", "K", OF_DEVICES)], {"device": "device"}),
     "time without unit": ([DEVICE, ("t", None, TIMES)], {"device": "device"}),
-    "thicknesses without devices": ([("d", None, OF_DEVICES)], {}),
+    "thicknesses without devices": ([("d", None, OF_DEVICES)], {"device": "d", "thickness": "d"}),
     "errors in another unit": ([("sigma_par", "%", ("1",) * 6)], {}),
     "errors below zero": ([("dpar", None, BIAS)], {}),
     "no correlation": ([("corr", None, TIMES)], {}),

@@ -25,7 +25,7 @@ def filled_in(text: str) -> str:
         text = re.sub(rf'"<{question}[^>]*\?>"', f'"{answer}"', text)
     text = re.sub(r"(?m)^lambda_sf_F .*", "lambda_sf_F = { fixed = 10.0 }", text)
     text = re.sub(r"(?m)^lambda_sf_N .*", "lambda_sf_N = { fixed = 1.0 }", text)  # quicker to fit
-    return re.sub(r'"<a few times[^>]*\?>"', "0.5", text)
+    return text
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_the_way_of_the_documentation(folder: Path) -> None:
     for line in ('x = "x"', 'y = "y"', 'wafer = "wafer"', 'split = "stack"', 'device = "die"'):
         assert f"{line}  # GUESS" in text
     assert re.search(r"^ +x +mm .* x \(GUESS\)$", first.stdout, re.MULTILINE)
-    assert said("check", "wafer.toml").stderr.count("still holds the placeholder") == 9
+    assert said("check", "wafer.toml").stderr.count("still holds the placeholder") == 4
     Path("wafer.toml").write_text(filled_in(text), encoding="utf-8")
     checked = said("check", "wafer.toml")
     assert checked.exit_code == 0, checked.stderr

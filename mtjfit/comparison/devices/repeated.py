@@ -35,10 +35,11 @@ def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
     """Test whether devices of one nominal thickness agree, without any length; a table with a row for each set.
 
     The coefficients of free polynomials of all devices of one thickness (and one group, where parameters belong to
-    groups) under one condition are set equal; χ² is what that costs. Only errors of the data count: tolerances of thickness and of
-    amplitude, where they are declared, would make agreement likelier. `odd` names those that differ from the rest of
-    three or more, taken out one after the other as in `find_odd_devices`, and `reason` says how. ``agree`` is p_holm ≥
-    0.05 and none odd, ``scatter`` the relative standard deviation of |κ| a1 between the devices beyond their errors.
+    groups) under one condition are set equal; χ² is what that costs. Only errors of the data count: tolerances of
+    thickness and of amplitude, where they are declared, would make agreement likelier. `odd` names those that differ
+    from the rest of three or more, taken out one after the other as in `find_odd_devices`, and `reason` says how.
+    ``agree`` is p_holm ≥ 0.05 and none odd, ``scatter`` the relative standard deviation of |κ| a1 between the devices
+    beyond their errors.
     """
     model = least_squares_model(study)
     P, (group, dof) = model.data.powers.size, noise_groups(model)

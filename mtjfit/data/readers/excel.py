@@ -49,6 +49,7 @@ def read_excel(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
             book = openpyxl.load_workbook(io.BytesIO(source.data), data_only=True, **how)
             written = openpyxl.load_workbook(io.BytesIO(source.data), data_only=False, **how) if formulas else None
             names = [sheet.title for sheet in book.worksheets]
+            hidden = [sheet.title for sheet in book.worksheets if sheet.sheet_state != "visible"]
             wanted = [options.sheet] if options.sheet else names
             if options.sheet and options.sheet not in names:
                 raise source.fault(f"has no sheet {options.sheet!r}", did_you_mean(options.sheet, names))
@@ -61,7 +62,8 @@ def read_excel(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     sheets: list[Sheet] = []
     for name, rows in filled:
         one = source if len(names) == 1 else replace(source, label=f"{source.label}[{name}]")
-        sheets += whole_or_faulty(one.label, "excel", name, partial(_tables, one, rows, options, notes))
+        own = [*notes, f"sheet {name!r} is hidden in the workbook"] if name in hidden else notes
+        sheets += whole_or_faulty(one.label, "excel", name, partial(_tables, one, rows, options, own))
     return tuple(sheets)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +22,7 @@ from mtjfit.data.readers.qcodes import read_qcodes, recognises_qcodes
 from mtjfit.data.readers.quantum_design import read_quantum_design, recognises_quantum_design
 from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile
 from mtjfit.data.readers.tdms import read_tdms, recognises_tdms
-from mtjfit.data.readers.text import read_origin, read_tidy, read_wide, recognises_origin, recognises_wide
+from mtjfit.data.readers.text import NO_ROWS, read_origin, read_tidy, read_wide, recognises_origin, recognises_wide
 from mtjfit.data.readers.webplotdigitizer import read_webplotdigitizer, recognises_webplotdigitizer
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.input import read_bytes
@@ -103,8 +104,11 @@ def sheets_from_bytes(source: SourceFile, reader: str = "", options: ReadOptions
     found = reader_named(reader) if reader else recognised_in(source)
     parts = sheets_with_problems(source, found, options)
     sheets, faulty = [part for part in parts if not part.problems], [part for part in parts if part.problems]
-    problems = list(dict.fromkeys(problem for part in faulty for problem in part.problems))
-    if problems and not (sheets and found.name in _OF_ANYTHING):
+    refused = [] if sheets and found.name in _OF_ANYTHING else faulty
+    if sheets and options is not None and options.is_pattern:  # a workbook may hold a sheet of notes, too
+        refused = [part for part in refused if any(problem.what != NO_ROWS for problem in part.problems)]
+    problems = list(dict.fromkeys(problem for part in refused for problem in part.problems))
+    if problems:
         raise DataError([*problems, *one_alone(source.label, sheets)])
     unread = tuple(f"{part.label.rpartition('[')[2].rstrip(']')} is not read: {each.what}; {each.todo}"
                    for part in faulty for each in part.problems)  # fmt: skip
@@ -122,10 +126,23 @@ def one_alone(label: str, sheets: Iterable[Sheet]) -> Iterator[Problem]:
 def sheets_with_problems(source: SourceFile, reader: Reader, options: ReadOptions | None = None) -> tuple[Sheet, ...]:
     """Like `sheets_from_bytes`, with parts that cannot be read among them: `Sheet.problems` say why."""
     options = options or ReadOptions()
+    several = replace(options, sheet="") if options.is_pattern else options
     try:
-        return reader.read(unpacked(source, options.max_bytes), options)
+        sheets = reader.read(unpacked(source, options.max_bytes), several)
     except MemoryError:
         raise source.fault("does not fit into memory", "cut the file") from None
+    return _fitting(source, sheets, options.sheet) if options.is_pattern else sheets
+
+
+def _fitting(source: SourceFile, sheets: Sequence[Sheet], pattern: str) -> tuple[Sheet, ...]:
+    """The parts of a file whose names fit a pattern; DataError where there are none."""
+    if not all(sheet.part for sheet in sheets):
+        raise source.fault(f"has no parts that sheet = {toml_string(pattern)} may name", "remove it")
+    found = tuple(each for each in sheets if fnmatchcase(each.part.strip("/"), pattern.strip("/")))
+    if not found:
+        parts = list(dict.fromkeys(each.part for each in sheets))
+        raise source.fault(f"has no part that fits {pattern!r}", did_you_mean(pattern, parts))
+    return found
 
 
 def read_sheet(

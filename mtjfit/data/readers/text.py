@@ -30,6 +30,8 @@ _LOOKED_AT = 50
 _SHOWN = 100  # lines at each end of a file that show its format
 _LOOKED_AT_CHARACTERS = 2**20
 _MOST_ROLES = 8  # header lines whose roles are worth listing
+NO_ROWS = "has no rows of data"
+"""What is wrong with a table that is none, such as a sheet of notes."""
 _NAMES = {"\t": "TAB", ",": "','", ";": "';'", "|": "'|'", SPACE: "space"}
 
 
@@ -278,7 +280,7 @@ def _header_notes(header: Sequence[Row], roles: Sequence[HeaderLine]) -> Iterato
 def _width(header: Sequence[Row], grid: TextGrid, log: ProblemLog) -> int:
     """Number of columns: that of the header lines, else of the first row; other rows are problems."""
     if not grid.rows:
-        log.add("has no rows of data", "give one row per point", grid.header[-1][0] if grid.header else None)
+        log.add(NO_ROWS, "give one row per point", grid.header[-1][0] if grid.header else None)
         return 0
     width = max(len(cells) for _, cells in [*header, grid.rows[0]])
     # A separator at the end of every line makes no column.
