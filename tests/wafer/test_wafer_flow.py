@@ -15,8 +15,8 @@ from wafer_cases import said
 from mtjfit.wafer.page.page import KINDS
 
 HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "wafers.md"
-ANSWERS = {"name of the study": "Lot 7", "torque or torkance": "torkance", "device, area or volume": "device",
-           "MxP or PxM": "MxP", "V or mV": "V", "unit, such as": "hbar/2e/kohm", "nm or angstrom": "nm"}  # fmt: skip
+ANSWERS = {"torque or torkance": "torkance", "device, area or volume": "device",
+           "MxP or PxM": "MxP", "unit, such as": "hbar/2e/kohm"}  # fmt: skip
 
 
 def filled_in(text: str) -> str:
@@ -24,8 +24,7 @@ def filled_in(text: str) -> str:
     for question, answer in ANSWERS.items():
         text = re.sub(rf'"<{question}[^>]*\?>"', f'"{answer}"', text)
     text = re.sub(r"(?m)^lambda_sf_F .*", "lambda_sf_F = { fixed = 10.0 }", text)
-    text = re.sub(r"(?m)^lambda_sf_N .*", "lambda_sf_N = { fixed = 1.0 }", text)  # quicker to fit
-    return text
+    return re.sub(r"(?m)^lambda_sf_N .*", "lambda_sf_N = { fixed = 1.0 }", text)  # quicker to fit
 
 
 @pytest.fixture(scope="module")
