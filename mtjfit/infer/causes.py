@@ -1,8 +1,9 @@
 """Likely causes of a misfit, each tried: what the fit would be if it were the cause.
 
 A study whose model fails, or whose residuals show a pattern, is fitted again with one thing changed at a time: the
-other quantity, the other perp_axis, one more amplitude, one kind of pattern taken off, one device left out. The cause
-that leaves the best fit comes first; one after which a pattern remains comes after those that leave none.
+other quantity, the other perp_axis, one more amplitude, one kind of pattern taken off; and where nothing of that makes
+it fit well, one device left out. The cause that leaves the best fit comes first; one after which a pattern remains
+comes after those that leave none.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ P_BAD = 1e-3
 CauseKind: TypeAlias = Literal["quantity", "perp_axis", "amplitude", "pattern", "device"]
 _TRIED = ("b0", "a2", "b1", "a3", "b3")
 _LEAST_DEVICES = 4  # of fewer the odd one cannot be told
+_WELL = 0.05  # p above which nothing else is looked for
 _SMALLER = 2.0  # factor by which χ² per degree of freedom must fall for a cause that leaves a bad fit
 
 
@@ -76,6 +78,9 @@ def _changed(study: Study, patterns: Sequence[Pattern]) -> Iterator[tuple[CauseK
                 name,
                 study.replace(parameters={**study.parameters, name: Parameter(name, Normal(0.0, sd))}),
             )
+
+
+def _without_a_device(study: Study) -> Iterator[tuple[CauseKind, str, Study]]:
     if study.n_devices >= _LEAST_DEVICES:
         for device in dict.fromkeys(curve.device for curve in study.curves):
             yield "device", device, study.replace(curves=tuple(c for c in study.curves if c.device != device))
@@ -92,10 +97,13 @@ def likely_causes(
 
     `before` is its χ² per degree of freedom; `judge` fits a changed study. Causes that do not help are returned, too.
     """
-    found = []
-    for kind, name, changed in _changed(study, patterns):
-        judged = judge(changed)
-        explains = judged.p_value >= P_BAD and not judged.has_pattern
-        helps = explains or judged.chi2_per_dof * _SMALLER < before
-        found.append(Cause(kind, name, judged, explains, helps))
+    found: list[Cause] = []
+    for changes in (_changed(study, patterns), _without_a_device(study)):
+        for kind, name, changed in changes:
+            judged = judge(changed)
+            explains = judged.p_value >= P_BAD and not judged.has_pattern
+            helps = explains or judged.chi2_per_dof * _SMALLER < before
+            found.append(Cause(kind, name, judged, explains, helps))
+        if any(cause.explains and cause.judged.p_value > _WELL for cause in found):  # simpler than an odd device
+            break
     return tuple(sorted(found, key=lambda each: each.judged.rank))

@@ -84,20 +84,20 @@ def planted(fault: str, seed: int) -> Series:
     added = np.zeros((J, 2, n))
     if fault == "b0":
         s.quantity = "torque"
-        s.extra = {"b0": sign * s.scale * float(rng.uniform(0.02, 0.15)) * s.bias.max()}
+        s.extra = {"b0": sign * s.scale * float(np.exp(rng.uniform(np.log(0.003), np.log(0.1)))) * s.bias.max()}
     elif fault == "a2":
-        s.extra = {"a2": sign * s.scale * float(rng.uniform(0.1, 0.6))}
+        s.extra = {"a2": sign * s.scale * float(np.exp(rng.uniform(np.log(0.02), np.log(0.6))))}
     elif fault == "drift":
-        added[:] = sign * rng.uniform(2, 6) * np.linspace(-0.5, 0.5, n)
+        added[:] = sign * rng.uniform(1, 6) * np.linspace(-0.5, 0.5, n)
         s.bias = np.append(u := np.linspace(-s.bias.max(), s.bias.max(), (n + 1) // 2), u[::-1])[:n]
         s.added = added
     elif fault == "hysteresis":
         s.bias = np.append(u := np.linspace(-s.bias.max(), s.bias.max(), (n + 1) // 2), u[::-1])[:n]
         half = (n + 1) // 2
         added[..., :half], added[..., half:] = 0.5, -0.5
-        s.added = added * sign * rng.uniform(1, 4)
+        s.added = added * sign * rng.uniform(0.5, 4)
     elif fault == "gain":
-        s.factor[k] = 1 + sign * rng.uniform(0.05, 0.25)
+        s.factor[k] = 1 + sign * rng.uniform(0.03, 0.25)
     elif fault == "outliers":
         for j in range(J):
             at = rng.random((2, n)) < 0.03
