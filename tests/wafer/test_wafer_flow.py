@@ -15,8 +15,8 @@ from wafer_cases import said
 from mtjfit.wafer.page.page import KINDS
 
 HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "wafers.md"
-ANSWERS = {"name of the study": "Lot 7", "torque or torkance": "torkance", "device, area or volume": "device",
-           "MxP or PxM": "MxP", "V or mV": "V", "unit, such as": "hbar/2e/kohm", "nm or angstrom": "nm"}  # fmt: skip
+ANSWERS = {"torque or torkance": "torkance", "device, area or volume": "device",
+           "MxP or PxM": "MxP", "unit, such as": "hbar/2e/kohm"}  # fmt: skip
 
 
 def filled_in(text: str) -> str:
