@@ -9,6 +9,9 @@ from unicodedata import normalize
 
 from mtjfit.errors import did_you_mean
 
+MAY_BE_ONE = (frozenset({"condition", "group"}), frozenset({"device", "thickness"}))
+"""Roles that one column may have together: curves of one temperature, say, share amplitudes."""
+
 
 def split_unit(name: str) -> tuple[str, str | None]:
     """A column name and the unit in brackets at its end.
@@ -99,7 +102,7 @@ class ColumnNames:
         taken: dict[int, str] = {}
         for role, declared in roles.items():
             for place in self.places(declared):
-                if place in taken and {taken[place], role} != {"device", "thickness"}:
+                if place in taken and {role, taken[place]} not in MAY_BE_ONE:
                     what = f"is the column of {taken[place]} and of {role}"
                     yield declared, (what, "give each role its own column")
                 taken.setdefault(place, role)

@@ -176,7 +176,7 @@ def plain_sheet(source: SourceFile, declaration: TableDeclaration, given: Contai
     header = find_header(lines, declaration, log, given)
     if header is None:
         raise log.error()
-    names, places = ColumnNames.of_header(header.names), list(dict.fromkeys(header.place.values()))
+    names, places = ColumnNames.of_header(header.names), [*dict.fromkeys(header.place.values())]
     numbers: list[int] = []
     faults: list[tuple[int, Problem]] = []
     columns: list[list[str]] = [[] for _ in places]

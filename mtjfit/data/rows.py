@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress, pairwise
+from itertools import compress
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,10 +20,11 @@ from mtjfit.data.declaration import ConstantSigma, TableDeclaration
 from mtjfit.data.gaps import Gap, date_notices, gap_notices, gone_notices, masked_because
 from mtjfit.data.origin import declared_origin
 from mtjfit.data.plain_table import Header
+from mtjfit.data.sweep_order import Sweep, check_turns, refuse_repeats
 from mtjfit.data.tidy import FORMULA, is_missing, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
 from mtjfit.errors import Line, ProblemLog, did_you_mean
-from mtjfit.text import counted, some
+from mtjfit.text import counted
 
 Cell: TypeAlias = str | float
 
@@ -33,10 +34,6 @@ _COMPONENT_OF: Mapping[str, Component] = MappingProxyType(
 TEXTS = ("device", "condition", "group", "component")
 """Roles whose cells are texts; all others are numbers."""
 _BIASES = ("different bias", "different biases")
-_TWICE = (
-    "one device at several temperatures or in several sweeps: name these in columns.condition; several devices: give "
-    "each its own name; repeats of one sweep: average them, or set repeats = true in [data.format]"
-)
 _MIN_BIASES = 3
 """Points of a straight line and of a check of it; fewer determine nothing that can be tested."""
 
@@ -76,7 +73,9 @@ def collect(
     for line, cells in rows:
         empty = False
         row = None if cells is None else _Row(line, cells, header, declaration, log)
-        device, condition, group = (row.name(role) for role in TEXTS[:3]) if row else ("", "", "")
+        device, condition = (row.name("device"), row.name("condition")) if row else ("", "")
+        one = header.place.get("condition", -1) == header.place.get("group")
+        group = condition if one or row is None else row.name("group")
         numbers, faults = row.numbers() if row else ({}, {})
         gap = row.gap(device, condition, numbers, faults) if row and device and faults else None
         if row and gap is None:
@@ -247,10 +246,10 @@ def _check_devices(devices: dict[str, DeviceRows], declaration: TableDeclaration
     if devices and not any(device.lines or device.damaged for device in devices.values()):
         log.add("holds no value: all rows are nan, empty or masked", "name the columns that were measured")
     sweeps = [sweep for name, device in devices.items() if device.lines for sweep in _sweeps(name, device, declaration)]
-    again = _refuse_repeats(sweeps, declaration, log)
+    again = refuse_repeats(sweeps, declaration, log)
     for sweep in sweeps:
         if sweep.name not in again:
-            _check_turns(sweep, declaration, log)
+            check_turns(sweep, declaration, log)
     for name, device in devices.items():
         if not device.lines or device.damaged:
             continue
@@ -276,56 +275,12 @@ def _check_devices(devices: dict[str, DeviceRows], declaration: TableDeclaration
             log.add(f"mask[{i}] covers no bias point", "give the interval in V, or remove the mask")
 
 
-class _Sweep(NamedTuple):
-    """Biases of a curve and their places; of each component on its own where a row holds one."""
-
-    name: str
-    bias: Sequence[float]
-    lines: Sequence[Line]
-
-
-def _sweeps(name: str, device: DeviceRows, declaration: TableDeclaration) -> list[_Sweep]:
+def _sweeps(name: str, device: DeviceRows, declaration: TableDeclaration) -> list[Sweep]:
     bias, lines = device.columns["bias"], device.lines
     if not declaration.columns.component:
-        return [_Sweep(name, bias, lines)]
+        return [Sweep(name, bias, lines)]
     there = [[not math.isnan(value) for value in device.columns[each]] for each in COMPONENTS]
-    return [_Sweep(name, [*compress(bias, one)], [*compress(lines, one)]) for one in there]
-
-
-def _refuse_repeats(sweeps: Sequence[_Sweep], declaration: TableDeclaration, log: ProblemLog) -> set[str]:
-    """One problem for all biases that stand twice; the curves in which several do, whose order says nothing more."""
-    if declaration.format.repeats:
-        return set()
-    found: list[tuple[str, float, Line, Line]] = []
-    for name, bias, lines in sweeps:
-        first: dict[float, Line] = {}
-        for value, line in zip(bias, lines, strict=True):
-            if value in first:
-                found.append((name, value, first[value], line))
-            first.setdefault(value, line)
-    if not found:
-        return set()
-    name, value, above, line = found[0]
-    what = f"device {name!r} has bias {value:g} V already in line {above}"
-    if len(found) == 1:
-        todo = "average the points, or set repeats = true in [data.format]"
-        log.add(what, todo, line, declaration.columns.bias)
-        return set()
-    names = [*dict.fromkeys(name for name, *_ in found)]
-    of = f" of {some([repr(each) for each in names])}" if len(names) > 1 else ""
-    log.add(f"{what}, and {counted(len(found) - 1, 'more row', 'more rows')}{of} repeat a bias", _TWICE, line,
-            declaration.columns.bias)  # fmt: skip
-    return set(names)
-
-
-def _check_turns(sweep: _Sweep, declaration: TableDeclaration, log: ProblemLog) -> None:
-    if declaration.format.order == "any":
-        return
-    steps = [(b > a, line) for (a, b), line in zip(pairwise(sweep.bias), sweep.lines[1:], strict=True) if a != b]
-    turn = next((line for up, line in steps if up != steps[0][0]), None)
-    if turn is not None:
-        todo = 'sort it, or set order = "any" in [data.format] if sweeps go back and forth'
-        log.add(f"the bias of device {sweep.name!r} turns round here", todo, turn, declaration.columns.bias)
+    return [Sweep(name, [*compress(bias, one)], [*compress(lines, one)]) for one in there]
 
 
 def curves_of_devices(

@@ -68,6 +68,7 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
         ({"wafer": 'memory = "1 MiB"'}, "wafer.memory: is '1 MiB'; give at least"),
         ({"data": "sigma_bias = 0.01"}, "data[0].sigma_bias: is not supported for whole wafers; remove it"),
         ({"columns": 'sigma_bias = "sV"\n'}, "data[0].columns.sigma_bias: is not supported for whole wafers"),
+        ({"columns": 'condition = "T"\n'}, "data[0].columns.condition: is not supported for whole wafers; remove it"),
         ({"data": 'covariance = "c.csv"'}, "data[0].covariance: is not supported for whole wafers"),
         ({"wafer": 'origin = "guessed"\n'}, "wafer.origin: is 'guessed'; write"),
         ({"wafer": "radius = 0\n"}, "wafer.radius: "),
