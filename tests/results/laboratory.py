@@ -38,6 +38,7 @@ class Series:
     extra: dict[str, float] = field(default_factory=dict)
     added: np.ndarray | None = None  # by device, component, point; in standard errors
     declared: dict[str, object] = field(default_factory=dict)
+    odd: str = ""  # name of the device that is unlike the others
 
     @property
     def scale(self) -> float:
@@ -97,6 +98,7 @@ def planted(fault: str, seed: int) -> Series:
         added[..., :half], added[..., half:] = 0.5, -0.5
         s.added = added * sign * rng.uniform(0.5, 4)
     elif fault == "gain":
+        s.odd = f"D{k}"
         s.factor[k] = 1 + sign * rng.uniform(0.03, 0.25)
     elif fault == "outliers":
         for j in range(J):
@@ -110,6 +112,7 @@ def planted(fault: str, seed: int) -> Series:
     elif fault == "flipped":
         s.declared["perp"] = -1.0
     elif fault == "thickness":
+        s.odd = f"D{k}"
         s.true = s.true.copy()
         s.true[k] += sign * rng.uniform(4, 10) * max(s.tolerance, 0.03)
         s.true[k] = max(s.true[k], 0.3)
