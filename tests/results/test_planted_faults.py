@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from laboratory import FAULTS, Series, planted, series, study
+from planted_series import FAULTS, Series, planted, series, study
 from scipy.stats import binom
 
 import mtjfit
