@@ -23,8 +23,8 @@ class Columns:
     """Name of the column of each role; empty where there is none.
 
     `par` or `perp` alone where one component was measured. In a long table `component` says which one a row holds, and
-    `torque` and `sigma_torque` are its value and standard error. One column may be both `condition` and `group`, or, where
-    nothing else tells devices apart, both `device` and `thickness`.
+    `torque` and `sigma_torque` are its value and standard error. One column may be both `condition` and `group`, or
+    both `device` and `thickness` where nothing else tells devices apart.
     """
 
     bias: str

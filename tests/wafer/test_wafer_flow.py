@@ -24,8 +24,7 @@ def filled_in(text: str) -> str:
     for question, answer in ANSWERS.items():
         text = re.sub(rf'"<{question}[^>]*\?>"', f'"{answer}"', text)
     text = re.sub(r"(?m)^lambda_sf_F .*", "lambda_sf_F = { fixed = 10.0 }", text)
-    text = re.sub(r"(?m)^lambda_sf_N .*", "lambda_sf_N = { fixed = 1.0 }", text)  # quicker to fit
-    return text
+    return re.sub(r"(?m)^lambda_sf_N .*", "lambda_sf_N = { fixed = 1.0 }", text)  # quicker to fit
 
 
 @pytest.fixture(scope="module")
