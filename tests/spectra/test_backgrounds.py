@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from faulty import drawn, line, pink
 from numpy.testing import assert_allclose
+from odd_backgrounds import drawn, line, pink
 
 from mtjfit.data import Origin
 from mtjfit.spectra import (
