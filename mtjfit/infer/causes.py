@@ -28,7 +28,7 @@ _SMALLER = 2.0  # factor by which χ² per degree of freedom must fall for a cau
 
 
 @dataclass(frozen=True)
-class Judged:
+class Outcome:
     """How well a changed study is described: p-value, χ² per degree of freedom, and whether a pattern is left."""
 
     p_value: float
@@ -52,7 +52,7 @@ class Cause:
 
     kind: CauseKind
     name: str
-    judged: Judged
+    judged: Outcome
     explains: bool
     helps: bool
 
@@ -91,7 +91,7 @@ def _amplitudes(study: Study) -> list[Parameter]:
 
 
 def likely_causes(
-    study: Study, patterns: Sequence[Pattern], before: float, judge: Callable[[Study], Judged]
+    study: Study, patterns: Sequence[Pattern], before: float, judge: Callable[[Study], Outcome]
 ) -> tuple[Cause, ...]:
     """What may be wrong with a study that the model does not describe, or that shows `patterns`; the likeliest first.
 

@@ -16,7 +16,7 @@ from scipy.stats import chi2, f
 from mtjfit.arrays import FloatArray
 from mtjfit.data import pretty
 from mtjfit.infer.assumptions import Assumption, freed_assumptions
-from mtjfit.infer.causes import P_BAD, Cause, Judged, likely_causes
+from mtjfit.infer.causes import P_BAD, Cause, Outcome, likely_causes
 from mtjfit.infer.convergence.conflict import Conflict, prior_conflicts
 from mtjfit.infer.optimum import Optimum, flipped, optimum
 from mtjfit.model.device_combinations import DeviceCombinations, combinations, noise_groups, quantities_table
@@ -323,12 +323,12 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
     )
 
 
-def _judged(study: Study) -> Judged:
+def _judged(study: Study) -> Outcome:
     """p-value, χ² per degree of freedom and patterns of a study, by a shorter search than that of `fit`."""
     model = least_squares_model(study)
     rank = structure(model).rank
     total, p_value = _p_value(model, optimum(model, starts=_STARTS_OF_CAUSES), rank, _from_scatter(study))
-    return Judged(p_value, total / max(study.n_values - rank, 1), bool(find_patterns(study)))
+    return Outcome(p_value, total / max(study.n_values - rank, 1), bool(find_patterns(study)))
 
 
 def _error(determined: pd.DataFrame, name: str, factor: float) -> float | None:

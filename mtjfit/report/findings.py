@@ -104,7 +104,7 @@ def findings(
     >>> fit = mtjfit.fit(mtjfit.load_study(mtjfit.dataset("thickness-series").study_file))
     >>> found = findings(fit, None, {})
     >>> found.converged, [section.id for section in found.sections][:3]
-    (False, ['fit', 'values', 'diffusion'])
+    (False, ['fit', 'values', 'assumptions'])
     """
     converged = posterior is not None and posterior.verdict.converged
     drawn = chi2_of_draws(fit, posterior) if posterior is not None and converged else None

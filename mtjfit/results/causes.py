@@ -43,10 +43,10 @@ def cause_words(fit: FitResult, cause: Cause) -> str:
     --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.infer import fit
-    >>> from mtjfit.infer.causes import Judged
+    >>> from mtjfit.infer.causes import Outcome
     >>> from mtjfit.study import load_study
     >>> series = fit(load_study(dataset("thickness-series").study_file))
-    >>> print(cause_words(series, Cause("amplitude", "a2", Judged(0.4, 1.0, False), True, True)))
+    >>> print(cause_words(series, Cause("amplitude", "a2", Outcome(0.4, 1.0, False), True, True)))
     a2 is not declared: with it p would be 0.4; declare a2
     """
     what, todo = _what(fit, cause)

@@ -12,7 +12,7 @@ from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.spectra.calibration import rectified_background
 from mtjfit.spectra.hysteresis import DIFFERENT, hysteresis_of
 from mtjfit.spectra.joint import DeviceLines, fit_together, separate
-from mtjfit.spectra.judged import Judged, background_shifts, judged_spectrum, judged_together
+from mtjfit.spectra.judged import JudgedSpectrum, background_shifts, judged_spectrum, judged_together
 from mtjfit.spectra.kittel import KittelFit, fit_kittel, held_groups, resonance_slope
 from mtjfit.spectra.lines import fit_lines, stacked
 from mtjfit.spectra.notices import analysis_notices, kittel_notices, sharing_notices, window_notice
@@ -71,7 +71,7 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
     for i, one in enumerate(spectra):
         own[one.device].append(i)
     groups: list[_Group] = []
-    found: dict[int, Judged] = {}
+    found: dict[int, JudgedSpectrum] = {}
     for name, rows in _groups(spectra, options):
         groups.append(_Group(name, rows, _lines(rows, spectra, used, fits, options)))
         for place, i in enumerate(rows):

@@ -31,7 +31,7 @@ _NO_LINE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class JudgedSpectrum:
     """A fit, and how further orders of the background pull at its lines.
 
     `pull`, (4, K, m), is that of `FurtherOrders`; `excess`, (m,), are the coefficients of m orders over the noise that
@@ -43,7 +43,7 @@ class Judged:
     excess: FloatArray
 
 
-def background_shifts(lines: DeviceLines, found: Sequence[Judged]) -> FloatArray:
+def background_shifts(lines: DeviceLines, found: Sequence[JudgedSpectrum]) -> FloatArray:
     """How far further orders of the background of M spectra that were fitted together move their lines.
 
     Shape (orders, 4, M, K): changes of centre, half width, s and a. Where lines are shared, orders of one spectrum move
@@ -57,7 +57,9 @@ def background_shifts(lines: DeviceLines, found: Sequence[Judged]) -> FloatArray
     return shifts
 
 
-def judged_together(found: Sequence[Judged], rows: Iterable[Sequence[int]], degree: int) -> list[Judged]:
+def judged_together(
+    found: Sequence[JudgedSpectrum], rows: Iterable[Sequence[int]], degree: int
+) -> list[JudgedSpectrum]:
     """The same with flags where spectra of a device, in `rows`, show over one range what none of them shows alone."""
     out = list(found)
     for own in rows:
@@ -80,7 +82,7 @@ def judged_together(found: Sequence[Judged], rows: Iterable[Sequence[int]], degr
 
 def judged_spectrum(
     spectrum: Spectrum, used: BoolArray, model: LineModel, lines: DeviceLines, place: int, converged: bool
-) -> Judged:
+) -> JudgedSpectrum:
     """The fit of the spectrum at one place of a group, with the tests of its residuals and its flags."""
     sd = np.sqrt(np.maximum(np.einsum("pikpik->pik", lines.covariance)[:, place], 0.0))
     x = spectrum.x[used]
@@ -104,7 +106,7 @@ def judged_spectrum(
     elif p < FALSE_ALARMS:
         flags.append(_not_white(tests, p))
     n = MOST_ORDERS if p_smooth < FALSE_ALARMS else ACCEPTED
-    return Judged(replace(fit, flags=tuple(flags)), orders.pull, orders.excess(n))
+    return JudgedSpectrum(replace(fit, flags=tuple(flags)), orders.pull, orders.excess(n))
 
 
 def _not_white(tests: ResidualTests, p: float) -> str:

@@ -14,7 +14,7 @@ from small import told
 
 import mtjfit
 from mtjfit.data import TorqueCurve
-from mtjfit.infer.causes import Cause, Judged
+from mtjfit.infer.causes import Cause, Outcome
 from mtjfit.physics import kappa
 from mtjfit.results import device_names, header, header_fields, notices
 
@@ -80,10 +80,10 @@ def with_p(fit: mtjfit.FitResult, p: float, flipped: float, causes: Sequence[Cau
 def tried(p: float, square: float, explains: bool, helps: bool) -> tuple[Cause, ...]:
     """One cause of each kind, the first as given, the others without any use."""
     names = (("perp_axis", ""), ("quantity", ""), ("amplitude", "a2"), ("pattern", "drift"), ("device", "F0.8nm"))
-    useless = Judged(0.0, 9.0, True)
+    useless = Outcome(0.0, 9.0, True)
     first, *others = names
     return (
-        Cause(*first, Judged(p, square, False), explains, helps),
+        Cause(*first, Outcome(p, square, False), explains, helps),
         *(Cause(*each, useless, False, False) for each in others),
     )
 

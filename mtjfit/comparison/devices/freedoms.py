@@ -58,7 +58,7 @@ class Freedom:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedDevice:
     """A device against all that are in: χ² and degrees of freedom of its own polynomials, and ln p.
 
     `log_p_any` is that of the likeliest freedom over its share of false alarms; `best` the freedom that explains it.
@@ -77,7 +77,7 @@ class DeviceTests:
     """Tests of single devices against others of a study."""
 
     refits: Refits
-    _found: dict[tuple[frozenset[str], str], Judged] = field(default_factory=dict, repr=False)
+    _found: dict[tuple[frozenset[str], str], JudgedDevice] = field(default_factory=dict, repr=False)
     _linear: dict[frozenset[str], dict[str, tuple[float, int]]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -88,7 +88,7 @@ class DeviceTests:
         group, dof = self._noise
         return log_p_value(square, n, group[self.refits.devices[device]], dof)
 
-    def judged(self, out: Set[str], device: str) -> Judged:
+    def judged(self, out: Set[str], device: str) -> JudgedDevice:
         """One device against all others that are not `out`, found once.
 
         Its other freedoms only where one of them could make it odd: none gains more than polynomials of its own.
@@ -103,7 +103,7 @@ class DeviceTests:
         square, dof = self._own_polynomials(frozenset(out) - {device}, device)
         return self._log_p(device, square, min(dof, 1)) - float(np.log(max(SHARES.values())))
 
-    def _judged(self, out: frozenset[str], device: str) -> Judged:
+    def _judged(self, out: frozenset[str], device: str) -> JudgedDevice:
         refits, level = self.refits, FALSE_ALARM / len(self.refits.devices)
         square, dof = self._own_polynomials(out, device)
         could = self.at_least(out, device) < np.log(level)
@@ -149,7 +149,7 @@ def judgement(
     freedoms: tuple[Freedom, ...],
     log_p: Callable[[float, int], float],
     kinds: Collection[str] = tuple(SHARES),
-) -> Judged:
+) -> JudgedDevice:
     """From χ² and degrees of freedom of polynomials of its own, other freedoms, and ln p of χ² in n directions.
 
     `kinds` are those that were tried.
@@ -160,7 +160,7 @@ def judgement(
     left = [log_p(max(square - one.gain, 0.0), dof - (one.kind != REVERSED)) for one in freedoms]
     explain = [one for one, p in zip(freedoms, left, strict=True) if p > np.log(_EXPLAINED)]
     best = max(explain, key=lambda one: one.gain, default=Freedom(UNLIKE, float("nan"), float("nan"), square))
-    return Judged(device, square, dof, own, float(likeliest), best)
+    return JudgedDevice(device, square, dof, own, float(likeliest), best)
 
 
 def own_factor(alone: Prediction) -> tuple[float, float, float]:

@@ -92,7 +92,7 @@ def take_out(names: Sequence[str], log_p: LogP, at_least: LogP, tests: int) -> t
         out.append(worst)
     for name in tuple(out):
         if log_p(frozenset(out) - {name}, name) + np.log(tests) >= limit:
-            out.remove(name)
+            out = [one for one in out if one != name]
     return tuple(out)
 
 

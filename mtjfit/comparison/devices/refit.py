@@ -102,9 +102,15 @@ class Prediction:
 
     @property
     def square(self) -> float:
-        """χ² of the data about the prediction, with the errors of both."""
+        """χ² of the data about the prediction, with the errors of both.
+
+        By singular values: what the others leave open has errors so wide that 1 + root rootᵀ cannot be inverted.
+        """
         away = self.z - self.mean
-        return float(away @ np.linalg.solve(np.eye(away.size) + self.covariance, away))
+        u, s, _ = np.linalg.svd(self.root, full_matrices=False)
+        inside = u.T @ away
+        outside = away - u @ inside
+        return float(outside @ outside + np.sum(inside**2 / (1 + s**2)))
 
     def times(self, factor: FloatArray | float) -> Prediction:
         """With the rows of the prediction multiplied."""

@@ -14,7 +14,7 @@ from mtjfit.comparison.devices.freedoms import (
     REVERSED,
     UNLIKE,
     Freedom,
-    Judged,
+    JudgedDevice,
     judgement,
     log_p_value,
     own_factor,
@@ -106,7 +106,7 @@ class Repeated:
 
         return take_out(tuple(self.data), log_p, log_p, tests)
 
-    def judged(self, out: Set[str], name: str) -> Judged:
+    def judged(self, out: Set[str], name: str) -> JudgedDevice:
         """One device against the others."""
         every, rest, one = self.common(out - {name}), self.common(out | {name}), self.data[name]
         square, n = max(every[0] - rest[0], 0.0), every[1] - rest[1]
