@@ -145,7 +145,7 @@ def test_p_values_of_what_is_truly_zero_are_uniform() -> None:
     assert kstest(np.sqrt(p), "uniform").pvalue < 1e-6
 
 
-@pytest.mark.parametrize("name", ["a2", "b1"])
+@pytest.mark.parametrize("name", [pytest.param("a2", marks=pytest.mark.slow), "b1"])
 def test_four_errors_are_found_in_random_designs(name: str) -> None:
     """Of the designs of the first seeds that determine the amplitude, nearly all show it after Holm's correction."""
     found = []

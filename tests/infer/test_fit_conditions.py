@@ -71,6 +71,7 @@ def test_posteriors_are_those_of_the_whole_curve(kind: str) -> None:
     assert first[0] == pytest.approx(second[0], abs=2e-3)
 
 
+@pytest.mark.slow
 def test_evidence_is_that_of_the_whole_curve() -> None:
     """Amplitudes of devices: sampled for two sweeps, integrated out for one."""
     one, two = (mtjfit.sample(study, seed=1, progress=False) for study in both("both"))
