@@ -105,6 +105,18 @@ def test_what_is_no_fault_of_these_kinds_is_called_so() -> None:
     assert np.isnan(found.value)
 
 
+def test_a_device_is_taken_out_with_all_its_curves() -> None:
+    """The second sweep of each device is its first with other noise; both sweeps of one are louder."""
+    first, second = (louder(linear_study(LINES, seed), B=1.2) for seed in (5, 6))
+    curves = (replace(c, condition=f"sweep {k}") for k, one in enumerate((first, second)) for c in one.curves)
+    study = first.replace(curves=tuple(curves))
+    (found,) = find_odd_devices(mtjfit.fit(study))
+    assert (found.device, found.kind) == ("B", "amplitude factor")
+    compared = compare_devices(mtjfit.fit(study))
+    assert compared.outliers["device"].tolist() == list("ABCDEF")
+    assert compared.repeats.empty  # two sweeps of one device are no repeats of a thickness
+
+
 def test_studies_of_one_device_have_no_odd_one() -> None:
     assert odd_of(linear_study((1.0,), 0)) == ()
 

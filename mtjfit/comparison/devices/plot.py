@@ -173,11 +173,11 @@ def _names(axes: np.ndarray, compared: DeviceComparison, order: np.ndarray, size
     for ax in axes:
         ax.set_yticks(range(len(curves)))
         ax.tick_params(axis="y", labelleft=True)
-        texts = [f"{'× ' if c.name in odd else ''}{literal(s)}, {c.thickness:.3g} nm"
+        texts = [f"{'× ' if c.device in odd else ''}{literal(s)}, {c.thickness:.3g} nm"
                  for c, s in zip(curves, short, strict=True)]  # fmt: skip
         ax.set_yticklabels(texts, fontsize=min(size, 6.5))
         for label, curve in zip(ax.get_yticklabels(), curves, strict=True):
-            if curve.name in odd:
+            if curve.device in odd:
                 label.set(color=OKABE_ITO["vermillion"], weight="bold")
 
 
