@@ -22,7 +22,7 @@ P_BAD = 1e-3
 """p-value below which the model does not describe the data."""
 CauseKind: TypeAlias = Literal["quantity", "perp_axis", "amplitude", "pattern", "device"]
 _TRIED = ("b0", "a2", "b1", "a3", "b3")
-_LEAST_DEVICES = 4  # of fewer the odd one cannot be told
+_LEAST_DEVICES, _MOST_DEVICES = 4, 20  # of fewer the odd one cannot be told, of more each fit takes too long
 _WELL = 0.05  # p above which nothing else is looked for
 _SMALLER = 2.0  # factor by which χ² per degree of freedom must fall for a cause that leaves a bad fit
 
@@ -81,7 +81,7 @@ def _changed(study: Study, patterns: Sequence[Pattern]) -> Iterator[tuple[CauseK
 
 
 def _without_a_device(study: Study) -> Iterator[tuple[CauseKind, str, Study]]:
-    if study.n_devices >= _LEAST_DEVICES:
+    if _LEAST_DEVICES <= study.n_devices <= _MOST_DEVICES:
         for device in dict.fromkeys(curve.device for curve in study.curves):
             yield "device", device, study.replace(curves=tuple(c for c in study.curves if c.device != device))
 
