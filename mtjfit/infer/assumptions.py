@@ -175,7 +175,7 @@ def _candidates(study: Study) -> Iterator[_Candidate]:
     declared = study.parameters
     for name in dict.fromkeys((*_AMPLITUDES, *study.amplitudes)):
         if name not in declared or declared[name].value is not None:
-            size = _size(study, name)
+            size = amplitude_size(study, name)
             assumed = declared[name].value if name in declared else 0.0
             if size > 0 and assumed is not None:
                 wide = Normal(assumed, max(size, abs(assumed)))
@@ -192,7 +192,7 @@ def _candidates(study: Study) -> Iterator[_Candidate]:
         yield _Candidate(Parameter(name, prior), fixed, "fixed")
 
 
-def _size(study: Study, name: str) -> float:
+def amplitude_size(study: Study, name: str) -> float:
     """Size that an amplitude has if it makes up all of the largest value; 0 where no value shows it."""
     power, largest = parse_amplitude(name)[1], 0.0
     for curve in study.curves:

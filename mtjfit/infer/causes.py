@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from mtjfit.infer.assumptions import amplitude_size
 from mtjfit.infer.optimum import as_other_quantity, flipped
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.patterns import Pattern, without_pattern
-from mtjfit.study import Normal, Parameter, Study, parse_amplitude
+from mtjfit.study import Normal, Parameter, Study
 
 P_BAD = 1e-3
 """p-value below which the model does not describe the data."""
@@ -36,6 +37,11 @@ class Outcome:
     has_pattern: bool
 
     @property
+    def is_good(self) -> bool:
+        """True where nothing is wrong any more."""
+        return self.p_value >= P_BAD and not self.has_pattern
+
+    @property
     def rank(self) -> tuple[bool, float, float]:
         """Smaller is better."""
         p = 0.0 if math.isnan(self.p_value) else self.p_value
@@ -46,15 +52,19 @@ class Outcome:
 class Cause:
     """One thing that may be wrong, and how well the model would describe the data if it were.
 
-    `name` is that of an amplitude, a device or a kind of pattern; empty for quantity and perp_axis. `explains`: nothing
-    would be wrong any more. `helps`: it explains, or makes χ² per degree of freedom much smaller.
+    `name` is that of an amplitude, a device or a kind of pattern; empty for quantity and perp_axis. `helps`: it
+    explains everything, or makes χ² per degree of freedom much smaller.
     """
 
     kind: CauseKind
     name: str
-    judged: Outcome
-    explains: bool
+    outcome: Outcome
     helps: bool
+
+    @property
+    def explains(self) -> bool:
+        """True where nothing would be wrong any more."""
+        return self.outcome.is_good
 
 
 def _changed(study: Study, patterns: Sequence[Pattern]) -> Iterator[tuple[CauseKind, str, Study]]:
@@ -67,27 +77,18 @@ def _changed(study: Study, patterns: Sequence[Pattern]) -> Iterator[tuple[CauseK
         yield "perp_axis", "", flipped(model).study
     for kind in dict.fromkeys(each.kind for each in patterns if each.kind in ("points", "drift", "sweeps")):
         yield "pattern", kind, without_pattern(study, kind)
-    torques = all(curve.quantity == "torque" for curve in study.curves)
     named = {f"{'a' if each.component == 'par' else 'b'}{each.kind[-1]}" for each in patterns if each.kind[:2] == "V^"}
     for name in _TRIED:
-        shows = parse_amplitude(name)[1] > 0 or torques
-        if name not in study.parameters and shows and (name[-1] != "3" or name in named):
-            sd = 1e3 * max(abs(known.prior.centre_and_sd[1]) for known in _amplitudes(study))
-            yield (
-                "amplitude",
-                name,
-                study.replace(parameters={**study.parameters, name: Parameter(name, Normal(0.0, sd))}),
-            )
+        size = amplitude_size(study, name)
+        if name not in study.parameters and size > 0 and (name[-1] != "3" or name in named):
+            free = Parameter(name, Normal(0.0, size))
+            yield "amplitude", name, study.replace(parameters={**study.parameters, name: free})
 
 
 def _without_a_device(study: Study) -> Iterator[tuple[CauseKind, str, Study]]:
     if _LEAST_DEVICES <= study.n_devices <= _MOST_DEVICES:
         for device in dict.fromkeys(curve.device for curve in study.curves):
             yield "device", device, study.replace(curves=tuple(c for c in study.curves if c.device != device))
-
-
-def _amplitudes(study: Study) -> list[Parameter]:
-    return [study.parameters[name] for name in study.amplitudes]
 
 
 def likely_causes(
@@ -100,10 +101,9 @@ def likely_causes(
     found: list[Cause] = []
     for changes in (_changed(study, patterns), _without_a_device(study)):
         for kind, name, changed in changes:
-            judged = judge(changed)
-            explains = judged.p_value >= P_BAD and not judged.has_pattern
-            helps = explains or judged.chi2_per_dof * _SMALLER < before
-            found.append(Cause(kind, name, judged, explains, helps))
-        if any(cause.explains and cause.judged.p_value > _WELL for cause in found):  # simpler than an odd device
+            outcome = judge(changed)
+            helps = outcome.is_good or outcome.chi2_per_dof * _SMALLER < before
+            found.append(Cause(kind, name, outcome, helps))
+        if any(cause.explains and cause.outcome.p_value > _WELL for cause in found):  # simpler than an odd device
             break
-    return tuple(sorted(found, key=lambda each: each.judged.rank))
+    return tuple(sorted(found, key=lambda each: each.outcome.rank))

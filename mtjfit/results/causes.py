@@ -46,11 +46,11 @@ def cause_words(fit: FitResult, cause: Cause) -> str:
     >>> from mtjfit.infer.causes import Outcome
     >>> from mtjfit.study import load_study
     >>> series = fit(load_study(dataset("thickness-series").study_file))
-    >>> print(cause_words(series, Cause("amplitude", "a2", Outcome(0.4, 1.0, False), True, True)))
+    >>> print(cause_words(series, Cause("amplitude", "a2", Outcome(0.4, 1.0, False), True)))
     a2 is not declared: with it p would be 0.4; declare a2
     """
     what, todo = _what(fit, cause)
-    p = cause.judged.p_value
+    p = cause.outcome.p_value
     if cause.explains:
         return f"{what} p would be {p:.2g}; {todo}"
     return f"{what} the misfit would be smaller, but still bad ({p_text(p)}); {todo}"

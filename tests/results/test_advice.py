@@ -11,7 +11,7 @@ from designs import design
 import mtjfit
 from mtjfit.data import Quantity
 from mtjfit.results import notices
-from mtjfit.study import Study
+from mtjfit.study import Fixed, Parameter, Study
 
 OTHER: dict[Quantity, Quantity] = {"torque": "torkance", "torkance": "torque"}
 SEEDS = (range(2), pytest.param(range(40), marks=[pytest.mark.slow, pytest.mark.timeout(1200)]))
@@ -63,3 +63,10 @@ def test_a_model_that_fails_comes_before_advice_on_sampling() -> None:
     said = " ".join(learned(fit, posterior))
     assert "does not describe these data" in said
     assert "max_steps" not in said
+
+
+def test_a_fixed_model_that_fails_is_given_causes_too() -> None:
+    study = flipped(design(3, "plain").study)
+    fixed = {name: Parameter(name, Fixed(1.0)) for name in study.amplitudes}
+    assert any("may be flipped" in line or "not declared" in line or "nothing explains" in line
+               for line in loud_lines(study.replace(parameters={**study.parameters, **fixed})))  # fmt: skip

@@ -77,14 +77,14 @@ def with_p(fit: mtjfit.FitResult, p: float, flipped: float, causes: Sequence[Cau
     return changed
 
 
-def tried(p: float, square: float, explains: bool, helps: bool) -> tuple[Cause, ...]:
+def tried(p: float, square: float, helps: bool) -> tuple[Cause, ...]:
     """One cause of each kind, the first as given, the others without any use."""
     names = (("perp_axis", ""), ("quantity", ""), ("amplitude", "a2"), ("pattern", "drift"), ("device", "F0.8nm"))
     useless = Outcome(0.0, 9.0, True)
     first, *others = names
     return (
-        Cause(*first, Outcome(p, square, False), explains, helps),
-        *(Cause(*each, useless, False, False) for each in others),
+        Cause(*first, Outcome(p, square, False), helps),
+        *(Cause(*each, useless, False) for each in others),
     )
 
 
@@ -161,9 +161,9 @@ def test_what_may_be_wrong_beside_the_p_value_of_the_whole_is_said(good: mtjfit.
         "unclear units": replace(good, study=good.study.replace(curves=(noted, *good.study.curves[1:]))),
         "unusual numbers": replace(good, study=good.study.replace(curves=(thick, *good.study.curves[1:]))),
     }
-    cases["the other axis explains it"] = with_p(good, 1e-9, 0.4, tried(0.4, 1.0, True, True))
-    cases["the other axis helps"] = with_p(good, 1e-90, 1e-9, tried(1e-9, 2.0, False, True))
-    cases["nothing helps"] = with_p(good, 1e-9, 1e-9, tried(1e-9, 4.0, False, False))
+    cases["the other axis explains it"] = with_p(good, 1e-9, 0.4, tried(0.4, 1.0, True))
+    cases["the other axis helps"] = with_p(good, 1e-90, 1e-9, tried(1e-9, 2.0, True))
+    cases["nothing helps"] = with_p(good, 1e-9, 1e-9, tried(1e-9, 4.0, False))
     golden("notices", told((case, all_notices(fit)) for case, fit in cases.items()), tmp_path)
 
 
