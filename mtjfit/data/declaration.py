@@ -13,6 +13,7 @@ from mtjfit.data.column_names import MAY_BE_ONE
 from mtjfit.data.curve import COMPONENTS, Component, PerpAxis
 from mtjfit.data.curve_checks import SinTheta, angle_faults, written_angle_fault
 from mtjfit.data.format import ENCODINGS, SEPARATORS, SPACE, NamePattern, TableFormat, Wide
+from mtjfit.data.unit_kinds import unit_name
 from mtjfit.data.units import Per, Quantity, bias_factor, check_unit, thickness_factor
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.toml import TABLE, TOML, WORD, WORD_OR_TABLE
@@ -296,7 +297,7 @@ class TableDeclaration:
             return
         for role, declared in (("bias", self.units.bias), ("thickness", self.units.thickness)):
             unit = units.get(getattr(self.columns, role), declared)
-            if unit != declared:
+            if unit != declared and unit_name(unit, role) != unit_name(declared, role):
                 what = f"is in {unit!r} in the file name, but units.{role} = {declared!r}"
                 yield Problem(f"columns.{role}", what, f"set units.{role} to the unit of the file name")
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtjfit.data.curve import TorqueCurve
-from mtjfit.data.units import BIAS_UNITS, THICKNESS_UNITS, conversion, find_unit
+from mtjfit.data.unit_kinds import unit_factor
+from mtjfit.data.units import conversion, find_unit
 
-_FACTORS: Mapping[str, Mapping[str, float]] = MappingProxyType({
-    "field": {"T": 1.0, "mT": 1e-3, "Oe": 1e-4, "kOe": 0.1, "A/m": 4e-7 * math.pi, "kA/m": 4e-4 * math.pi},
-    "bias": dict(BIAS_UNITS),
-    "thickness": dict(THICKNESS_UNITS),
-    "frequency": {"GHz": 1.0, "MHz": 1e-3, "Hz": 1e-9},
+_USUAL: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    "field": ("T", "mT", "Oe", "kOe", "A/m", "kA/m"), "bias": ("V", "mV"), "thickness": ("nm", "angstrom", "m"),
+    "frequency": ("GHz", "MHz", "Hz"),
 })  # fmt: skip
+"""Units that numbers may be meant in; limits are in the first of each."""
 _LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType({
     "field": (5e-5, 15.0),
     "bias": (2e-3, 3.0),
@@ -52,9 +52,13 @@ def suspicious_units(kind: str, values: ArrayLike, unit: str, *, frequency: floa
     >>> print(*suspicious_units("bias", [-300, 300], "V"))
     bias up to 300 V: more than 3 V is unusual; is it in mV?
     """
-    factors, sizes = _FACTORS[kind], np.abs(np.asarray(values, dtype=float))
+    sizes, usual = np.abs(np.asarray(values, dtype=float)), _USUAL[kind]
     largest = float(np.max(sizes[np.isfinite(sizes)], initial=0.0))
-    if unit not in factors or largest == 0:
+    try:
+        factors = {each: unit_factor(each, kind) / unit_factor(usual[0], kind) for each in (*usual, unit)}
+    except ValueError:
+        return ()
+    if largest == 0:
         return ()
     resonance = frequency if kind == "field" and frequency and frequency > 0 else None
     limits, slack = (_LIMITS[kind], 1.0) if resonance is None else (_resonance(resonance), _SLACK)
@@ -67,7 +71,7 @@ def suspicious_units(kind: str, values: ArrayLike, unit: str, *, frequency: floa
         why = f"{'less' if size < low else 'more'} than {limit:g} {unit} is unusual"
     else:
         why = f"a resonance at {resonance:g} GHz needs {limit:.2g} {unit} or {'more' if size < low else 'less'}"
-    fitting = [other for other, factor in factors.items() if low <= largest * factor <= high]
+    fitting = [other for other in usual if low <= largest * factors[other] <= high]
     question = f"; is it in {' or '.join(fitting[:3])}?" if fitting else "; look at the unit"
     return (f"{kind} up to {largest:g} {unit}: {why}{question}",)
 

@@ -1,4 +1,4 @@
-"""The closed table of units of data files: spellings, dimension, factor to SI.
+"""Units of torque and torkance, and of bias, thickness, field and the like: what may be declared, and how it converts.
 
 Units are read at the edge of the package and never guessed: a unit that contradicts the declared quantity or
 normalisation is an error, because the contradiction is the only sign of a wrong declaration.
@@ -7,16 +7,17 @@ normalisation is an error, because the contradiction is the only sign of a wrong
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from scipy.constants import elementary_charge, hbar
-
-from mtjfit.data.written_units import WrittenUnit, same_unit, written_unit
-from mtjfit.errors import Problem, did_you_mean
+from mtjfit.data.unit_kinds import KINDS, measure_of, name_to_declare, refusal_of_unit, unit_factor, unit_name
+from mtjfit.data.unit_table import JOULE, TESLA, VOLT, Powers
+from mtjfit.data.written_units import Meaning, UnclearUnit, WrittenUnit, meaning, prefix_and_symbol, written_unit
+from mtjfit.errors import Problem
 
 Quantity: TypeAlias = Literal["torque", "torkance"]
 Per: TypeAlias = Literal["area", "volume", "device"]
@@ -33,13 +34,21 @@ _MEANING: Mapping[Dimension, str] = {
     "field": "an effective field, which is divided by M_s d",
     "arb": "in an arbitrary unit",
 }
-_HBAR_2E_KOHM = hbar / (2 * elementary_charge) / 1e3
-"""1 (ħ/2e) kΩ⁻¹ in N m/V: 3.29106e-19."""
+_SI: Mapping[Dimension, str] = {"moment": "N m", "areal": "J/m2", "density": "J/m3", "field": "T"}
+_NEEDED: Mapping[frozenset[Dimension], str] = {
+    frozenset(("moment", "areal")): "the area of the device",
+    frozenset(("moment", "density")): "the volume of the free layer",
+    frozenset(("moment", "field")): "the magnetic moment of the free layer",
+    frozenset(("areal", "density")): "the thickness of the free layer",
+    frozenset(("areal", "field")): "M_s and the thickness of the free layer",
+    frozenset(("density", "field")): "M_s of the free layer",
+}
+"""What a conversion between two dimensions would take."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One row of the table.
+    """A unit of torque or torkance.
 
     Attributes
     ----------
@@ -50,18 +59,19 @@ class Unit:
         the dimension of its torque.
     quantity : {"torque", "torkance"} or None
         None (``arb``): either.
-    si : float
-        Factor to N m, J/m², J/m³ or T, or to those per volt.
-    any_case : bool
-        True where no letter changes its meaning with its case; see `find_unit`.
+    size : Fraction
+        Exact factor to N m, J/m², J/m³ or T, or to those per volt.
     """
 
     name: str
     dimension: Dimension
     quantity: Quantity | None
-    si: float
-    spellings: tuple[str, ...] = ()
-    any_case: bool = False
+    size: Fraction
+
+    @property
+    def si(self) -> float:
+        """`size` as a number."""
+        return float(self.size)
 
     @property
     def per(self) -> tuple[Per, ...]:
@@ -69,74 +79,91 @@ class Unit:
         return _PER[self.dimension]
 
 
-UNITS: Mapping[str, Unit] = MappingProxyType({
-    row.name: row for row in (
-        Unit("N m", "moment", "torque", 1.0),
-        Unit("1e-19 N m", "moment", "torque", 1e-19, ("10^-19 N m",)),
-        Unit("aN m", "moment", "torque", 1e-18, ("aJ",)),
-        Unit("J/m2", "areal", "torque", 1.0, ("J m^-2",)),
-        Unit("mJ/m2", "areal", "torque", 1e-3, ("mJ m^-2",)),
-        Unit("J/m3", "density", "torque", 1.0, ("J m^-3",)),
-        Unit("T", "field", "torque", 1.0),
-        Unit("mT", "field", "torque", 1e-3),
-        Unit("Oe", "field", "torque", 1e-4, any_case=True),
-        Unit("N m/V", "moment", "torkance", 1.0, ("N m V^-1",)),
-        Unit("1e-19 N m/V", "moment", "torkance", 1e-19,
-             ("1e-19 N m V^-1", "10^-19 N m/V", "10^-19 N m V^-1")),
-        Unit("aN m/V", "moment", "torkance", 1e-18, ("aN m V^-1", "aJ/V")),
-        Unit("hbar/2e/kohm", "moment", "torkance", _HBAR_2E_KOHM, ("hbar/2e kohm^-1",), any_case=True),
-        Unit("J/m2/V", "areal", "torkance", 1.0, ("J m^-2 V^-1", "J/m2 V^-1")),
-        Unit("mJ/m2/V", "areal", "torkance", 1e-3, ("mJ m^-2 V^-1", "mJ/m2 V^-1")),
-        Unit("hbar/2e/kohm/um2", "areal", "torkance", _HBAR_2E_KOHM / 1e-12,
-             ("hbar/2e kohm^-1 um^-2", "hbar/2e kohm^-1/um2"), any_case=True),
-        Unit("J/m3/V", "density", "torkance", 1.0, ("J m^-3 V^-1", "J/m3 V^-1")),
-        Unit("T/V", "field", "torkance", 1.0, ("T V^-1",)),
-        Unit("mT/V", "field", "torkance", 1e-3, ("mT V^-1",)),
-        Unit("Oe/V", "field", "torkance", 1e-4, ("Oe V^-1",), any_case=True),
-        Unit("arb", "arb", None, 1.0, ("arb.", "arb. unit", "arb. units", "arbitrary"), any_case=True),
-    )
-})  # fmt: skip
-"""Units of torque and torkance by canonical name. Oe counts as 1e-4 T of μ0 H."""
-
-BIAS_UNITS: Mapping[str, float] = MappingProxyType({"V": 1.0, "mV": 1e-3})
-"""Factor of each bias unit to V."""
-
-THICKNESS_UNITS: Mapping[str, float] = MappingProxyType({"nm": 1.0, "angstrom": 0.1, "m": 1e9})
-"""Factor of each thickness unit to nm."""
-
-_SAME = str.maketrans({"ħ": "hbar", "Ω": "ohm", "μ": "u", "−": "-"}) | dict.fromkeys(map(ord, "·⋅∙*^() \t\xa0"))
+def _per_volt(powers: Powers) -> Powers:
+    return Meaning(Fraction(1), powers).times(Meaning(Fraction(1), VOLT), -1).powers
 
 
-def _key(text: str) -> str:
-    """Spelling without spaces, products, powers' carets and Unicode variants; case stays."""
-    return unicodedata.normalize("NFKC", text).translate(_SAME)
+_TORQUES: Mapping[Powers, Dimension] = {
+    JOULE: "moment", (1, 0, -2, 0, 0): "areal", (1, -1, -2, 0, 0): "density", TESLA: "field",
+}  # fmt: skip
+_TORKANCES = {_per_volt(powers): dimension for powers, dimension in _TORQUES.items()}
+_FIRST_NAMES = {"aJ": "aN m", "aJ/V": "aN m/V"}
+_ARBITRARY = {"arb", "arbu", "arbunit", "arbunits", "arbitrary", "arbitraryunit", "arbitraryunits"}
+_ARB = Unit("arb", "arb", None, Fraction(1))
+_EXAMPLES = ("1e-19 N m", "hbar/2e/kohm", "J/m2", "mT/V", "arb")
 
 
-_EXACT = {_key(spelling): unit for unit in UNITS.values() for spelling in (unit.name, *unit.spellings)}
-_FOLDED = {key.casefold(): unit for key, unit in _EXACT.items() if unit.any_case}
-_THICKNESS_KEYS = {"nm": "nm", "m": "m", **dict.fromkeys(("angstrom", "Angstrom", "A", "Å"), "angstrom")}
+@lru_cache(maxsize=512)
+def _of_torque(text: str) -> Unit:
+    """The unit of torque or torkance; UnclearUnit where it is none."""
+    if _letters(text) in _ARBITRARY:
+        return _ARB
+    found = meaning(text)
+    quantity: Quantity = "torkance" if found.powers in _TORKANCES else "torque"
+    dimension = _TORKANCES.get(found.powers) or _TORQUES.get(found.powers)
+    if dimension is None or not found.of_torque:
+        raise UnclearUnit(f"{measure_of(text)}, none of torque or torkance")
+    name = name_to_declare(found, found.size)
+    return Unit(_FIRST_NAMES.get(name, name), dimension, quantity, found.size)
 
 
-def _known(text: str) -> Unit | None:
-    key = _key(text)
-    return _EXACT.get(key) or _FOLDED.get(key.casefold())
+def _letters(text: str) -> str:
+    return re.sub(r"[\s._]", "", text[:60]).casefold()
 
 
 def find_unit(text: str) -> Unit:
-    """The unit of torque or torkance that a text names; ValueError with the nearest one if it is none of the table.
+    """The unit of torque or torkance that a text names; ValueError with the reason where it names none.
 
-    Spaces, ``·`` and ``*``, ``^-1`` and ``⁻¹``, ``ħ`` and ``hbar``, ``µ`` and ``u``, ``Ω`` and ``ohm`` are the same.
-    Case counts unless it cannot mean anything else: ``hbar/2e/kOhm`` is understood, ``mt`` is not.
+    SI prefixes with N m, J, eV, erg, dyn cm, T, Oe, G, A/m and ħ/2e, per area, per volume, and per volt. Spaces, ``·``
+    and ``*``, ``^-1`` and ``⁻¹``, ``ħ`` and ``hbar``, ``µ`` and ``u``, ``Ω`` and ``ohm`` are the same. Case counts
+    unless it cannot mean anything else: ``hbar/2e/kOhm`` is understood, ``mt`` is not.
 
     Examples
     --------
-    >>> find_unit("(ħ/2e) kΩ⁻¹").name
-    'hbar/2e/kohm'
+    >>> find_unit("(ħ/2e) kΩ⁻¹").name, find_unit("µJ·m⁻² per mV").name
+    ('hbar/2e/kohm', 'uJ/m2/mV')
     """
-    unit = _known(text)
-    if unit is None:
-        raise ValueError(f"unknown unit {text!r}; {did_you_mean(text, UNITS)}")
-    return unit
+    try:
+        return _of_torque(text)
+    except UnclearUnit as error:
+        raise ValueError(refusal_of_unit(text, error, "", _of_torque_or_none, _EXAMPLES)) from None
+
+
+def _of_torque_or_none(text: str) -> str | None:
+    try:
+        return _of_torque(text).name
+    except UnclearUnit:
+        return None
+
+
+UNITS: Mapping[str, Unit] = MappingProxyType({name: find_unit(name) for name in (
+    "N m", "1e-19 N m", "aN m", "J/m2", "mJ/m2", "J/m3", "T", "mT", "Oe",
+    "N m/V", "1e-19 N m/V", "aN m/V", "hbar/2e/kohm", "J/m2/V", "mJ/m2/V", "hbar/2e/kohm/um2", "J/m3/V", "T/V", "mT/V",
+    "Oe/V", "arb",
+)})  # fmt: skip
+"""Usual units of torque and torkance by canonical name; `find_unit` knows more. Oe counts as 1e-4 T of μ0 H."""
+
+
+def bias_factor(unit: str) -> float:
+    """Factor to V; ValueError for what is no unit of bias.
+
+    Examples
+    --------
+    >>> bias_factor("mV")
+    0.001
+    """
+    return unit_factor(unit, "bias")
+
+
+def thickness_factor(unit: str) -> float:
+    """Factor to nm; ValueError for what is no unit of length. A is ångström here.
+
+    Examples
+    --------
+    >>> thickness_factor("Å"), thickness_factor("µm")
+    (0.1, 1000.0)
+    """
+    return unit_factor(unit, "thickness")
 
 
 def check_unit(unit: str, quantity: Quantity, per: Per, where: str = "unit") -> Problem | None:
@@ -157,7 +184,8 @@ def check_unit(unit: str, quantity: Quantity, per: Per, where: str = "unit") -> 
         what, _, todo = str(error).partition("; ")
         return Problem(where, what, todo)
     if found.quantity not in (None, quantity):
-        fitting = next(u.name for u in UNITS.values() if u.quantity == quantity and u.dimension == found.dimension)
+        whole = found.name.removesuffix("/V")
+        fitting = f"{whole}/V" if quantity == "torkance" else whole if whole != found.name else _SI[found.dimension]
         what = f'{unit!r} is a {found.quantity}, but quantity = "{quantity}"'
         todo = (f'set quantity = "{found.quantity}" if that is what was measured, '
                 f"or give the unit of the {quantity}, such as {fitting!r}")  # fmt: skip
@@ -182,11 +210,13 @@ def conversion(unit: str, to: str) -> float:
     """
     one, other = find_unit(unit), find_unit(to)
     if one.dimension != other.dimension:
+        needed = _NEEDED.get(frozenset((one.dimension, other.dimension)))
+        without = f", without {needed}," if needed else ""
         raise ValueError(
-            f"cannot convert {one.name!r} ({_MEANING[one.dimension]}) to {other.name!r} ({_MEANING[other.dimension]})"
+            f"cannot convert {one.name!r} ({_MEANING[one.dimension]}){without} to {other.name!r} "
+            f"({_MEANING[other.dimension]})"
         )
-    # 1e-4 / 1e-3 is 0.1 only after rounding to the 15 digits that the factors are known to.
-    return 1.0 if one.si == other.si else float(f"{one.si / other.si:.15g}")
+    return float(one.size / other.size)
 
 
 def amplitude_unit(name: str, unit: str, quantity: Quantity, per: Per) -> str:
@@ -213,36 +243,8 @@ def amplitude_unit(name: str, unit: str, quantity: Quantity, per: Per) -> str:
     return f"V {base}" if power == -1 else base + ("" if power == 0 else "/V" if power == 1 else f"/V^{power}")
 
 
-def bias_factor(unit: str) -> float:
-    """Factor to V; ValueError for anything but V and mV.
-
-    Examples
-    --------
-    >>> bias_factor("mV")
-    0.001
-    """
-    if unit.strip() not in BIAS_UNITS:
-        raise ValueError(f"unknown unit of bias {unit!r}; {did_you_mean(unit, BIAS_UNITS)}")
-    return BIAS_UNITS[unit.strip()]
-
-
-def thickness_factor(unit: str) -> float:
-    """Factor to nm; ValueError for anything but nm, angstrom (A, Å) and m.
-
-    Examples
-    --------
-    >>> thickness_factor("Å")
-    0.1
-    """
-    name = _THICKNESS_KEYS.get(unicodedata.normalize("NFKC", unit.strip()))
-    if name is None:
-        raise ValueError(f"unknown unit of thickness {unit!r}; {did_you_mean(unit, THICKNESS_UNITS)}")
-    return THICKNESS_UNITS[name]
-
-
-_ARBITRARY = {"arb", "arbu", "arbunit", "arbunits", "arbitrary", "arbitraryunit", "arbitraryunits", "au"}
 _MEANT_IN_WORDS: Mapping[str, WrittenUnit] = MappingProxyType({
-    **dict.fromkeys(_ARBITRARY, WrittenUnit("arbitrary", 1.0)),
+    **dict.fromkeys((*_ARBITRARY, "au"), WrittenUnit("arbitrary", 1.0)),
     **dict.fromkeys(("%", "percent"), WrittenUnit("ratio", 0.01)), "ppm": WrittenUnit("ratio", 1e-6),
     **dict.fromkeys(("ml", "mls", "monolayer", "monolayers"), WrittenUnit("atomic layers", 1.0)),
 })  # fmt: skip
@@ -264,24 +266,23 @@ def unit_meaning(unit: str, kind: str) -> WrittenUnit | None:
         return _MEANT_IN_WORDS[key]
     if kind == "thickness" and unit.strip() == "A":
         return written_unit("angstrom")
-    known = _known(unit) if kind == "torque" else None
-    return written_unit(known.name if known else unit)
+    return written_unit(unit)
 
 
 def canonical_unit(unit: str, kind: str) -> str:
     """The unit of bias, thickness or torque, as it is declared, that means what a file writes; empty if none does.
 
-    >>> canonical_unit("volts", "bias"), canonical_unit("fJ/V", "torque"), canonical_unit("aJ V^-1", "torque")
+    >>> canonical_unit("volts", "bias"), canonical_unit("s/V", "torque"), canonical_unit("aJ V^-1", "torque")
     ('V', '', 'aN m/V')
     """
-    found = unit_meaning(unit, kind)
-    named = {"bias": BIAS_UNITS, "thickness": THICKNESS_UNITS}.get(kind, UNITS)
-    meant = ((name, unit_meaning(name, kind)) for name in named)
-    return next((name for name, each in meant if found is not None and each is not None and same_unit(found, each)), "")
+    if kind in KINDS:
+        return unit_name(unit, kind) or ""
+    return _of_torque_or_none(unit) or ""
 
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_PRETTY = {"kohm": "kΩ", "um": "µm", "angstrom": "Å"}
+_PRETTY = {"ohm": "Ω", "angstrom": "Å", "deg": "°"}
+_PIECE = re.compile(r"(/?)(hbar/2?e(?![^\W\d])|1e-?\d+|[°%]|[^\W\d]+)\^?(\d*)")
 
 
 def pretty(unit: str) -> str:
@@ -297,12 +298,19 @@ def pretty(unit: str) -> str:
     if unit == "arb":
         return "arb. units"
     words = []
-    for slash, symbol, power in re.findall(r"(/?)(hbar/2e|1e-19|[°%]|[^\W\d]+)\^?(\d*)", unit):
-        if symbol == "hbar/2e":
-            words.append("(ħ/2e)")
-        elif symbol == "1e-19":
-            words.append("10⁻¹⁹")
+    for slash, symbol, power in _PIECE.findall(unit):
+        if symbol.startswith("hbar/"):
+            words.append(f"(ħ{symbol.removeprefix('hbar')})")
+        elif symbol.startswith("1e"):
+            words.append("10" + symbol.removeprefix("1e").translate(_SUPERSCRIPT))
         else:
             exponent = ("-" if slash else "") + (power or ("1" if slash else ""))
-            words.append(_PRETTY.get(symbol, symbol) + exponent.translate(_SUPERSCRIPT))
+            words.append(_pretty_word(symbol) + exponent.translate(_SUPERSCRIPT))
     return " ".join(words)
+
+
+def _pretty_word(word: str) -> str:
+    prefix, symbol = prefix_and_symbol(word) or ("", word)
+    if prefix + symbol != word:  # a word for the unit
+        return word
+    return {"u": "µ"}.get(prefix, prefix) + _PRETTY.get(symbol, symbol)

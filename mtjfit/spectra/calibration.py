@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -11,52 +10,22 @@ from types import MappingProxyType
 import numpy as np
 
 from mtjfit.arrays import FloatArray
-from mtjfit.errors import Problem, did_you_mean
+from mtjfit.data.unit_kinds import unit_factor
+from mtjfit.errors import Problem
 from mtjfit.spectra.kittel import GAMMA
 from mtjfit.spectra.spectrum import Against
 
-FREQUENCY_UNITS: Mapping[str, float] = MappingProxyType({"GHz": 1e9, "MHz": 1e6, "kHz": 1e3, "Hz": 1.0})
-"""To Hz."""
-
-FIELD_UNITS: Mapping[str, float] = MappingProxyType(
-    {"T": 1.0, "mT": 1e-3, "Oe": 1e-4, "kOe": 0.1, "G": 1e-4, "A/m": 1.25663706127e-6, "kA/m": 1.25663706127e-3}
-)
-"""To T of μ0 H."""
-
-VOLTAGE_UNITS: Mapping[str, float] = MappingProxyType({"V": 1.0, "mV": 1e-3, "uV": 1e-6, "nV": 1e-9})
-"""To V."""
-
-CONSTANT_UNITS: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {
-        "I_rf": {"A": 1.0, "mA": 1e-3, "uA": 1e-6},
-        "V_II": {"ohm/A": 1.0, "V/A2": 1.0, "kohm/A": 1e3},
-        "V_thetaI": {"ohm/rad": 1.0, "kohm/rad": 1e3},
-        "dV_dI": {"ohm": 1.0, "kohm": 1e3},
-        "Ms_Vol": {"A m2": 1.0, "emu": 1e-3},
-        "theta": {"deg": 1.0},
-        "Nx_Meff": FIELD_UNITS,
-        "Meff": FIELD_UNITS,
-        "Bk": FIELD_UNITS,
-        "gamma": {"rad/s/T": 1.0, "GHz/T": 6.283185307179586e9},
-    }
-)
-"""To SI (degrees for the angle), by constant."""
-
-_SAME = str.maketrans({"Ω": "ohm", "μ": "u", "·": " ", "²": "2", "−": "-"})
+CONSTANT_UNITS: Mapping[str, str] = MappingProxyType({
+    "I_rf": "current", "V_II": "resistance per current", "V_thetaI": "resistance per angle", "dV_dI": "resistance",
+    "Ms_Vol": "moment", "theta": "angle", "Nx_Meff": "field", "Meff": "field", "Bk": "field", "gamma": "gamma",
+})  # fmt: skip
+"""Kind of unit, a key of `mtjfit.data.unit_kinds.KINDS`, by constant."""
 
 
-def factor(text: str, table: Mapping[str, float]) -> float:
-    """Factor of a unit to SI, from one of these tables; case counts. ValueError for others names the nearest one."""
-    key = unicodedata.normalize("NFC", text.strip()).translate(_SAME).replace("µ", "u")
-    if key not in table:
-        raise ValueError(f"unknown unit {text!r}; {did_you_mean(text, table)}")
-    return table[key]
-
-
-def factor_or_problem(text: str, table: Mapping[str, float], where: str, problems: list[Problem]) -> float:
-    """`factor`, or NaN and a problem at the key path `where` of the unit."""
+def factor_or_problem(text: str, kind: str, where: str, problems: list[Problem]) -> float:
+    """Factor of a unit to SI, or NaN and a problem at the key path `where` of the unit."""
     try:
-        return factor(text, table)
+        return unit_factor(text, kind)
     except ValueError as error:
         what, _, todo = str(error).partition("; ")
         problems.append(Problem(where, what, todo))

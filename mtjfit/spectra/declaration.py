@@ -16,8 +16,6 @@ from mtjfit.data.format import ReadOptions
 from mtjfit.errors import Problem, did_you_mean
 from mtjfit.spectra.calibration import (
     CONSTANT_UNITS,
-    FIELD_UNITS,
-    FREQUENCY_UNITS,
     Constant,
     Constants,
     factor_or_problem,
@@ -329,10 +327,9 @@ def line_from(raw: object, x_unit: str, against: Against, problems: list[Problem
     if table is None:
         return None
     before = len(problems)
-    units = FREQUENCY_UNITS if against == "frequency" else FIELD_UNITS
     modulation, output = None, 1.0
     if table.derivative is not None:
-        unit = factor_or_problem(table.derivative.unit, units, "line.derivative.unit", problems)
+        unit = factor_or_problem(table.derivative.unit, against, "line.derivative.unit", problems)
         peak = {"peak": 1.0, "rms": math.sqrt(2.0)}
         modulation = table.derivative.modulation * unit * peak[table.derivative.amplitude]
         output = peak[table.derivative.output]
@@ -352,7 +349,7 @@ def line_from(raw: object, x_unit: str, against: Against, problems: list[Problem
         low, high = table.range
         if not low < high:
             problems.append(Problem("line.range", f"[{low:g}, {high:g}] is empty", f"give [low, high] in {x_unit}"))
-        scale = units.get(x_unit, math.nan)
+        scale = factor_or_problem(x_unit, against, "line.range", []) if x_unit != "?" else math.nan
         limits = (low * scale, high * scale)
     if len(problems) > before:
         return None

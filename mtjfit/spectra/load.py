@@ -9,6 +9,7 @@ from typing import Any
 
 from mtjfit.data.curve import Origin
 from mtjfit.data.format import NamePattern
+from mtjfit.data.unit_kinds import unit_name
 from mtjfit.data.units import check_unit
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.spectra.calibration import factor_or_problem
@@ -66,7 +67,7 @@ def study_of(
         raise ConfigError(prefixed(dict.fromkeys(problems), f"{path.name}: "))
     problems += _head_problems(head)
     tables = _file_tables(raw.get("files"), head.against, problems)
-    units = {table.units.x for table in tables}
+    units = {unit_name(table.units.x, head.against) or table.units.x for table in tables}
     options = line_from(raw.get("line", {}), next(iter(units)) if len(units) == 1 else "?", head.against, problems)
     if options is not None and options.range is not None and len(units) > 1:
         problems.append(Problem("line.range", "is in no one unit: the [[files]] differ in it", "use one unit of x"))

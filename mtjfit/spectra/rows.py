@@ -12,9 +12,10 @@ from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.data.readers import Sheet
 from mtjfit.data.table import column_or_parameter
 from mtjfit.data.tidy import is_missing
+from mtjfit.data.unit_kinds import unit_factor
 from mtjfit.data.written_units import WrittenUnit, agrees
 from mtjfit.errors import ConfigError, DataError, Problem
-from mtjfit.spectra.calibration import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor, factor_or_problem
+from mtjfit.spectra.calibration import factor_or_problem
 from mtjfit.spectra.declaration import FilesTable, fits_name
 from mtjfit.spectra.spectrum import Against
 from mtjfit.text import counted, number
@@ -38,10 +39,10 @@ class SpectrumRows:
     unit: float
 
 
-def column_units(against: Against) -> dict[str, Mapping[str, float]]:
-    """The table of units of each kind of column."""
-    x, fixed = (FREQUENCY_UNITS, FIELD_UNITS) if against == "frequency" else (FIELD_UNITS, FREQUENCY_UNITS)
-    return {"x": x, "voltage": VOLTAGE_UNITS, "bias": VOLTAGE_UNITS, "fixed": fixed}
+def column_units(against: Against) -> dict[str, str]:
+    """The kind of the unit of each kind of column."""
+    fixed = "field" if against == "frequency" else "frequency"
+    return {"x": against, "voltage": "voltage", "bias": "voltage", "fixed": fixed}
 
 
 def unmasked(sheet: Sheet, table: FilesTable, name: str, against: Against) -> Sheet:
@@ -76,9 +77,9 @@ def spectra_rows(
     """
     _same_units(sheet, table, against, notes)
     units = column_units(against)
-    unit = factor(table.units.x, units["x"])
+    unit = unit_factor(table.units.x, units["x"])
     x = sheet.numbers(table.columns.x) * unit
-    voltage = sheet.numbers(table.columns.voltage) * factor(table.units.voltage, VOLTAGE_UNITS)
+    voltage = sheet.numbers(table.columns.voltage) * unit_factor(table.units.voltage, "voltage")
     names, device = _devices(sheet, table)
     bias = _of_rows(sheet, table, "bias", units["bias"])
     fixed = _of_rows(sheet, table, "fixed", units["fixed"], "frequency" if against == "field" else "field")
@@ -119,7 +120,7 @@ def _devices(sheet: Sheet, table: FilesTable) -> tuple[list[str], IntArray]:
     return [one.strip()], np.zeros(len(sheet.lines), dtype=np.intp)
 
 
-def _of_rows(sheet: Sheet, table: FilesTable, role: str, units: Mapping[str, float], field: str = "") -> FloatArray:
+def _of_rows(sheet: Sheet, table: FilesTable, role: str, units: str, field: str = "") -> FloatArray:
     """Bias, or what was held, at each row: a column, a constant, a header parameter, or part of the file name."""
     n = len(sheet.lines)
     column, constant, unit = (getattr(each, role) for each in (table.columns, table, table.units))
@@ -128,9 +129,9 @@ def _of_rows(sheet: Sheet, table: FilesTable, role: str, units: Mapping[str, flo
             raise ConfigError([Problem(f"files.units.{role}", "is missing", "give the unit of the column")])
         found = column_or_parameter(sheet, role, column)[0]
         values = sheet.numbers(column) if isinstance(found, tuple) else np.full(n, float(found))
-        return np.asarray(values * factor(unit, units))
+        return np.asarray(values * unit_factor(unit, units))
     if constant is not None:
-        return np.full(n, constant * factor(unit, units))
+        return np.full(n, constant * unit_factor(unit, units))
     if (field or role) not in sheet.metadata:
         return np.full(n, math.nan)
     named, problems = sheet.parameter(field or role), list[Problem]()
@@ -148,7 +149,7 @@ def _same_units(sheet: Sheet, table: FilesTable, against: Against, notes: list[t
         said = column_or_parameter(sheet, role, column)[1] if column else None
         if said is None or not declared:
             continue
-        wanted = WrittenUnit(_quantity(role, against), factor(declared, units))
+        wanted = WrittenUnit(units, unit_factor(declared, units))
         same = agrees(said, wanted)
         if same is None:
             note = f"unit {said!r} of {column!r} is not understood; taken as {declared}, as declared"
@@ -161,18 +162,12 @@ def _same_units(sheet: Sheet, table: FilesTable, against: Against, notes: list[t
         raise DataError(problems)
 
 
-def _quantity(role: str, against: Against) -> str:
-    if role in ("voltage", "bias"):
-        return "voltage"
-    return "frequency" if (role == "x") == (against == "frequency") else "field"
-
-
 def _codes(
     sheet: Sheet,
     table: FilesTable,
     role: str,
     values: FloatArray,
-    units: Mapping[str, float],
+    units: str,
     notes: list[tuple[str, str]],
 ) -> IntArray:
     """A number for each different value; values closer than the declared `within` are one."""
@@ -180,7 +175,7 @@ def _codes(
     within = getattr(table.within, role)
     if within is None or different.size < 2:
         return np.asarray(code)
-    unit = factor(getattr(table.units, role), units)
+    unit = unit_factor(getattr(table.units, role), units)
     apart = np.diff(different, prepend=different[0]) > within * unit
     group, found = np.cumsum(apart), np.split(different, np.flatnonzero(apart))
     widest = max(found, key=np.ptp)
@@ -194,7 +189,7 @@ def _codes(
 
 def _refuse_readback(
     sheet: Sheet, table: FilesTable, values: Mapping[str, FloatArray], n: int, least: int,
-    all_units: Mapping[str, Mapping[str, float]],
+    all_units: Mapping[str, str],
 ) -> None:  # fmt: skip
     """DataError where bias, or what was held, has so many values that spectra lack points."""
     rows = len(sheet.lines)
@@ -205,7 +200,7 @@ def _refuse_readback(
         column, different = getattr(table.columns, role), np.unique(values[role])
         if not column or different.size < 2 or rows / different.size >= least:
             continue
-        unit = factor(getattr(table.units, role), all_units[role])
+        unit = unit_factor(getattr(table.units, role), all_units[role])
         proposed = proposed_within(values[role] / unit, least)
         if proposed is None and different.size < _FEW:
             continue

@@ -12,8 +12,8 @@ import numpy as np
 
 from mtjfit.data.readers import Sheet
 from mtjfit.data.tidy import is_missing
+from mtjfit.data.unit_kinds import KINDS, name_of_size
 from mtjfit.errors import DataError, MtjfitError, Problem
-from mtjfit.spectra.calibration import factor
 from mtjfit.spectra.inspect_files import SpectraFiles, inspected
 from mtjfit.spectra.load import study_of
 from mtjfit.spectra.recognise import name_pattern, named_roles
@@ -143,11 +143,13 @@ def _units(kind: SpectraFiles, held_open: bool) -> Iterator[str]:
     tables = column_units(against)  # type: ignore[arg-type]
     for role in ("x", "voltage", "bias", "fixed"):
         written = kind.found.units.get(role)
-        known = [] if written is None else [n for n in tables[role] if np.isclose(factor(n, tables[role]), written.si)]
-        if known:
-            yield f"{role} = {toml_string(known[0])}  # GUESS: as the file says"
+        known = None if written is None else name_of_size(written.si, tables[role])
+        if known is not None:
+            yield f"{role} = {toml_string(known)}  # GUESS: as the file says"
         elif role in ("x", "voltage") or role in columns:
-            likely = list(tables[role])[:3] if kind.found.against or role == "voltage" else ["GHz", "mT", "Oe"]
+            likely = (
+                KINDS[tables[role]].examples[:3] if kind.found.against or role == "voltage" else ("GHz", "mT", "Oe")
+            )
             yield f'{role} = "<unit, such as {", ".join(likely)}?>"'
         elif role == "fixed" and held_open and kind.found.against != "frequency":
             yield ('fixed = "GHz"                     # of the frequency that was held' if kind.found.against

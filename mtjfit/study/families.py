@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mtjfit.data.components import COMPONENT_WORDS
 from mtjfit.data.readers import Sheet
-from mtjfit.data.units import BIAS_UNITS, THICKNESS_UNITS, UNITS, canonical_unit
+from mtjfit.data.units import bias_factor, canonical_unit
 from mtjfit.errors import DataError
 from mtjfit.input import files_fitting
 from mtjfit.study.inspection import FileInspection
@@ -22,7 +22,6 @@ from mtjfit.text import counted, some, visible
 
 _MOST_ENTRIES = 10_000
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
-_KNOWN: Mapping[str, Mapping[str, object]] = {"bias": BIAS_UNITS, "thickness": THICKNESS_UNITS, "torque": UNITS}
 _LARGEST_V = 3.0
 _THICKEST_NM, _THICKEST_SURELY = 6.0, 10.0
 
@@ -107,7 +106,7 @@ class Family:
 
     def series(self) -> Iterator[Series]:
         """One component of one device each, the bias in V."""
-        volts = BIAS_UNITS.get(self.unit("bias")[0], 1.0)
+        volts = bias_factor(self.unit("bias")[0] or "V")
         for sheet, said in self.sheets:
             word = COMPONENT_WORDS.get(said.get("component", "").casefold(), "par")
             yield from series_of(sheet, self.first.places | self.columns, volts, word)
@@ -127,7 +126,7 @@ class Family:
         """Unit of bias, torque or thickness with the reason for it; where it is open, none and what files say."""
         written = self.written(kind)
         units = {canonical_unit(unit, kind) for unit in written}
-        if len(units) == 1 and units <= set(_KNOWN[kind]):
+        if len(units) == 1 and "" not in units:
             return units.pop(), "as the file says"
         if written or kind == "torque":
             return "", ", ".join(written)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mtjfit.data.units import THICKNESS_UNITS, UNITS
+from mtjfit.data.units import find_unit, thickness_factor
 from mtjfit.errors import ProblemLog
 from mtjfit.study.families import Family, families
 from mtjfit.study.inspection import FileInspection, inspect_file
@@ -116,7 +116,8 @@ target_ess = 2000
 
 def _parameters(found: Sequence[Family], *, is_wafer: bool) -> Iterator[str]:
     sizes = sizes_of(series for family in found for series in family.series())
-    unit = UNITS.get(found[0].unit("torque")[0])
+    of_torque = found[0].unit("torque")[0]
+    unit = find_unit(of_torque) if of_torque else None
     quantity = unit.quantity if unit is not None else None
     layer = _thickest(found) if unit is not None and unit.per == ("volume",) else 1.0
     yield _LENGTHS
@@ -155,6 +156,7 @@ def _thickest(found: Sequence[Family]) -> float:
     """Thickness in nm of the thickest layer, as far as it is known; 1 nm at least."""
     sizes = [1.0]
     for family in found:
-        factor = THICKNESS_UNITS.get(family.unit("thickness")[0], 0.0)
+        unit = family.unit("thickness")[0]
+        factor = thickness_factor(unit) if unit else 0.0
         sizes += [abs(each) * factor for each in family.numbers("thickness")]
     return max(sizes)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from glob import escape
 from pathlib import Path
 
-from mtjfit.data.units import UNITS
+from mtjfit.data.units import find_unit
 from mtjfit.study.families import Family, device_of
 from mtjfit.study.inspection import FileInspection, period_of
 from mtjfit.study.roles import NAMES, only_component
@@ -79,7 +79,8 @@ def _device(family: Family) -> str:
 
 
 def _meaning(family: Family) -> Iterator[str]:
-    unit = UNITS.get(family.unit("torque")[0])
+    name = family.unit("torque")[0]
+    unit = find_unit(name) if name else None
     quantity = f"; {unit.name} is a unit of the {unit.quantity}" if unit is not None and unit.quantity else ""
     per = f"; {unit.name} is per {unit.per[0]}" if unit is not None and len(unit.per) == 1 else ""
     yield _MEANING.format(quantity=quantity, per=per)

@@ -30,7 +30,11 @@ def test_accepted_spellings(text: str, name: str) -> None:
     assert find_unit(text).name == name
 
 
-@pytest.mark.parametrize("text", ["nm", "MT", "mt", "n m", "N m/v", "mN m", "J", "", "hbar/2e kohm", "T T", "a.u."])
+@pytest.mark.parametrize(
+    "text",
+    ["nm", "MT", "kT", "mt", "n m", "e", "C", "A s", "Pa", "", "hbar/2e kohm", "J/m2 V", "T T",
+     "a.u.", "T/V2", "2 N m", "1e-99 N m", "V", "m T", "dam N", "N m\0", "N" * 10_000],
+)  # fmt: skip
 def test_nothing_else_is_understood(text: str) -> None:
     with pytest.raises(ValueError, match="unknown unit"):
         find_unit(text)
@@ -39,17 +43,16 @@ def test_nothing_else_is_understood(text: str) -> None:
 def test_unknown_units_name_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"^unknown unit 'mt/V'; did you mean 'mT/V'\?$"):
         find_unit("mt/V")
-    with pytest.raises(ValueError, match=r"^unknown unit of bias 'kV'; did you mean 'V'\?$"):
-        bias_factor("kV")
-    with pytest.raises(ValueError, match=r"^unknown unit of thickness 'inch'; use one of 'nm', 'angstrom', 'm'$"):
+    with pytest.raises(
+        ValueError, match=r"^unknown unit of bias 'MV': it is 1e\+06 V, which cannot be meant; use a unit"
+    ):
+        bias_factor("MV")
+    with pytest.raises(ValueError, match=r"^unknown unit of thickness 'inch'; use a unit such as 'nm', 'angstrom', "):
         thickness_factor("inch")
 
 
-def test_every_name_is_found_by_itself_and_no_two_units_share_a_spelling() -> None:
-    spellings = [spelling for unit in UNITS.values() for spelling in (unit.name, *unit.spellings)]
-    assert len(spellings) == len(set(spellings))
-    for unit in UNITS.values():
-        assert all(find_unit(spelling) is unit for spelling in (unit.name, *unit.spellings))
+def test_every_name_is_found_by_itself() -> None:
+    assert all(name == unit.name and find_unit(unit.name) == unit for name, unit in UNITS.items())
 
 
 def test_hbar_over_2e_per_kohm_is_the_codata_value() -> None:
@@ -133,10 +136,10 @@ def test_factors_of_bias_and_thickness() -> None:
     assert [thickness_factor(unit) for unit in ("nm", "angstrom", "A", "Å", "\N{ANGSTROM SIGN}", "m")] == [
         1.0, 0.1, 0.1, 0.1, 0.1, 1e9,
     ]  # fmt: skip
-    for unit in ("MV", "v", ""):
+    for unit in ("MV", "pV", "nm", ""):
         with pytest.raises(ValueError):
             bias_factor(unit)
-    for unit in ("NM", "a", "um"):
+    for unit in ("NM", "a", "V"):
         with pytest.raises(ValueError):
             thickness_factor(unit)
 

@@ -122,7 +122,7 @@ MISTAKES = [
     ("background = 1", 'derivative = { modulation = 1.0, unit = "MHz", amplitude = "peak" }',
      "line.derivative.output: is missing; write output ="),
     ("background = 1", 'kittel = ["Bk"]', "line.kittel: is without Meff"),
-    ('x = "GHz"', 'x = "Ghz"', "files[0].units.x: unknown unit 'Ghz'; did you mean 'GHz'?"),
+    ('x = "GHz"', 'x = "mhz"', "files[0].units.x: unknown unit 'mhz'; use a unit such as 'GHz'"),
     ('voltage = "uV"\nfixed', "fixed", "files[0].units.voltage: is missing"),
     ('pattern = "{device}_{bias:mV}.csv"\n', "", "files[0].bias: is declared nowhere"),
     ('pattern = "{device}_{bias:mV}.csv"', 'pattern = "{device}_{bias:mV}.csv"\nbias = 0.1',
@@ -156,7 +156,7 @@ def test_mistakes_are_told_at_their_key(tmp_path: Path, old: str, new: str, says
 
 
 def test_all_mistakes_at_once(tmp_path: Path):
-    text = TEXT.replace('x = "GHz"', 'x = "Ghz"').replace("value = 10.0", "value = -10.0")
+    text = TEXT.replace('x = "GHz"', 'x = "mhz"').replace("value = 10.0", "value = -10.0")
     said = refused(tmp_path, text.replace("[line]", "[line]\nmodes = 0"))
     assert all(key in said for key in ("files[0].units.x", "constants.I_rf", "line.modes"))
 
