@@ -14,7 +14,18 @@ from pathlib import Path
 from types import GenericAlias, MappingProxyType, UnionType
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+from pydantic.json_schema import GenerateJsonSchema
 
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.input import BACKSLASH, read_bytes, refuse_names_not_utf8
@@ -280,6 +291,74 @@ def _models(hint: Any) -> Iterator[type[BaseModel]]:
         yield hint
     for each in get_args(hint):
         yield from _models(each)
+
+
+def read_later(hint: Any) -> PlainValidator:
+    """Annotation of a table that its own code reads: anything is valid, and the JSON schema is that of `hint`."""
+    return PlainValidator(_unread, json_schema_input_type=shape_of(hint))
+
+
+def _unread(value: object) -> object:
+    return value
+
+
+def shape_of(hint: Any) -> Any:
+    """What a key takes in a file: the annotation, with models in place of the dataclasses in it."""
+    return _shaped(hint)
+
+
+class _Schema(GenerateJsonSchema):
+    """Without a warning for defaults that are objects of Python: those are left out."""
+
+    ignored_warning_kinds = {"non-serializable-default", "skipped-choice"}  # noqa: RUF012 - as pydantic declares it
+
+
+def json_schema(model: type[BaseModel], advice: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """JSON schema of a file, from the models that check it; `advice` describes keys.
+
+    It knows keys, types and choices; that numbers and names fit one another, only loading the file checks.
+
+    >>> class Named(TomlTable):
+    ...     name: str
+    >>> json_schema(Named, {"name": "name it"})["properties"]
+    {'name': {'type': 'string', 'description': 'name it'}}
+    """
+    made = TypeAdapter(shape_of(model)).json_schema(schema_generator=_Schema)
+    found: dict[str, Any] = _plain_schema(made, advice)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+def schema_line(kind: str) -> str:
+    """First lines of a template: where an editor finds the schema of the file, and the command that writes it.
+
+    >>> print(schema_line("study"))
+    #:schema ./study.schema.json
+    # (an editor completes and checks this file after: mtjfit schema study -o study.schema.json)
+    """
+    file = f"{kind}.schema.json"
+    return f"#:schema ./{file}\n# (an editor completes and checks this file after: mtjfit schema {kind} -o {file})"
+
+
+def _plain_schema(schema: Any, advice: Mapping[str, str]) -> Any:
+    """Without titles and nulls, which TOML does not know, and with descriptions of keys."""
+    if isinstance(schema, list):
+        return [_plain_schema(each, advice) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "anyOf" in schema:
+        kinds = [each for each in schema["anyOf"] if each != {"type": "null"}]
+        rest = {key: value for key, value in schema.items() if key != "anyOf"}
+        schema = {**rest, **kinds[0]} if len(kinds) == 1 else {**rest, "anyOf": kinds}
+    found = {}
+    for key, value in schema.items():
+        if key in ("properties", "$defs"):
+            found[key] = {name: _plain_schema(each, advice) for name, each in value.items()}
+        elif not (key == "title" or (key == "default" and value is None)):
+            found[key] = _plain_schema(value, advice)
+    for name, each in found.get("properties", {}).items():
+        if name in advice:
+            each.setdefault("description", advice[name])
+    return found
 
 
 def toml_string(text: str) -> str:

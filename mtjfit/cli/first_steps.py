@@ -50,8 +50,15 @@ _COPIED = ("data.csv", "study.toml", "meta.toml")
 _OTHER = "free the disk, or name another folder"
 
 
+def _names_of_datasets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names that a shell completes."""
+    from mtjfit.data import datasets
+
+    return [each.name for each in datasets() if each.name.startswith(incomplete)]
+
+
 @click.command("datasets", short_help="List or copy the bundled data sets.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_names_of_datasets)
 @click.option(
     "--copy",
     "target",

@@ -28,6 +28,7 @@ _COMMANDS = (
     "wafer.commands.wafer:wafer",
     "calibration.command:calibrate",
     "cli.first_steps:datasets",
+    "cli.schema:schema",
     "paper.command:figures",
 )
 """Module and name of each command; its function is ``<name>_command``."""

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, Discriminator, Field, PlainValidator
+from pydantic import AfterValidator, Discriminator, Field, PlainValidator, create_model
 
 from mtjfit.data.curve_checks import LARGEST, SIZE, written_angle_fault
 from mtjfit.data.format import ReadOptions
@@ -23,7 +23,17 @@ from mtjfit.spectra.calibration import (
 from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.spectrum import HIGHEST_DEGREE, Against, LineModel
 from mtjfit.spectra.study import LineOptions, SpectraDevice
-from mtjfit.toml import NUMBER, TABLE, WORD, WORD_OR_NUMBER, TomlTable, validated
+from mtjfit.toml import (
+    NUMBER,
+    TABLE,
+    WORD,
+    WORD_OR_NUMBER,
+    TomlTable,
+    json_schema,
+    read_later,
+    shape_of,
+    validated,
+)
 
 T = TypeVar("T")
 
@@ -125,7 +135,7 @@ class FilesTable(TomlTable):
     within: WithinTable = WithinTable()
     mask: tuple[RowMask, ...] = ()
     wide: WideTable | None = None
-    read: Annotated[ReadTable, PlainValidator(_read_table)] = ReadTable()
+    read: Annotated[ReadTable, PlainValidator(_read_table, json_schema_input_type=shape_of(ReadTable))] = ReadTable()
 
 
 class DerivativeTable(TomlTable):
@@ -165,35 +175,33 @@ class ConstantTable(TomlTable):
     unit: str
 
 
-class DeviceTable(TomlTable):
-    """One ``[[devices]]``: name, free layer, and the constants of this device alone."""
+CONSTANTS = tuple(CONSTANT_UNITS)
+_constants_of: dict[str, Any] = dict.fromkeys(CONSTANTS, (Annotated[Any, read_later(ConstantTable)], None))
 
+
+class _DeviceTable(TomlTable):
     name: str
     thickness: float = Field(gt=0)
     thickness_sd: float | None = Field(default=None, gt=0)
-    I_rf: Any = None
-    V_thetaI: Any = None
-    dV_dI: Any = None
-    Ms_Vol: Any = None
-    Nx_Meff: Any = None
-    Meff: Any = None
-    Bk: Any = None
-    V_II: Any = None
-    theta: Any = None
-    gamma: Any = None
 
 
-CONSTANTS = tuple(CONSTANT_UNITS)
+DeviceTable = create_model("DeviceTable", __base__=_DeviceTable, **_constants_of)
+DeviceTable.__doc__ = """One ``[[devices]]``: name, free layer, and the constants of this device alone."""
 
 
 class SpectraDocument(TomlTable):
-    """The names of the tables of a file."""
+    """Spectra for mtjfit: files, the model of a line, constants and devices."""
 
-    spectra: Any
-    files: Any
-    line: Any = None
-    constants: Any = None
-    devices: Any = None
+    spectra: Annotated[Any, read_later(SpectraTable)]
+    files: Annotated[Any, read_later(tuple[FilesTable, ...])]
+    line: Annotated[Any, read_later(LineTable)] = None
+    constants: Annotated[Any, read_later(create_model("ConstantsTable", __base__=TomlTable, **_constants_of))] = None
+    devices: Annotated[Any, read_later(tuple[DeviceTable, ...])] = None
+
+
+def spectra_schema() -> dict[str, Any]:
+    """JSON schema of a file of spectra."""
+    return json_schema(SpectraDocument, ADVICE)
 
 
 ADVICE = {

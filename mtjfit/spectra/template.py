@@ -21,7 +21,7 @@ from mtjfit.spectra.rows import column_units, proposed_within
 from mtjfit.spectra.sweeps import legs
 from mtjfit.study.inspection import column_table, doubts
 from mtjfit.text import counted
-from mtjfit.toml import toml_from, toml_string
+from mtjfit.toml import schema_line, toml_from, toml_string
 
 _LEFT_OPEN = {
     "against": '"field"',
@@ -33,7 +33,8 @@ _LEFT_OPEN = {
     "voltage": '"V"',
 }
 _LEAST = 10  # points that one line on a sloping background needs
-_HEAD = '''# Spectra for mtjfit. Check every line marked GUESS; replace every "<...?>": only you can know those.
+_HEAD = '''{schema}
+# Spectra for mtjfit. Check every line marked GUESS; replace every "<...?>": only you can know those.
 [spectra]
 name = "<name of the study?>"'''
 _TAIL = """[line]
@@ -88,7 +89,7 @@ def spectra_proposal(files: Sequence[Path], folder: Path) -> SpectraProposal | N
 
 
 def _lines(kinds: Sequence[SpectraFiles], folder: Path) -> Iterator[str]:
-    yield _HEAD
+    yield _HEAD.format(schema=schema_line("spectra"))
     against = {kind.found.against for kind in kinds} - {""}
     if len(against) == 1:
         yield f"against = {toml_string(against.pop())}  # GUESS: the abscissa"

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
+from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, create_model
 from pydantic_core import PydanticCustomError
 
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import Problem, did_you_mean
+from mtjfit.study.checks import KNOWN
 from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
 from mtjfit.study.parameter import AnyPrior, Parameter, Scope
 from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
-from mtjfit.toml import TABLE, WORD, WORD_OR_TABLE, TomlTable, validated
+from mtjfit.study.study import Sampling
+from mtjfit.toml import TABLE, WORD, WORD_OR_TABLE, TomlTable, json_schema, read_later, validated
 
 T = TypeVar("T")
 
@@ -66,7 +68,9 @@ class ParameterTable(TomlTable):
     """One line of ``[parameters]``."""
 
     prior: Literal["uniform", "loguniform", "normal", "lognormal"] | None = None
-    fixed: Annotated[bool | float | None, PlainValidator(_true_or_number)] = None
+    fixed: Annotated[
+        bool | float | None, PlainValidator(_true_or_number, json_schema_input_type=Literal[True] | float)
+    ] = None
     low: float | None = None
     high: float | None = None
     mean: float | None = None
@@ -80,7 +84,7 @@ class NoiseTable(TomlTable):
     """``[noise]``."""
 
     model: Literal["normal", "student"]
-    dof: Any = None
+    dof: Annotated[Any, read_later(float | ParameterTable)] = None
 
 
 class GridTable(TomlTable):
@@ -110,33 +114,45 @@ class PlanTable(TomlTable):
     choose: int | None = None
     target: str | None = None
     bias: SweepTable | None = None
-    noise: Annotated[float | str | None, PlainValidator(_number_or_word)] = None
+    noise: Annotated[float | str | None, PlainValidator(_number_or_word, json_schema_input_type=float | str)] = None
     quantity: Quantity | None = None
     per: Per | None = None
     unit: str | None = None
 
 
-class StudyDocument(TomlTable):
-    """The whole file, for the names of its tables only."""
+def parameter_tables(names: Iterable[str]) -> type[TomlTable]:
+    """``[parameters]`` with a line for each name."""
+    lines: dict[str, Any] = dict.fromkeys(names, (ParameterTable | None, None))
+    return create_model("ParametersTable", __base__=TomlTable, **lines)
 
-    study: Any
-    data: Any
-    parameters: Any
-    sampling: Any = None
-    noise: Any = None
-    plan: Any = None
+
+_Study: TypeAlias = Annotated[Any, read_later(StudyTable)]
+_Parameters: TypeAlias = Annotated[Any, read_later(parameter_tables(KNOWN))]
+_Sampling: TypeAlias = Annotated[Any, read_later(Sampling)]
+_Plan: TypeAlias = Annotated[Any, read_later(PlanTable)]
+
+
+class StudyDocument(TomlTable):
+    """A study for mtjfit: data, parameters with their priors, and how they are sampled."""
+
+    study: _Study
+    data: Annotated[Any, read_later(tuple[DataTable, ...])]
+    parameters: _Parameters
+    sampling: _Sampling = None
+    noise: Annotated[Any, read_later(NoiseTable)] = None
+    plan: _Plan = None
 
 
 class ProposalDocument(TomlTable):
-    """A file without data."""
+    """A study without data, for mtjfit plan."""
 
-    study: Any
-    parameters: Any
-    plan: Any
-    sampling: Any = None
+    study: _Study
+    parameters: _Parameters
+    plan: _Plan
+    sampling: _Sampling = None
 
 
-_TODO = {
+STUDY_ADVICE = {
     "file": "name the data file, relative to the study file",
     "quantity": 'write quantity = "torque" (T) or "torkance" (dT/dV); no file can reveal which',
     "per": 'write per = "device", "area" or "volume" (effective fields); no file can reveal which',
@@ -153,11 +169,22 @@ _TODO = {
     "plan": "add a [plan] table, or [[data]]",
     "[]": "write [low, high] in V",
 }
+"""Remedies for problems, by key; in an editor, what it says of the key."""
+
+
+def study_schema() -> dict[str, Any]:
+    """JSON schema of a study file."""
+    return json_schema(StudyDocument, STUDY_ADVICE)
+
+
+def plan_schema() -> dict[str, Any]:
+    """JSON schema of a study file without data, for ``mtjfit plan``."""
+    return json_schema(ProposalDocument, STUDY_ADVICE)
 
 
 def validated_table(model: type[T], raw: object, where: str) -> T | list[Problem]:
     """`mtjfit.toml.validated` with advice for the keys of a study file."""
-    return validated(model, raw, where, _TODO)
+    return validated(model, raw, where, STUDY_ADVICE)
 
 
 _PRIORS: Mapping[str, type[Prior | AboutNominal]] = MappingProxyType(

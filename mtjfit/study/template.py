@@ -11,7 +11,7 @@ from mtjfit.study.families import Family, families
 from mtjfit.study.inspection import FileInspection, inspect_file
 from mtjfit.study.sizes import Sizes, few_times, sizes_of
 from mtjfit.study.template_data import data_table
-from mtjfit.toml import toml_string
+from mtjfit.toml import schema_line, toml_string
 
 
 def study_template(files: Iterable[str | Path], folder: str | Path | None = None) -> str:
@@ -60,7 +60,8 @@ def template_of(found: Sequence[Family], folder: str | Path | None = None) -> st
     places = found[0].first.places if len(found) == 1 else {}
     if places:
         tables.append(_wafer_table(places))
-    head = f"{_HEAD}\nname = {toml_string(_study_name(found))}  # GUESS: call it as you like"
+    first = schema_line("wafer" if places else "study")
+    head = f"{first}\n{_HEAD}\nname = {toml_string(_study_name(found))}  # GUESS: call it as you like"
     return "\n\n".join([head, *tables, "\n".join(_parameters(found, is_wafer=bool(places)))])
 
 
@@ -79,7 +80,8 @@ def _wafer_table(places: Mapping[str, str]) -> str:
                       *roles, _WAFER])  # fmt: skip
 
 
-_HEAD = """# A study for mtjfit. Check every line marked GUESS; replace every "<...?>": only you can know those.
+_HEAD = """\
+# A study for mtjfit. Check every line marked GUESS; replace every "<...?>": only you can know those.
 [study]"""
 
 _WAFER = """# radius = 150.0                            # of the wafer in mm

@@ -23,10 +23,10 @@ from mtjfit.data.written_units import WrittenUnit, same_unit
 from mtjfit.errors import Problem
 from mtjfit.model.phase import Terms
 from mtjfit.study import NOISE, Parameter, Sampling, Study, amplitudes_of, parse_amplitude
-from mtjfit.study.checks import joint_problems, parameter_problems
+from mtjfit.study.checks import KNOWN, joint_problems, parameter_problems
 from mtjfit.study.load import declared_name, declared_parameters, understood
-from mtjfit.study.schema import DataTable, validated_table
-from mtjfit.toml import CollectedProblems, TomlTable, placeholders, read_toml
+from mtjfit.study.schema import STUDY_ADVICE, DataTable, StudyTable, parameter_tables, validated_table
+from mtjfit.toml import CollectedProblems, TomlTable, json_schema, placeholders, read_later, read_toml
 from mtjfit.wafer.stack.hierarchy import Hierarchy, smooth_problems
 
 REDUCTION_VERSION = 1
@@ -39,16 +39,6 @@ _PLACES = ("x", "y", "wafer", "split")
 _MILLIMETRE = WrittenUnit("length", 1e-3)
 _LEAST = 64 * 2**20
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(?:(?:([KMGT])(i?))?B)?")
-
-
-class _Document(TomlTable):
-    """The whole file, for the names of its tables only."""
-
-    study: Any
-    data: Any
-    parameters: Any
-    sampling: Any = None
-    wafer: Any = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +90,21 @@ class WaferTable:
         known = {each.casefold(): each for each in get_args(OriginKind)} | {"": "measured"}
         found = known.get(kind.strip().casefold())
         return None if found is None else Origin(found, " ".join(note.split()))
+
+
+class WaferDocument(TomlTable):
+    """A wafer study for mtjfit batch: one table of devices, parameters, and positions of the dies."""
+
+    study: Annotated[Any, read_later(StudyTable)]
+    data: Annotated[Any, read_later(Annotated[tuple[DataTable, ...], Field(min_length=1, max_length=1)])]
+    parameters: Annotated[Any, read_later(parameter_tables((*KNOWN, *WAFER_PARAMETERS)))]
+    sampling: Annotated[Any, read_later(Sampling)] = None
+    wafer: Annotated[Any, read_later(WaferTable)] = None
+
+
+def wafer_schema() -> dict[str, Any]:
+    """JSON schema of a wafer study file."""
+    return json_schema(WaferDocument, STUDY_ADVICE)
 
 
 @dataclass(frozen=True)
@@ -246,7 +251,7 @@ def load_wafer(path: str | Path, table: str | Path | None = None) -> WaferStudy:
     text, raw = read_toml(path)
     found = CollectedProblems()
     found.config += placeholders(raw)
-    found.keep(validated_table(_Document, raw, ""))
+    found.keep(validated_table(WaferDocument, raw, ""))
     name = declared_name(raw.get("study"), found)
     sampling = found.keep(validated_table(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
     data = _data_table(raw.get("data"), table, found)
