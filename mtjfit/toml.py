@@ -295,14 +295,14 @@ def _models(hint: Any) -> Iterator[type[BaseModel]]:
 
 def read_later(hint: Any) -> PlainValidator:
     """Annotation of a table that its own code reads: anything is valid, and the JSON schema is that of `hint`."""
-    return PlainValidator(_unread, json_schema_input_type=shape_of(hint))
+    return PlainValidator(_unread, json_schema_input_type=file_shape(hint))
 
 
 def _unread(value: object) -> object:
     return value
 
 
-def shape_of(hint: Any) -> Any:
+def file_shape(hint: Any) -> Any:
     """What a key takes in a file: the annotation, with models in place of the dataclasses in it."""
     return _shaped(hint)
 
@@ -323,7 +323,7 @@ def json_schema(model: type[BaseModel], advice: Mapping[str, str] = MappingProxy
     >>> json_schema(Named, {"name": "name it"})["properties"]
     {'name': {'type': 'string', 'description': 'name it'}}
     """
-    made = TypeAdapter(shape_of(model)).json_schema(schema_generator=_Schema)
+    made = TypeAdapter(file_shape(model)).json_schema(schema_generator=_Schema)
     found: dict[str, Any] = _plain_schema(made, advice)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from mtjfit.data.unit_table import SYMBOLS
-from mtjfit.data.written_units import Meaning, UnclearUnit, meaning, respelled, written_unit
+from mtjfit.data.written_units import Meaning, UnclearUnit, respelled, unit_understood, written_unit
 
 _SHOWN = 60
 
@@ -47,7 +47,7 @@ def _of_kind(text: str, kind: str) -> tuple[str, Fraction]:
     row = KINDS[kind]
     if kind == "thickness" and text.strip() == "A":
         text = "angstrom"
-    found, reference = meaning(text), meaning(row.reference)
+    found, reference = unit_understood(text), unit_understood(row.reference)
     if found.powers != reference.powers:
         raise UnclearUnit(measure_of(text))
     factor = found.size / reference.size

@@ -16,7 +16,14 @@ from typing import Literal, TypeAlias
 
 from mtjfit.data.unit_kinds import KINDS, measure_of, name_to_declare, refusal_of_unit, unit_factor, unit_name
 from mtjfit.data.unit_table import JOULE, TESLA, VOLT, Powers
-from mtjfit.data.written_units import Meaning, UnclearUnit, WrittenUnit, meaning, prefix_and_symbol, written_unit
+from mtjfit.data.written_units import (
+    Meaning,
+    UnclearUnit,
+    WrittenUnit,
+    prefix_and_symbol,
+    unit_understood,
+    written_unit,
+)
 from mtjfit.errors import Problem
 
 Quantity: TypeAlias = Literal["torque", "torkance"]
@@ -98,7 +105,7 @@ def _of_torque(text: str) -> Unit:
     """The unit of torque or torkance; UnclearUnit where it is none."""
     if _letters(text) in _ARBITRARY:
         return _ARB
-    found = meaning(text)
+    found = unit_understood(text)
     quantity: Quantity = "torkance" if found.powers in _TORKANCES else "torque"
     dimension = _TORKANCES.get(found.powers) or _TORQUES.get(found.powers)
     if dimension is None or not found.of_torque:

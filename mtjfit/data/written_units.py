@@ -128,7 +128,7 @@ def written_unit(text: str) -> WrittenUnit | None:
     if text.strip() in _WHOLE:
         return _WHOLE[text.strip()]
     try:
-        found = meaning(text)
+        found = unit_understood(text)
         quantity = QUANTITIES.get(found.powers) or " ".join(map(str, found.powers))
         si = float(found.size * (360 if quantity == "angle" else 1))
     except (UnclearUnit, OverflowError):
@@ -148,10 +148,10 @@ def same_unit(one: WrittenUnit, other: WrittenUnit) -> bool:
 
 
 @lru_cache(maxsize=512)
-def meaning(text: str) -> Meaning:
+def unit_understood(text: str) -> Meaning:
     """What a text means as a unit; UnclearUnit where it is not understood, with the reason.
 
-    >>> meaning("mJ·m⁻²·V⁻¹").name, meaning("milli-joules per (V m**2)").name, meaning("µOe").name
+    >>> unit_understood("mJ·m⁻²·V⁻¹").name, unit_understood("milli-joules per (V m**2)").name, unit_understood("µOe").name
     ('mJ/m2/V', 'mJ/m2/V', 'uOe')
     """
     if len(text) > _LONGEST:

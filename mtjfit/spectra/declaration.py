@@ -29,9 +29,9 @@ from mtjfit.toml import (
     WORD,
     WORD_OR_NUMBER,
     TomlTable,
+    file_shape,
     json_schema,
     read_later,
-    shape_of,
     validated,
 )
 
@@ -135,7 +135,7 @@ class FilesTable(TomlTable):
     within: WithinTable = WithinTable()
     mask: tuple[RowMask, ...] = ()
     wide: WideTable | None = None
-    read: Annotated[ReadTable, PlainValidator(_read_table, json_schema_input_type=shape_of(ReadTable))] = ReadTable()
+    read: Annotated[ReadTable, PlainValidator(_read_table, json_schema_input_type=file_shape(ReadTable))] = ReadTable()
 
 
 class DerivativeTable(TomlTable):

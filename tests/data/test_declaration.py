@@ -21,7 +21,7 @@ NO_SIGMA = replace(FULL, sigma_par="", sigma_perp="")
         ({"per": "wafer"}, "per: is 'wafer'"),
         ({"perp_axis": "up"}, "perp_axis: is 'up'"),
         ({"quantity": "torkance"}, "units.torque: '1e-19 N m' is a torque, but quantity = \"torkance\""),
-        ({"units": ColumnUnits("MV", "1e-19 N m", "nm")}, 
+        ({"units": ColumnUnits("MV", "1e-19 N m", "nm")},
          "units.bias: unknown unit of bias 'MV': it is 1e+06 V, which cannot be meant"),
         ({"units": ColumnUnits("V", "1e-19 N m", "inch")}, "units.thickness: unknown unit of thickness 'inch'"),
         ({"columns": replace(FULL, par="V")}, "columns.par: column 'V' is already declared as bias"),

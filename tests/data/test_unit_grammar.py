@@ -14,7 +14,7 @@ import pytest
 from mtjfit.data import bias_factor, conversion, dataset, find_unit, pretty, thickness_factor
 from mtjfit.data.unit_kinds import KINDS, unit_factor, unit_name
 from mtjfit.data.unit_table import PREFIXES, SYMBOLS
-from mtjfit.data.written_units import meaning
+from mtjfit.data.written_units import unit_understood
 from mtjfit.infer import fit
 from mtjfit.study import Study, load_study
 
@@ -34,7 +34,7 @@ def pint_size() -> Callable[[str], float]:
 def test_every_prefix_of_every_symbol_is_what_pint_says(symbol: str, pint_size: Callable[[str], float]) -> None:
     base = pint_size(PINT.get(symbol, symbol)) / (pint_size("turn") if symbol in ("Hz", "deg", "rad") else 1)
     for prefix in ("", *SYMBOLS[symbol].prefixes):
-        ours = meaning(prefix + symbol)
+        ours = unit_understood(prefix + symbol)
         assert float(ours.size) == pytest.approx(base * pint_size(f"{prefix}m"), 1e-9, 0)
         assert ours.name == prefix + symbol
 
