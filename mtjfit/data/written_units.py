@@ -151,8 +151,8 @@ def same_unit(one: WrittenUnit, other: WrittenUnit) -> bool:
 def unit_understood(text: str) -> Meaning:
     """What a text means as a unit; UnclearUnit where it is not understood, with the reason.
 
-    >>> unit_understood("mJ·m⁻²·V⁻¹").name, unit_understood("milli-joules per (V m**2)").name, unit_understood("µOe").name
-    ('mJ/m2/V', 'mJ/m2/V', 'uOe')
+    >>> [unit_understood(text).name for text in ("mJ·m⁻²·V⁻¹", "milli-joules per (V m**2)", "µOe")]
+    ['mJ/m2/V', 'mJ/m2/V', 'uOe']
     """
     if len(text) > _LONGEST:
         raise UnclearUnit(f"is longer than {_LONGEST} letters")
