@@ -9,7 +9,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from mtjfit.data.unit_table import SYMBOLS
-from mtjfit.data.written_units import Meaning, UnclearUnit, respelled, unit_understood, written_unit
+from mtjfit.data.written_units import LONGEST, Meaning, UnclearUnit, respelled, unit_understood, written_unit
 
 _SHOWN = 60
 
@@ -112,6 +112,8 @@ def name_to_declare(found: Meaning, size: Fraction) -> str:
     """Name of a unit that can be declared; UnclearUnit where it has none, or is of no size that a computer can hold."""
     if not found.name:
         raise UnclearUnit("holds a number that is no power of ten")
+    if len(found.name) > LONGEST:
+        raise UnclearUnit("is of too many parts")
     if not Fraction(1, 10**60) < size < 10**60:
         raise UnclearUnit("is of no sensible size")
     return found.name

@@ -38,7 +38,8 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<open>\()|(?P<close>\))|(?P<over>/)|(?P<times>\*)|(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?!\d))?)"
     r"|(?P<word>°|[^\W\d_]+)(?:\s*\^\s*(?:\(\s*(?P<inside>[+-]?\d)\s*\)|(?P<raised>[+-]?\d))|(?P<power>-?\d))?)"
 )
-_LONGEST = 60
+LONGEST = 60
+"""Letters of a unit that is read."""
 
 
 class WrittenUnit(NamedTuple):
@@ -154,8 +155,8 @@ def unit_understood(text: str) -> Meaning:
     >>> [unit_understood(text).name for text in ("mJ·m⁻²·V⁻¹", "milli-joules per (V m**2)", "µOe")]
     ['mJ/m2/V', 'mJ/m2/V', 'uOe']
     """
-    if len(text) > _LONGEST:
-        raise UnclearUnit(f"is longer than {_LONGEST} letters")
+    if len(text) > LONGEST:
+        raise UnclearUnit(f"is longer than {LONGEST} letters")
     found = _understood(_spelled(text))
     if found.powers == _NONE:
         raise UnclearUnit("is without a unit")
@@ -290,7 +291,7 @@ def _readings(word: str) -> Iterator[tuple[tuple[str, str], ...]]:
 
 
 def _takes(prefix: str, symbol: str) -> bool:
-    return not prefix or prefix in SYMBOLS[symbol].prefixes
+    return not prefix or prefix in (*SYMBOLS[symbol].prefixes,)
 
 
 _PREFIXED = (*((symbol, row.prefixes) for symbol, row in SYMBOLS.items()), ("Nm", SYMBOLS["N"].prefixes))
@@ -305,7 +306,7 @@ def respelled(text: str) -> Iterator[str]:
     >>> list(respelled("mt/v")), list(respelled("MT")), list(respelled("furlong"))
     (['mT/v'], [], [])
     """
-    if len(text) > _LONGEST:
+    if len(text) > LONGEST:
         return
     pieces = re.split(r"([^\W\d_]+)", _spelled(text))
     choices = [[piece] if k % 2 == 0 or any(_readings(piece)) else _cased(piece) for k, piece in enumerate(pieces)]

@@ -12,6 +12,7 @@ from mtjfit.arrays import FloatArray
 from mtjfit.data.format import NamePattern
 from mtjfit.data.readers import Sheet
 from mtjfit.data.tidy import is_missing
+from mtjfit.data.unit_kinds import unit_name
 from mtjfit.data.written_units import WrittenUnit, written_unit
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.study.roles import NAMES
@@ -26,10 +27,10 @@ _DEVICE = ("device", "sample", "samplename", "devicename", "deviceid", "junction
 _NO_ABSCISSA = ("time", "t", "times", "temperature", "temp", "angle", "current", "i", "thickness", "index", "point")
 _NO_VOLTAGE = ("r", "resistance", "m", "moment", "tmr", "mr", "i", "current", "rxx", "rxy", "magnetization", "phase",
                *_FREQUENCY, *_FIELD)  # fmt: skip
-_IN_NAME = {"GHz": "frequency", "MHz": "frequency", "kHz": "frequency", "mV": "bias", "V": "bias", "mT": "field",
-            "T": "field", "Oe": "field", "kOe": "field", "G": "field"}  # fmt: skip
+_IN_NAME = ("GHz", "MHz", "kHz", "kOe", "mV", "uV", "µV", "mT", "uT", "Oe", "V", "T", "G")
+"""Units behind numbers in names of files; letters that are more often something else, such as m, are none."""
 _NUMBER_UNIT = re.compile(
-    r"(?<![0-9.])(?<![0-9][p,])([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)([ _]?)(GHz|MHz|kHz|mV|kOe|Oe|mT|V|T|G)(?![A-Za-z])"
+    rf"(?<![0-9.])(?<![0-9][p,])([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)([ _]?)({'|'.join(_IN_NAME)})(?![A-Za-z])"
 )
 
 
@@ -180,7 +181,7 @@ def _with_fields(name: str, device: bool) -> str:
     used: set[str] = set()
 
     def put(match: re.Match[str]) -> str:
-        role = _IN_NAME[match[3]]
+        role = next(kind for kind in ("frequency", "bias", "field") if unit_name(match[3], kind) is not None)
         if role in used:
             return match[0]
         used.add(role)

@@ -33,7 +33,7 @@ def test_accepted_spellings(text: str, name: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["nm", "MT", "kT", "mt", "n m", "e", "C", "A s", "Pa", "", "hbar/2e kohm", "J/m2 V", "T T",
-     "a.u.", "T/V2", "2 N m", "1e-99 N m", "V", "m T", "dam N", "N m\0", "N" * 10_000],
+     "a.u.", "T/V2", "2 N m", "1e-99 N m", "V", "m T", "dam N", "mkVolt", "N m\0", "N" * 10_000],
 )  # fmt: skip
 def test_nothing_else_is_understood(text: str) -> None:
     with pytest.raises(ValueError, match="unknown unit"):
