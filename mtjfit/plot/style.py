@@ -7,10 +7,10 @@ import math
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import matplotlib.style
 import numpy as np
@@ -22,8 +22,10 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
+from mtjfit.arrays import BoolArray
 from mtjfit.data import pretty
 from mtjfit.output import DRAWN, replace_file
+from mtjfit.plot.own_axes import AxesLike, OwnAxes
 from mtjfit.results.publish import FORMULAS
 from mtjfit.study import SCATTER, ParameterName, Study
 from mtjfit.terminal import FORMATS
@@ -92,9 +94,38 @@ class NotebookFigure(Figure):
         return render(self, "png", dpi=_SCREEN_DPI)
 
 
-def style() -> AbstractContextManager[None]:
-    """Context manager with the style of all figures, independent of the user's matplotlibrc."""
-    return matplotlib.style.context(["default", _STYLE])
+def style(axes: AxesLike | None = None) -> AbstractContextManager[None]:
+    """Context manager with the style of all figures, independent of the user's matplotlibrc.
+
+    On `axes` of one's own that of their owner stays.
+    """
+    return matplotlib.style.context(["default", _STYLE]) if axes is None else nullcontext()
+
+
+def sheet(axes: AxesLike | None, panels: tuple[int, int] | BoolArray, **figure: Any) -> Figure:
+    """What a picture is drawn on: a new figure, or the owner's `axes` in the places of its panels.
+
+    `panels` is the shape of their grid, or an array of this shape that is true where a panel is. Errors are those of
+    `checked_axes`. A picture returns `finished(sheet)`.
+    """
+    if axes is None:
+        return NotebookFigure(**figure)
+    return OwnAxes(axes, np.ones(panels, dtype=bool) if isinstance(panels, tuple) else panels, **figure)
+
+
+def first_panels(n: int, across: int) -> BoolArray:
+    """Grid of `n` panels, `across` in a row, for `sheet`.
+
+    >>> first_panels(3, 2).tolist()
+    [[True, True], [True, False]]
+    """
+    rows = -(-n // max(across, 1))
+    return np.arange(rows * across).reshape(rows, across) < n
+
+
+def finished(fig: Figure) -> Figure:
+    """The figure that was drawn on: that of the owner's axes, if there are any."""
+    return fig.finished() if isinstance(fig, OwnAxes) else fig
 
 
 @cache
@@ -193,8 +224,12 @@ def colours_of(thicknesses: Sequence[float] | np.ndarray) -> list[str]:
 def footer(fig: Figure, study: Study, note: str = "") -> float:
     """Write a note and, for data that were not measured, the `watermark` at the bottom of a figure.
 
-    Returns their height in inches; under constrained layout it is kept free of axes.
+    Returns their height in inches; under constrained layout it is kept free of axes. On axes of one's own the kinds of
+    data are written across each, without the note.
     """
+    if isinstance(fig, OwnAxes):
+        fig.mark([origin.kind.upper() for origin in study.origins if origin.label], note)
+        return 0.0
     lines = _note_lines(fig.get_figwidth(), note)
     height = watermark(fig, study)
     for k, line in enumerate(reversed(lines)):
