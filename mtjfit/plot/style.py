@@ -26,6 +26,7 @@ from mtjfit.arrays import BoolArray
 from mtjfit.data import pretty
 from mtjfit.output import DRAWN, replace_file
 from mtjfit.plot.own_axes import AxesLike, OwnAxes
+from mtjfit.plot.windows import has_windows, interactive_windows, open_window, show_in_notebook, warn_of_no_window
 from mtjfit.results.publish import FORMULAS
 from mtjfit.study import SCATTER, ParameterName, Study
 from mtjfit.terminal import FORMATS
@@ -87,8 +88,25 @@ _ABOUT: dict[str, dict[str, str | None]] = {
 class NotebookFigure(Figure):
     """A figure that a notebook shows at the end of a cell, laid out as `render` and `save` do.
 
-    Other figures are shown only through pyplot, which keeps each one until it is closed.
+    At the prompt of IPython it opens its window, if those of pyplot do. Other figures are shown only through pyplot,
+    which keeps each one until it is closed.
     """
+
+    def show(self, warn: bool = True) -> None:
+        """Show the figure in a window, or below the cell of a notebook.
+
+        It is then one of pyplot's: a script that ends with `plt.show()` waits until its window is closed. Without
+        windows a warning says so, unless `warn` is false.
+        """
+        if has_windows():
+            open_window(self)
+        elif not show_in_notebook(self) and warn:
+            warn_of_no_window()
+
+    def _ipython_display_(self) -> None:
+        if not interactive_windows():
+            raise NotImplementedError  # IPython goes on to the picture
+        self.show()
 
     def _repr_png_(self) -> bytes:
         return render(self, "png", dpi=_SCREEN_DPI)

@@ -142,3 +142,13 @@ def test_joined_axes_stay_joined_and_others_become_so() -> None:
         assert axes[0].get_xlim() == axes[1].get_xlim()
         assert axes[0].get_shared_x_axes().joined(*axes)
         assert bool(axes[0].get_xlabel()) is not shared
+
+
+def test_lines_without_a_width_of_their_own_have_that_of_the_owner_s_style() -> None:
+    n = EVERY["plot_identifiability"].n_axes
+    with mpl.rc_context({"lines.linewidth": 4.0}):
+        figure, axes = own(n)
+        drawn_by("plot_identifiability", axes=axes)
+        alone = drawn_by("plot_identifiability")
+    assert {line.get_linewidth() for line in by_gid(figure, "profile")} == {4.0}
+    assert {line.get_linewidth() for line in by_gid(alone, "profile")} == {1.1}
