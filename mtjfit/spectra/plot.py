@@ -27,6 +27,7 @@ from mtjfit.plot.style import (
 )
 from mtjfit.spectra import SpectraResult, Spectrum, SpectrumFit, TorkanceCurve, resonance_field
 from mtjfit.study import Study
+from mtjfit.text import value_with_error
 
 _ACROSS = 6
 _ROW = 0.95  # height of a row of thumbnails in inches
@@ -132,7 +133,7 @@ def _small_ticks(ax: Axes) -> None:
 def _short(fit: SpectrumFit, held: bool) -> str:
     """Device and bias; what was held only where it is not the same for all."""
     spectrum = fit.spectrum
-    parts = [f"{1e3 * spectrum.bias:.4g} mV"]
+    parts = [f"{1e3 * spectrum.bias:.4g} mV".replace("-", "−")]
     if held and np.isfinite(spectrum.fixed):
         parts.append(
             f"{spectrum.fixed / 1e9:.4g} GHz" if spectrum.against == "field" else f"{1e3 * spectrum.fixed:.4g} mT"
@@ -196,7 +197,8 @@ def plot_lines(result: SpectraResult, device: str, *, axes: AxesLike | None = No
                 ax.axhline(0, color="0.6", lw=0.5, zorder=0)
             ax.set(xlabel=label, title=f"{name} ({of})")
             ax.ticklabel_format(axis="y", useOffset=False)
-            ax.locator_params(nbins=5)
+            ax.locator_params(axis="x", nbins=4)
+            ax.locator_params(axis="y", nbins=5)
     return finished(fig)
 
 
@@ -252,6 +254,7 @@ def plot_torkances(result: SpectraResult, device: str, *, axes: AxesLike | None 
             ax.axhline(0, color="0.6", lw=0.5, zorder=0)
             symbol = r"$\mathrm{d}\tau_\parallel/\mathrm{d}V$" if k == 0 else r"$\mathrm{d}\tau_\perp/\mathrm{d}V$"
             ax.set(xlabel="bias (mV)", title=f"{name} torkance")
+            ax.locator_params(axis="x", nbins=5)
             name_axis(ax.yaxis, symbol, unit.name)
     return finished(fig)
 
@@ -281,7 +284,8 @@ def plot_sweeps(result: SpectraResult, device: str, *, axes: AxesLike | None = N
             ax.axhline(0, color="0.6", lw=0.5, zorder=0)
             ax.set(xlabel=label, title=f"Δ {name} ({of})")
             ax.ticklabel_format(axis="y", useOffset=False)
-            ax.locator_params(nbins=5)
+            ax.locator_params(axis="x", nbins=3)
+            ax.locator_params(axis="y", nbins=5)
     return finished(fig)
 
 
@@ -291,11 +295,13 @@ def plot_kittel(result: SpectraResult, device: str, *, axes: AxesLike | None = N
     On `axes`: two of your own.
     """
     fit = result.kittel[device]
-    parts = [f"μ0 Meff = {fit.Meff:.4g} ± {fit.errors['Meff']:.2g} T"]
+    parts = [f"μ0 Meff = {value_with_error(fit.Meff, fit.errors['Meff'])} T"]
     if "Bk" in fit.errors:
-        parts.append(f"Bk = {1e3 * fit.Bk:.3g} ± {1e3 * fit.errors['Bk']:.2g} mT")
-    gamma = f"γ/2π = {fit.gamma / (2e9 * np.pi):.4g}"
-    parts.append(gamma + (f" ± {fit.errors['gamma'] / (2e9 * np.pi):.2g}" if "gamma" in fit.errors else "") + " GHz/T")
+        parts.append(f"Bk = {value_with_error(1e3 * fit.Bk, 1e3 * fit.errors['Bk'])} mT")
+    gamma = fit.gamma / (2e9 * np.pi)
+    free = "gamma" in fit.errors
+    shown = value_with_error(gamma, fit.errors["gamma"] / (2e9 * np.pi)) if free else f"{gamma:.4g}"
+    parts.append(f"γ/2π = {shown} GHz/T")
     note = f"{', '.join(parts)}; errors from the scatter. χ²/dof over the errors of the lines: {fit.chi2_red:.3g}."
     with _figure(result, 2.2, note, axes, (1, 2)) as fig:
         left, right = fig.subplots(1, 2)
@@ -307,5 +313,5 @@ def plot_kittel(result: SpectraResult, device: str, *, axes: AxesLike | None = N
         right.axhline(0, color="0.6", lw=0.5)
         right.errorbar(fit.frequency / 1e9, 1e3 * fit.residual, 1e3 * fit.sigma, fmt="o", ms=2.6, elinewidth=0.7,
                        color=OKABE_ITO["blue"], gid="residual")  # fmt: skip
-        right.set(xlabel="frequency (GHz)", ylabel="field − formula (mT)", title="distance")
+        right.set(xlabel="frequency (GHz)", ylabel="difference (mT)", title="measured field − that of the formula")
     return finished(fig)
