@@ -9,6 +9,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,8 @@ class Results(Mapping[str, Any]):
             "plan": lambda: mtjfit.plan(
                 of("study"), request=PlanRequest((0.5, 0.8, 1.2, 1.6, 2.0, 3.0, 4.0, 5.0), 1, "lambda_phi"),
                 posterior=of("posterior")),
-            "calibration": lambda: calibrate(of("study"), 30, 1),
+            "calibration": lambda: calibrate(  # of short runs
+                of("study").replace(sampling=replace(of("study").sampling, target_ess=100)), 12, 1),
             "lines": lambda: analyse(load_spectra(SPECTRA)),
             "swept": swept,
             "survey": survey,

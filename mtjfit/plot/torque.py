@@ -84,7 +84,7 @@ def plot_torque(fit: FitResult, posterior: Posterior | None = None, *, axes: Axe
             own.legend(handles, labels)
             if len(drawn) > _NAMED:
                 _colour_bar(own, None, drawn)
-            footer(own, fit.study)
+            footer(own, fit.study, " ".join(labels))
             return finished(own)
         top = 0.12 + 0.165 * -(-len(handles) // _KEYS)
         overview = _OVERVIEW * len(kinds) if len(drawn) > 1 else 0.0

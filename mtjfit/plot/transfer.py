@@ -58,6 +58,10 @@ def _shown(posterior: Posterior) -> list[tuple[SharedLengths, str, str]]:
     ]
 
 
+def _refused(posterior: Posterior) -> str:
+    return "" if posterior.verdict.converged else " NOT CONVERGED: the gate said no."
+
+
 def _grid_of(posterior: Posterior) -> FloatArray:
     d = posterior.study.thicknesses
     return np.linspace(0.5 * d.min(), 1.25 * d.max(), _GRID)
@@ -77,6 +81,7 @@ def plot_transfer(posterior: Posterior, fit: FitResult, *, axes: AxesLike | None
         (r"$T_\perp/T_\parallel$ = Im $\kappa$ / Re $\kappa$", lambda k: k.imag / k.real),
     )
     note = "Points: each device on its own, 68 % of what its data allow. White: measured thicknesses."
+    note += _refused(posterior)
     below = 0.42 + footer_height(DOUBLE, posterior.study, note)
     with style(axes):
         fig = sheet(axes, (2, 2), figsize=(DOUBLE, 4.3 + below))
@@ -156,7 +161,7 @@ def plot_accumulation_band(posterior: Posterior, *, axes: AxesLike | None = None
     chosen = list(dict.fromkeys([curves[0].name, curves[len(curves) // 2].name, curves[-1].name]))
     by_name = {curve.name: curve for curve in curves}
     of_stack = {device: stack for stack in shared_lengths(posterior) for device in stack.devices}
-    note = "Medians with 68 and 95 % of the posterior, at nominal thickness."
+    note = f"Medians with 68 and 95 % of the posterior, at nominal thickness.{_refused(posterior)}"
     below = 0.42 + footer_height(DOUBLE, posterior.study, note)
     with style(axes):
         fig = sheet(axes, (1, len(chosen)), figsize=(DOUBLE, 2.1 + below))

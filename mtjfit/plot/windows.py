@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 
 def has_windows() -> bool:
     """True if matplotlib's backend opens windows, or draws live figures in a notebook."""
-    from matplotlib.backends import backend_registry
+    from matplotlib.backends.registry import backend_registry
 
-    return backend_registry.resolve_backend(mpl.get_backend())[1] is not None
+    return cast(Any, backend_registry).resolve_backend(mpl.get_backend())[1] is not None
 
 
 def interactive_windows() -> bool:
