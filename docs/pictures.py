@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gallery
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -93,6 +94,7 @@ def explorer(file: Path, browser: str) -> None:
 
 
 def main() -> None:
+    gallery.draw()
     demo(HERE / "demo.png")
     declarations(HERE / "declarations.png")
     browser = next((path for path in map(shutil.which, BROWSERS) if path), None)

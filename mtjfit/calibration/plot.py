@@ -11,7 +11,19 @@ from matplotlib.patches import Patch
 from mtjfit.arrays import FloatArray
 from mtjfit.calibration.ranks import EcdfTest, shape_of
 from mtjfit.calibration.simulate import FALSE_ALARM, Calibration
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, style, symbol
+from mtjfit.plot.own_axes import AxesLike
+from mtjfit.plot.style import (
+    DOUBLE,
+    OKABE_ITO,
+    finished,
+    first_panels,
+    footer,
+    footer_height,
+    literal,
+    sheet,
+    style,
+    symbol,
+)
 from mtjfit.study import ParameterName
 
 _ACROSS = 4
@@ -39,11 +51,11 @@ def _title(name: str) -> str:
     return symbol(name)
 
 
-def plot_calibration(calibration: Calibration, most: int = 32) -> Figure:
+def plot_calibration(calibration: Calibration, most: int = 32, *, axes: AxesLike | None = None) -> Figure:
     """Distribution of the ranks minus the uniform one, a panel for each quantity, with simultaneous bands.
 
     Grey: 95 % of all curves of uniform ranks are inside everywhere. Dashed: a curve that leaves it fails the whole
-    verdict. At most `most` quantities are drawn, those with the smallest p-values.
+    verdict. At most `most` quantities are drawn, those with the smallest p-values: on `axes`, as many of your own.
 
     Raises
     ------
@@ -61,26 +73,26 @@ def plot_calibration(calibration: Calibration, most: int = 32) -> Figure:
     note = f"{_HOW_TO_READ} {left_out}{_verdict(calibration)}"
     across = min(_ACROSS, len(names))
     rows = -(-len(names) // across)
-    with style():
+    with style(axes):
         height = _ROW * rows + 0.65 + footer_height(DOUBLE, calibration.study, note)
-        fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
-        axes = fig.subplots(rows, across, squeeze=False, sharex=True, sharey=True).ravel()
+        fig = sheet(axes, first_panels(len(names), across), figsize=(DOUBLE, height), layout="constrained")
+        panels = fig.subplots(rows, across, squeeze=False, sharex=True, sharey=True).ravel()
         bands = test.band(_ONE_PANEL), test.band(1 - calibration.single_level)
-        for ax, name in zip(axes, names, strict=False):
+        for ax, name in zip(panels, names, strict=False):
             _panel(ax, calibration, test, name, bands)
-        for ax in axes[len(names) :]:
+        for ax in panels[len(names) :]:
             ax.set_axis_off()
-        for ax in axes[across * (rows - 1) : len(names)]:
+        for ax in panels[across * (rows - 1) : len(names)]:
             ax.set_xlabel("relative rank of the truth")
         outer = max(float(np.abs(edge - test.z).max()) for edge in bands[1])
-        farthest = max(float(np.abs(line.get_ydata()).max()) for ax in axes for line in ax.lines)
+        farthest = max(float(np.abs(line.get_ydata()).max()) for ax in panels[: len(names)] for line in ax.lines)
         limit = 1.1 * min(farthest, _FARTHEST * outer)
-        axes[0].set(xlim=(0, 1), ylim=(-1.35 * limit, limit), xticks=[0, 0.5, 1])
-        axes[0].xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+        panels[0].set(xlim=(0, 1), ylim=(-1.35 * limit, limit), xticks=[0, 0.5, 1])
+        panels[0].xaxis.set_major_formatter(lambda x, _: f"{x:g}")
         fig.supylabel("distribution function − uniform", fontsize=7.5)
         _legend(fig)
         footer(fig, calibration.study, note)
-    return fig
+    return finished(fig)
 
 
 def _panel(

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import product
-from typing import ParamSpec
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mtjfit.paper.numbers import accumulation, assumptions, bias_dependence, thickness_dependence, values_of
-from mtjfit.plot.style import DOUBLE, SINGLE, NotebookFigure, colours_of, style, symbol
+from mtjfit.plot.own_axes import AxesLike, OwnAxes
+from mtjfit.plot.style import DOUBLE, SINGLE, colours_of, finished, sheet, style, symbol
 
 _DASHES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
     "-",
@@ -32,18 +33,22 @@ _ZOOM = 0.2  # V
 _ATOM = 0.25  # nm: thinner layers do not exist, and the ratio that they would have hides all others
 _LINE = 0.125  # height of a line of the foot in inches
 
-P = ParamSpec("P")
+_Draw: TypeAlias = Callable[[pd.DataFrame, AxesLike | None], Figure]
 
 
-def _drawing(numbers: Callable[P, pd.DataFrame]) -> Callable[[Callable[[pd.DataFrame], Figure]], Callable[P, Figure]]:
-    """Give a plot the parameters of its table, so that both keep one signature."""
+def _drawing(numbers: Callable[..., pd.DataFrame]) -> Callable[[_Draw], Callable[..., Figure]]:
+    """Give a plot the parameters of its table, so that both keep one signature, and `axes`."""
+    own = inspect.Parameter("axes", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="AxesLike | None")
+    signature = inspect.signature(numbers)
 
-    def with_parameters(draw: Callable[[pd.DataFrame], Figure]) -> Callable[P, Figure]:
+    def with_parameters(draw: _Draw) -> Callable[..., Figure]:
         @wraps(draw)
-        def plot(*args: P.args, **kwargs: P.kwargs) -> Figure:
-            return draw(numbers(*args, **kwargs))
+        def plot(*args: Any, axes: AxesLike | None = None, **kwargs: Any) -> Figure:
+            return draw(numbers(*args, **kwargs), axes)
 
-        plot.__signature__ = inspect.signature(numbers).replace(return_annotation="Figure")  # type: ignore[attr-defined]
+        plot.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*signature.parameters.values(), own], return_annotation="Figure"
+        )
         return plot
 
     return with_parameters
@@ -82,10 +87,11 @@ def _zero(ax: Axes) -> None:
 
 
 @_drawing(accumulation)
-def plot_accumulation(table: pd.DataFrame) -> Figure:
+def plot_accumulation(table: pd.DataFrame, axes: AxesLike | None) -> Figure:
     """Fig. 1: m_par (solid) and m_perp (dashed) against x in F(d)/N, Eq. 9–10, for J_perp = 0.
 
-    Parameters and errors are those of `mtjfit.paper.numbers.accumulation`, whose table is drawn. One column wide.
+    Parameters and errors are those of `mtjfit.paper.numbers.accumulation`, whose table is drawn. One column wide,
+    or on `axes`, one of your own.
 
     Examples
     --------
@@ -94,8 +100,8 @@ def plot_accumulation(table: pd.DataFrame) -> Figure:
     """
     (d,), x_max = values_of(table, "d"), table["x_nm"].max()
     colours = _colours(values_of(table, "lambda_phi"))
-    with style():
-        fig = NotebookFigure(figsize=(SINGLE, 2.75), layout="constrained")
+    with style(axes):
+        fig = sheet(axes, (1, 1), figsize=(SINGLE, 2.75), layout="constrained")
         ax = fig.subplots()
         _zero(ax)
         for phi, colour in colours.items():
@@ -116,15 +122,16 @@ def plot_accumulation(table: pd.DataFrame) -> Figure:
         labels = [f"{symbol('lambda_phi')} = {phi:g} nm" for phi in colours]
         ax.legend(handles, [*labels, r"$m_\parallel$", r"$m_\perp$"], loc="upper right")
         _foot(fig, [_stated(table, "lambda_J", "lambda_sf_F", "lambda_sf_N", "D_ratio") + r", $J_\perp$ = 0", _AXES])
-    return fig
+    return finished(fig)
 
 
 @_drawing(thickness_dependence)
-def plot_thickness_dependence(table: pd.DataFrame) -> Figure:
+def plot_thickness_dependence(table: pd.DataFrame, axes: AxesLike | None) -> Figure:
     """Fig. 2: d T_par/J0, d T_perp/J0 and, inset, T_perp/T_par against the thickness, Eq. 12, for J_perp = 0.
 
     Parameters and errors are those of `mtjfit.paper.numbers.thickness_dependence`, whose table is drawn: lambda_J by
-    colour, lambda_phi by dashes. The inset is cut off at ratios that only layers below 0.25 nm would have.
+    colour, lambda_phi by dashes. The inset is cut off at ratios that only layers below 0.25 nm would have. On `axes`:
+    two of your own, one above the other.
 
     Examples
     --------
@@ -134,8 +141,8 @@ def plot_thickness_dependence(table: pd.DataFrame) -> Figure:
     """
     colours = _colours(values_of(table, "lambda_J"))
     dashes = {phi: _DASHES[k % len(_DASHES)] for k, phi in enumerate(values_of(table, "lambda_phi"))}
-    with style():
-        fig = NotebookFigure(figsize=(SINGLE, 4.4), layout="constrained")
+    with style(axes):
+        fig = sheet(axes, (2, 1), figsize=(SINGLE, 4.4), layout="constrained")
         par, perp = fig.subplots(2, 1, sharex=True)
         inset = par.inset_axes((0.43, 0.22, 0.55, 0.46))
         for ax, column in ((par, "dT_par_over_J0"), (perp, "dT_perp_over_J0"), (inset, "T_perp_over_T_par")):
@@ -158,7 +165,7 @@ def plot_thickness_dependence(table: pd.DataFrame) -> Figure:
         _panel(perp, "b")
         fig.align_ylabels([par, perp])
         _foot(fig, [_stated(table, "lambda_sf_F", "lambda_sf_N", "D_ratio") + r", $J_\perp$ = 0", _AXES])
-    return fig
+    return finished(fig)
 
 
 def _small(inset: Axes, x: str, y: str) -> None:
@@ -181,11 +188,11 @@ def _bulk(d: float) -> str | tuple[float, tuple[float, ...]]:
 
 
 @_drawing(bias_dependence)
-def plot_bias_dependence(table: pd.DataFrame) -> Figure:
+def plot_bias_dependence(table: pd.DataFrame, axes: AxesLike | None) -> Figure:
     """Fig. 3: both torques against bias for several thicknesses; inset, T_perp within ±200 mV.
 
     Parameters and errors are those of `mtjfit.paper.numbers.bias_dependence`, whose table is drawn. The foot lists
-    the assumptions.
+    the assumptions. On `axes`: two of your own, which say that they were reconstructed.
 
     Examples
     --------
@@ -196,8 +203,8 @@ def plot_bias_dependence(table: pd.DataFrame) -> Figure:
     colours = _colours(values_of(table, "d"))
     T_par, T_perp = (str(column) for column in table if str(column).startswith("T_"))
     unit, factor = (r"[(ħ/2e) µA nm$^{-1}$]", "") if T_par.endswith("per_nm") else ("[(ħ/2e) µA]", r"d\,")
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 3.1), layout="constrained")
+    with style(axes):
+        fig = sheet(axes, (1, 2), figsize=(DOUBLE, 3.1), layout="constrained")
         par, perp = fig.subplots(1, 2)
         inset = perp.inset_axes((0.36, 0.56, 0.36, 0.42))
         for ax, column in ((par, T_par), (perp, T_perp), (inset, T_perp)):
@@ -221,4 +228,6 @@ def plot_bias_dependence(table: pd.DataFrame) -> Figure:
         text = "Assumed: " + "; ".join(assumptions(table)) + ". Reconstructed, not measured."
         stated = _stated(table, "lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio")
         _foot(fig, [f"{stated}; {_AXES}", *textwrap.wrap(text, 145)], between=0.06)
-    return fig
+        if isinstance(fig, OwnAxes):
+            fig.mark(["RECONSTRUCTED"], "")
+    return finished(fig)

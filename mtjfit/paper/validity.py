@@ -14,7 +14,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mtjfit.arrays import FloatArray
 from mtjfit.physics import Bilayer, kappa, kappa_at_frequency, kappa_thin, kappa_thin_error, static_up_to
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, SINGLE, NotebookFigure, literal, style
+from mtjfit.plot.own_axes import AxesLike
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, SINGLE, finished, literal, sheet, style
 
 ERROR_LEVELS = (0.01, 0.05, 0.2)
 """Relative errors |κ_16 − κ|/|κ| of the contours."""
@@ -47,13 +48,13 @@ FIG_3 = ThinPanel("Paper's Fig. 3", 1.0, 1.0, 10.0, Lambda=1.0, d=1.2)
 """The parameters of the paper's Fig. 3, at one of its thicknesses."""
 
 
-def plot_thin_validity(panels: Sequence[ThinPanel] = (FIG_2, FIG_3)) -> Figure:
+def plot_thin_validity(panels: Sequence[ThinPanel] = (FIG_2, FIG_3), *, axes: AxesLike | None = None) -> Figure:
     """Contours of |κ_16 − κ|/|κ| = 1, 5 and 20 % in the plane of thickness d and Λ = (D_F/D_N) λ_sf^N.
 
     Eq. 16 is good above the contours, Λ ≫ d/2, and to their right, Λd ≫ |L|², where F absorbs everything anyway.
 
     One panel each, side by side; by default for the parameters of the paper's Fig. 2 and Fig. 3. ValueError without a
-    panel, or for a length that is not positive.
+    panel, or for a length that is not positive. On `axes`: one of your own for each panel.
 
     Examples
     --------
@@ -61,14 +62,14 @@ def plot_thin_validity(panels: Sequence[ThinPanel] = (FIG_2, FIG_3)) -> Figure:
     """
     if not panels:
         raise ValueError("there is no panel to draw")
-    with style():
+    with style(axes):
         width = SINGLE if len(panels) == 1 else DOUBLE * max(1.0, len(panels) / 2)
-        fig = NotebookFigure(figsize=(width, 2.9), layout="constrained")
-        axes = fig.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-        for ax, panel in zip(axes, panels, strict=True):
+        fig = sheet(axes, (1, len(panels)), figsize=(width, 2.9), layout="constrained")
+        drawn = fig.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+        for ax, panel in zip(drawn, panels, strict=True):
             _draw(ax, panel)
-        axes[0].set_ylabel(r"$\Lambda = (D_F/D_N)\,\lambda_\mathrm{sf}^N$ (nm)")
-    return fig
+        drawn[0].set_ylabel(r"$\Lambda = (D_F/D_N)\,\lambda_\mathrm{sf}^N$ (nm)")
+    return finished(fig)
 
 
 def _draw(ax: Axes, panel: ThinPanel) -> None:
@@ -128,8 +129,9 @@ _NARROW = 20  # characters of a legend in two columns
 
 
 def plot_frequency_response(
-    bilayers: Sequence[Bilayer], *, labels: Sequence[str] | None = None, band: tuple[float, float] = (1.0, 20.0)
-) -> Figure:
+    bilayers: Sequence[Bilayer], *, labels: Sequence[str] | None = None, band: tuple[float, float] = (1.0, 20.0),
+    axes: AxesLike | None = None,
+) -> Figure:  # fmt: skip
     """|κ(f)/κ(0)| and its phase against f, with the band where free layers resonate and spin diodes are measured.
 
     From Eq. 3–4 with J0 exp(2πi f t). Solid lines: f > 0, dashed: f < 0; they differ, because spins precess one way. A
@@ -138,6 +140,7 @@ def plot_frequency_response(
 
     One to seven bilayers, one colour each, are named by `labels`, or by their thickness; `band` is in GHz. ValueError
     for other numbers of bilayers or labels, a bilayer without a torque (κ = 0), or a band that does not rise from > 0.
+    On `axes`: two of your own, one above the other.
 
     Examples
     --------
@@ -156,16 +159,15 @@ def plot_frequency_response(
         if bilayer.d == 0 or bilayer.torque_rate == 0:
             raise ValueError(f"{name}: no torque, κ = 0, so there is nothing to compare with")
     f = _frequencies(bilayers, band)
-    with style():
-        fig = NotebookFigure(
-            figsize=(SINGLE, 3.8 + 0.15 * math.ceil(len(names) / _columns(names))), layout="constrained"
-        )
+    with style(axes):
+        height = 3.8 + 0.15 * math.ceil(len(names) / _columns(names))
+        fig = sheet(axes, (2, 1), figsize=(SINGLE, height), layout="constrained")
         modulus, phase = fig.subplots(2, 1, sharex=True, height_ratios=(1.25, 1.0))
         for name, bilayer, colour in zip(names, bilayers, _COLOURS, strict=False):
             _draw_response(modulus, phase, f, bilayer, literal(name), OKABE_ITO[colour])
         _finish(modulus, phase, f, band)
         _legends(fig, modulus)
-    return fig
+    return finished(fig)
 
 
 def _name(bilayer: Bilayer) -> str:

@@ -12,14 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from mtjfit.planning import Plan
+from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
     OKABE_ITO,
-    NotebookFigure,
+    finished,
     footer,
     footer_height,
     literal,
     name_axis,
+    sheet,
     style,
     symbol,
 )
@@ -30,14 +32,14 @@ _FEW = 8  # devices whose thicknesses find room under an axis
 _WIDE = 10.0  # a range of errors beyond this factor is drawn on a logarithmic axis
 
 
-def plot_plan(plan: Plan) -> Figure:
+def plot_plan(plan: Plan, *, axes: AxesLike | None = None) -> Figure:
     """The gain of candidates against thickness, and that of all that was chosen.
 
     Left, for one device: the expected error of the target with a device of each thickness, with the quartiles of the
     draws, and the errors from reweighting; the present devices are marked below. For several: the expected error with
     one of the chosen at each other thickness and the rest kept, which shows how exact the thicknesses need to be.
     Right: the error device by device; or, for one device of a study with data, what else could be done.
-    ValueError if no candidate is a thickness.
+    ValueError if no candidate is a thickness. On `axes`: one of your own, or two where there is a right panel.
     """
     grid = plan.table[plan.table.kind == "thickness"].sort_values("thickness")
     if grid.empty:
@@ -46,26 +48,26 @@ def plot_plan(plan: Plan) -> Figure:
     several = len(plan.chosen) > 1
     note = _note(plan)
     study = cast(Study, plan.study)  # a design has a label, too: an empty one
-    with style():
+    two = several or not others.empty
+    with style(axes):
         height = _HEIGHT + footer_height(DOUBLE, study, note)
-        fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
-        two = several or not others.empty
-        axes = fig.subplots(1, 2 if two else 1, squeeze=False, width_ratios=[1.7, 1] if two else [1])[0]
-        (_moved if several else _single)(axes[0], plan, grid)
-        _there(axes[0], plan)
-        _legend(axes[0])
+        fig = sheet(axes, (1, 1 + two), figsize=(DOUBLE, height), layout="constrained")
+        panels = fig.subplots(1, 2 if two else 1, squeeze=False, width_ratios=[1.7, 1] if two else [1])[0]
+        (_moved if several else _single)(panels[0], plan, grid)
+        _there(panels[0], plan)
+        _legend(panels[0])
         words = "thickness of one of them, the others kept (nm)" if several else "thickness of the free layer (nm)"
-        axes[0].set_xlabel(words)
-        _name(axes[0].yaxis, plan)
+        panels[0].set_xlabel(words)
+        _name(panels[0].yaxis, plan)
         if several:
-            _path(axes[1], plan)
-            _name(axes[1].yaxis, plan)
+            _path(panels[1], plan)
+            _name(panels[1].yaxis, plan)
         elif two:
-            _else(axes[1], plan, others)
-            _name(axes[1].xaxis, plan)
+            _else(panels[1], plan, others)
+            _name(panels[1].xaxis, plan)
         fig.suptitle(f"{plan.deed[0].upper()}{plan.deed[1:]}", fontsize=8.5, weight="bold")
         footer(fig, study, note)
-    return fig
+    return finished(fig)
 
 
 def _name(axis: Axis, plan: Plan) -> None:

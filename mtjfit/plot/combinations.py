@@ -13,16 +13,18 @@ from matplotlib.ticker import MaxNLocator
 from mtjfit.arrays import FloatArray
 from mtjfit.infer import FitResult
 from mtjfit.physics import kappa
+from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
     OKABE_ITO,
-    NotebookFigure,
     colours_of,
+    finished,
     footer,
     footer_height,
     literal,
     name_axis,
     panel_grid,
+    sheet,
     style,
 )
 from mtjfit.study import ParameterName
@@ -73,28 +75,29 @@ def _curve(fit: FitResult, d: FloatArray) -> np.ndarray | None:
     return K / d if fit.study.curves[0].per == "volume" else K
 
 
-def plot_combinations(fit: FitResult) -> Figure:
+def plot_combinations(fit: FitResult, *, axes: AxesLike | None = None) -> Figure:
     """Slope ratio T_perp/T_par, |κ| a1 and b2/a1 of each device with its error, and κ(d) of the best fit.
 
     The points are fitted device by device and use no length; the line is the global fit of Eq. 12.
+    Of the three, those that some device determines are drawn: on `axes`, as many of your own.
     """
     table = fit.combinations
     panels = [panel for panel in _panels(fit) if (table["quantity"] == panel.quantity).any()]
-    with style():
+    with style(axes):
         below = 0.42 + footer_height(DOUBLE, fit.study, _NOTE)
-        fig = NotebookFigure(figsize=(DOUBLE, 2.1 + below))
+        fig = sheet(axes, (1, len(panels)), figsize=(DOUBLE, 2.1 + below))
         if not panels:
             fig.text(0.5, 0.5, "no single device determines the phase of κ with these amplitudes", ha="center")
             footer(fig, fit.study)
             return fig
-        axes = panel_grid(fig, 1, len(panels), left=0.62, bottom=below, across=0.68)[0]
-        for ax, panel in zip(axes, panels, strict=True):
+        drawn = panel_grid(fig, 1, len(panels), left=0.62, bottom=below, across=0.68)[0]
+        for ax, panel in zip(drawn, panels, strict=True):
             _draw(ax, panel, fit)
         if fit.study.n_thicknesses > 1:
-            axes[0].plot([], [], color="0.3", lw=1.0, label=r"global fit, $\kappa(d)$")
-            axes[0].legend(loc="best")
+            drawn[0].plot([], [], color="0.3", lw=1.0, label=r"global fit, $\kappa(d)$")
+            drawn[0].legend(loc="best")
         footer(fig, fit.study, _NOTE)
-    return fig
+    return finished(fig)
 
 
 def _draw(ax: Axes, panel: _Panel, fit: FitResult) -> None:

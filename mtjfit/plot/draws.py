@@ -14,14 +14,17 @@ from scipy.stats import rankdata
 
 from mtjfit.arrays import FloatArray
 from mtjfit.infer import Posterior
+from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
     OKABE_ITO,
-    NotebookFigure,
     decade,
+    finished,
+    first_panels,
     footer,
     footer_height,
     panel_grid,
+    sheet,
     style,
     symbol,
     unit_of,
@@ -95,12 +98,13 @@ def _draw_prior(ax: Axes, posterior: Posterior, name: str, n_draws: int, ten: fl
     ax.plot(x, density * n_draws * width, color=OKABE_ITO["vermillion"], lw=1.0, ls="--", gid="prior")
 
 
-def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Figure:
+def plot_corner(posterior: Posterior, names: Sequence[str] | None = None, *, axes: AxesLike | None = None) -> Figure:
     """Marginal distributions of one and two parameters; contours hold 68 % and 95 % of the draws.
 
     Lengths are drawn on logarithmic axes. Dashed: the prior, normalised like the histogram. A parameter that the data
     do not determine has a limit or a sentence over its column, never an interval. By default those of `corner_names`;
-    KeyError for a name that is no parameter of the posterior.
+    KeyError for a name that is no parameter of the posterior. On `axes`, n × n of your own for n parameters, those
+    above the diagonal are switched off.
     """
     chosen = corner_names(posterior) if names is None else tuple(names)
     logs = [_is_log(posterior, name) for name in chosen]
@@ -108,38 +112,39 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
     tens = [1.0 if log else 10.0 ** decade(c) for c, log in zip(columns, logs, strict=True)]
     data = np.stack([np.log10(c) if log else c / t for c, log, t in zip(columns, logs, tens, strict=True)], axis=-1)
     n, summary = len(chosen), {str(name): row for name, row in posterior.summary().iterrows()}
-    with style():
+    with style(axes):
         width = max(min(DOUBLE, _LEFT + 1.35 * n), _LEFT + 1.0 * n)
         below = 0.5 + footer_height(width, posterior.study, _note(posterior))
-        fig = NotebookFigure(figsize=(width, width - _LEFT + below + _TOP))
+        fig = sheet(axes, (n, n), figsize=(width, width - _LEFT + below + _TOP))
         spans = [tuple(np.quantile(column, _EDGES)) for column in data.T]
         ranges = [(low - 0.08 * (high - low), high + 0.08 * (high - low)) for low, high in spans]
         axis_names = [
             f"{symbol(c)}{_over(ten)}\n{unit_of(posterior.study.unit_of(c)).strip()}"
             for c, ten in zip(chosen, tens, strict=True)
         ]
-        axes = _panels(fig, data, ranges)
+        panels = _panels(fig, data, ranges)
         for k, name in enumerate(chosen):
-            ax = axes[k, k]
+            ax = panels[k, k]
             top = ax.get_ylim()[1]
             _draw_prior(ax, posterior, name, data.shape[0], tens[k], log=logs[k])
             ax.set_ylim(0, top)
-            axes[-1, k].set_xlabel(axis_names[k])
+            panels[-1, k].set_xlabel(axis_names[k])
             if k > 0:
-                axes[k, 0].set_ylabel(axis_names[k])
+                panels[k, 0].set_ylabel(axis_names[k])
             if summary[name]["determined"] == "yes":
                 for q, line in ((0.05, ":"), (0.5, "-"), (0.95, ":")):
                     ax.axvline(np.quantile(data[:, k], q), color="0.35", lw=0.7, ls=line)
             title = _title(summary[name], tens[k])
             ax.set_title(f"{symbol(name)}{_over(tens[k])}\n{title}", fontsize=6.5, pad=3)
-        _label(axes, logs)
+        _label(panels, logs)
         footer(fig, posterior.study, _note(posterior))
         W, H = fig.get_size_inches()
         fig.subplots_adjust(
             left=_LEFT / W, right=1 - 0.12 / W, bottom=below / H, top=1 - _TOP / H, wspace=0.08, hspace=0.08
         )
-        _place_labels(axes)
-    return fig
+        if axes is None:
+            _place_labels(panels)
+    return finished(fig)
 
 
 def _panels(fig: Figure, data: FloatArray, ranges: Sequence[tuple[float, float]]) -> np.ndarray:
@@ -215,11 +220,11 @@ def rank_fractions(posterior: Posterior, name: str) -> FloatArray:
     return np.asarray(np.array(counts, dtype=float) * (_RANK_BINS / ranks.shape[1]))
 
 
-def plot_trace(posterior: Posterior) -> Figure:
+def plot_trace(posterior: Posterior, *, axes: AxesLike | None = None) -> Figure:
     """Rank histograms of every sampled length and amplitude, one line for each ensemble, and ln L along the run.
 
     Ensembles that agree give lines near one; a line that leans to one side belongs to an ensemble that sees another
-    posterior than the rest.
+    posterior than the rest. On `axes`: one of your own for ln L, and one for each of the parameters, at most eleven.
     """
     names = [
         name
@@ -233,31 +238,34 @@ def plot_trace(posterior: Posterior) -> Figure:
         f"{'converged' if posterior.verdict.converged else 'NOT CONVERGED'}."
     )
     below = 0.42 + footer_height(DOUBLE, posterior.study, note)
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 0.95 * rows + 0.58 * (rows - 1) + 0.25 + below))
-        axes = panel_grid(
+    with style(axes):
+        height = 0.95 * rows + 0.58 * (rows - 1) + 0.25 + below
+        fig = sheet(axes, first_panels(len(names) + 1, _ACROSS), figsize=(DOUBLE, height))
+        panels = panel_grid(
             fig, rows, _ACROSS, left=0.45, right=0.75, top=0.25, bottom=below, across=0.38, down=0.58
         ).ravel()  # fmt: skip
         # the density of the data has a unit, a ratio of densities has none
         middle = np.median(posterior.log_likelihood, axis=2) - posterior.log_likelihood.max()
         steps = np.arange(middle.shape[1]) * posterior.settings["thin"]
         for e, colour in enumerate(colours):
-            axes[0].plot(steps, middle[e], color=colour, lw=0.7, label=f"{e + 1}")
-        axes[0].set_title(r"median of $\ln(L/L_{\max})$")
-        axes[0].set_xlabel("step", labelpad=1.0)
-        for k, (ax, name) in enumerate(zip(axes[1:], names, strict=False), start=1):
+            panels[0].plot(steps, middle[e], color=colour, lw=0.7, label=f"{e + 1}")
+        panels[0].set_title(r"median of $\ln(L/L_{\max})$")
+        panels[0].set_xlabel("step", labelpad=1.0)
+        for k, (ax, name) in enumerate(zip(panels[1:], names, strict=False), start=1):
             for fractions, colour in zip(rank_fractions(posterior, name), colours, strict=True):
                 ax.stairs(fractions, np.linspace(0, 1, _RANK_BINS + 1), color=colour, lw=0.8, baseline=None)
             ax.axhline(1, color="0.7", lw=0.6, zorder=0)
             ax.set(xlim=(0, 1), ylim=(0, max(2.0, ax.get_ylim()[1])), title=symbol(name), xticks=[0, 0.5, 1])
+            if axes is not None:  # without the note that says it
+                ax.set_ylabel("relative share of draws")
             if k + _ACROSS > len(names):
                 ax.set_xlabel("pooled rank", labelpad=1.0)
-        for ax in axes[: len(names) + 1]:
+        for ax in panels[: len(names) + 1]:
             ax.yaxis.set_major_locator(MaxNLocator(3))
-        axes[0].xaxis.set_major_locator(MaxNLocator(3))
-        for ax in axes[len(names) + 1 :]:
+        panels[0].xaxis.set_major_locator(MaxNLocator(3))
+        for ax in panels[len(names) + 1 :]:
             ax.set_axis_off()
-        handles, labels = axes[0].get_legend_handles_labels()
+        handles, labels = panels[0].get_legend_handles_labels()
         fig.legend(handles, labels, title="ensemble", loc="upper right")
         footer(fig, posterior.study, note)
-    return fig
+    return finished(fig)

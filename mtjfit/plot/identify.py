@@ -15,7 +15,19 @@ from mtjfit.arrays import FloatArray
 from mtjfit.infer import Identification
 from mtjfit.model.identifiability import Direction
 from mtjfit.model.profile import LEVELS, Profile
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, style, symbol
+from mtjfit.plot.own_axes import AxesLike
+from mtjfit.plot.style import (
+    DOUBLE,
+    OKABE_ITO,
+    finished,
+    first_panels,
+    footer,
+    footer_height,
+    name_axis,
+    sheet,
+    style,
+    symbol,
+)
 from mtjfit.results.identifiability import known_to
 
 _ACROSS = 4
@@ -33,13 +45,13 @@ _NOTE = (
 )
 
 
-def plot_identifiability(known: Identification) -> Figure:
+def plot_identifiability(known: Identification, *, axes: AxesLike | None = None) -> Figure:
     """Profile likelihood of each length with its 68 % and 95 % levels, and what the combinations are made of.
 
     An end of an interval that the data leave open carries an arrow. Below, a matrix: squared weights of the parameters
     in each direction, the stiffest on top, with its standard deviation. Without free lengths the profiles are those of
     the amplitudes. Of more than 12 profiles the first are drawn, of more than 16 parameters those with the largest
-    weights.
+    weights. On `axes`: one of your own for each profile, and one for the matrix.
     """
     chosen = [found for name, found in known.profiles.items() if name in known.lengths] or list(known.profiles.values())
     note = _NOTE if len(chosen) <= _MOST else f"{_NOTE} {len(chosen) - _MOST} further profiles are not drawn."
@@ -47,21 +59,25 @@ def plot_identifiability(known: Identification) -> Figure:
     across = max(1, min(_ACROSS, len(chosen)))
     rows = -(-len(chosen) // across)
     matrix = 0.55 + _BAR * max(len(drawn), 3) if drawn else 0.0
-    with style():
+    there = first_panels(len(chosen), across)
+    if drawn:
+        there = np.vstack([there, np.arange(across) == 0])
+    with style(axes):
         height = _ROW * rows + matrix + 0.15 + footer_height(DOUBLE, known.study, note)
-        fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
+        fig = sheet(axes, there, figsize=(DOUBLE, height), layout="constrained")
         ratios = [*([_ROW] * rows), *([matrix] if drawn else [])]
         grid = fig.add_gridspec(max(len(ratios), 1), across, height_ratios=ratios or None)
         for k, found in enumerate(chosen):
             ax = fig.add_subplot(grid[k // across, k % across])
             last = k % across == across - 1 or k == len(chosen) - 1
-            _profile(ax, found, known.study.unit_of(found.name), first=k % across == 0, last=last)
+            first = axes is not None or k % across == 0
+            _profile(ax, found, known.study.unit_of(found.name), first=first, last=last)
         if drawn:
             _matrix(fig.add_subplot(grid[-1, :]), drawn)
         if not ratios:
             fig.text(0.5, 0.5, "no length and no shared amplitude is free", ha="center")
         footer(fig, known.study, note)
-    return fig
+    return finished(fig)
 
 
 def _window(found: Profile) -> tuple[float, float]:

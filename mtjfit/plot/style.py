@@ -7,10 +7,10 @@ import math
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import matplotlib.style
 import numpy as np
@@ -22,8 +22,11 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
+from mtjfit.arrays import BoolArray
 from mtjfit.data import pretty
 from mtjfit.output import DRAWN, replace_file
+from mtjfit.plot.own_axes import AxesLike, OwnAxes
+from mtjfit.plot.windows import has_windows, interactive_windows, open_window, show_in_notebook, warn_of_no_window
 from mtjfit.results.publish import FORMULAS
 from mtjfit.study import SCATTER, ParameterName, Study
 from mtjfit.terminal import FORMATS
@@ -85,16 +88,62 @@ _ABOUT: dict[str, dict[str, str | None]] = {
 class NotebookFigure(Figure):
     """A figure that a notebook shows at the end of a cell, laid out as `render` and `save` do.
 
-    Other figures are shown only through pyplot, which keeps each one until it is closed.
+    At the prompt of IPython it opens its window, if those of pyplot do. Other figures are shown only through pyplot,
+    which keeps each one until it is closed.
     """
+
+    def show(self, warn: bool = True) -> None:
+        """Show the figure in a window, or below the cell of a notebook.
+
+        It is then one of pyplot's: a script that ends with `plt.show()` waits until its window is closed. Without
+        windows a warning says so, unless `warn` is false.
+        """
+        if has_windows():
+            open_window(self)
+        elif not show_in_notebook(self) and warn:
+            warn_of_no_window()
+
+    def _ipython_display_(self) -> None:
+        if not interactive_windows():
+            raise NotImplementedError  # IPython goes on to the picture
+        self.show()
 
     def _repr_png_(self) -> bytes:
         return render(self, "png", dpi=_SCREEN_DPI)
 
 
-def style() -> AbstractContextManager[None]:
-    """Context manager with the style of all figures, independent of the user's matplotlibrc."""
-    return matplotlib.style.context(["default", _STYLE])
+def style(axes: AxesLike | None = None) -> AbstractContextManager[None]:
+    """Context manager with the style of all figures, independent of the user's matplotlibrc.
+
+    On `axes` of one's own that of their owner stays.
+    """
+    return matplotlib.style.context(["default", _STYLE]) if axes is None else nullcontext()
+
+
+def sheet(axes: AxesLike | None, panels: tuple[int, int] | BoolArray, **figure: Any) -> Figure:
+    """What a picture is drawn on: a new figure, or the owner's `axes` in the places of its panels.
+
+    `panels` is the shape of their grid, or an array of this shape that is true where a panel is. Errors are those of
+    `checked_axes`. A picture returns `finished(sheet)`.
+    """
+    if axes is None:
+        return NotebookFigure(**figure)
+    return OwnAxes(axes, np.ones(panels, dtype=bool) if isinstance(panels, tuple) else panels, **figure)
+
+
+def first_panels(n: int, across: int) -> BoolArray:
+    """Grid of `n` panels, `across` in a row, for `sheet`.
+
+    >>> first_panels(3, 2).tolist()
+    [[True, True], [True, False]]
+    """
+    rows = -(-n // max(across, 1))
+    return np.arange(rows * across).reshape(rows, across) < n
+
+
+def finished(fig: Figure) -> Figure:
+    """The figure that was drawn on: that of the owner's axes, if there are any."""
+    return fig.finished() if isinstance(fig, OwnAxes) else fig
 
 
 @cache
@@ -193,8 +242,12 @@ def colours_of(thicknesses: Sequence[float] | np.ndarray) -> list[str]:
 def footer(fig: Figure, study: Study, note: str = "") -> float:
     """Write a note and, for data that were not measured, the `watermark` at the bottom of a figure.
 
-    Returns their height in inches; under constrained layout it is kept free of axes.
+    Returns their height in inches; under constrained layout it is kept free of axes. On axes of one's own the kinds of
+    data are written across each, without the note.
     """
+    if isinstance(fig, OwnAxes):
+        fig.mark([origin.kind.upper() for origin in study.origins if origin.label], note)
+        return 0.0
     lines = _note_lines(fig.get_figwidth(), note)
     height = watermark(fig, study)
     for k, line in enumerate(reversed(lines)):

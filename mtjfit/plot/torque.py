@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mtjfit.data import COMPONENTS, Quantity
+from mtjfit.data import COMPONENTS, Component, Quantity
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.panels import (
     Drawn,
     draw_band,
@@ -30,13 +31,14 @@ from mtjfit.plot.panels import (
 )
 from mtjfit.plot.style import (
     DOUBLE,
-    NotebookFigure,
     colours_of,
     decade,
+    finished,
     footer,
     footer_height,
     literal,
     name_axis,
+    sheet,
     style,
 )
 
@@ -49,12 +51,15 @@ _LEFT = 0.74  # of every panel, for ticks and label
 _OVERVIEW, _TITLE, _MAIN, _GAP, _STRIP, _MAP_ROW = 2.15, 0.2, 0.78, 0.05, 0.27, 0.13
 
 
-def plot_torque(fit: FitResult, posterior: Posterior | None = None) -> Figure:
+def plot_torque(fit: FitResult, posterior: Posterior | None = None, *, axes: AxesLike | None = None) -> Figure:
     """Data, best fit and, with a posterior, the 95 % band of what it predicts, for both components.
 
     At the top all devices together, coloured by thickness. Below each device on its own with its residuals in units
     of σ; more than twelve devices share one map of residuals instead. Masked points are hollow. Units are those of the
     first curve of a quantity. ValueError if fit and posterior are of different devices.
+
+    On `axes`, two of your own, all devices together with their bands: in-plane and out-of-plane. A study of torques and
+    torkances needs two for each.
 
     Examples
     --------
@@ -64,17 +69,28 @@ def plot_torque(fit: FitResult, posterior: Posterior | None = None) -> Figure:
     """
     if posterior is not None and posterior.study.devices != fit.study.devices:
         raise ValueError("fit and posterior are of different devices")
-    with style():
+    with style(axes):
         drawn = _drawn(fit, posterior)
         kinds: list[Quantity] = list(dict.fromkeys(one.curve.quantity for one in drawn))
         exponents = {kind: _exponent(drawn, kind) for kind in kinds}
         note = _note(drawn)
         handles, labels = _key(drawn, posterior)
+        if axes is not None:
+            own = sheet(axes, (len(kinds), 2))
+            for k, component in enumerate(COMPONENTS):
+                for r, kind in enumerate(kinds):
+                    ax = own.add_subplot(len(kinds), 2, 2 * r + k + 1)
+                    _together(ax, drawn, kind, component, exponents[kind], banded=True)
+            own.legend(handles, labels)
+            if len(drawn) > _NAMED:
+                _colour_bar(own, None, drawn)
+            footer(own, fit.study, " ".join(labels))
+            return finished(own)
         top = 0.12 + 0.165 * -(-len(handles) // _KEYS)
         overview = _OVERVIEW * len(kinds) if len(drawn) > 1 else 0.0
         height = top + overview + _detail_height(len(drawn)) + footer_height(DOUBLE, fit.study, note)
         # Everything is placed in inches: a layout engine takes ten times as long for this many panels.
-        fig = NotebookFigure(figsize=(DOUBLE, height))
+        fig = sheet(None, (1, 1), figsize=(DOUBLE, height))
         fig.legend(
             handles, labels, loc="upper center", bbox_to_anchor=(0.5, 1 - 0.05 / height), borderaxespad=0.0,
             ncols=min(_KEYS, len(handles)), columnspacing=1.4,
@@ -129,21 +145,31 @@ def _overview(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mappin
         for c, component in enumerate(COMPONENTS):
             left = _LEFT + c * (width + _LEFT)
             ax = place(fig, left, top + r * _OVERVIEW + 0.05, width, _OVERVIEW - 0.47)
-            for one in (one for one in drawn if one.curve.quantity == kind):
-                draw_points(ax, one, component)
-                draw_line(ax, one, component, colour=one.colour)
-            say_not_measured(ax, [one for one in drawn if one.curve.quantity == kind], component)
-            low, high = ax.get_ylim()
-            if low < 0 < high:
-                ax.axhline(0, color="0.8", lw=0.5, zorder=0)
-            name_axis(ax.yaxis, in_words(kind, component), _unit(drawn, kind), exponent=exponent)
+            _together(ax, drawn, kind, component, exponent)
             y_label(ax, 0.55)
-            ax.set_xlabel("bias $V$ (V)")
     if barred:
         _colour_bar(fig, place(fig, DOUBLE - 0.6, top + 0.05, 0.1, _OVERVIEW - 0.47), drawn)
 
 
-def _colour_bar(fig: Figure, ax: Axes, drawn: Sequence[Drawn]) -> None:
+def _together(
+    ax: Axes, drawn: Sequence[Drawn], kind: Quantity, component: Component, exponent: int, *, banded: bool = False
+) -> None:
+    """All devices of a quantity in one panel."""
+    shown = [one for one in drawn if one.curve.quantity == kind]
+    for one in shown:
+        if banded:
+            draw_band(ax, one, component)
+        draw_points(ax, one, component)
+        draw_line(ax, one, component, colour=one.colour)
+    say_not_measured(ax, shown, component)
+    low, high = ax.get_ylim()
+    if low < 0 < high:
+        ax.axhline(0, color="0.8", lw=0.5, zorder=0)
+    name_axis(ax.yaxis, in_words(kind, component), _unit(drawn, kind), exponent=exponent)
+    ax.set_xlabel("bias $V$ (V)")
+
+
+def _colour_bar(fig: Figure, ax: Axes | None, drawn: Sequence[Drawn]) -> None:
     steps = dict(sorted((one.curve.thickness, one.colour) for one in drawn))
     mappable = ScalarMappable(cmap=ListedColormap(list(steps.values())))
     mappable.set_clim(-0.5, len(steps) - 0.5)

@@ -12,15 +12,17 @@ from matplotlib.ticker import MaxNLocator
 
 from mtjfit.arrays import FloatArray
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
     OKABE_ITO,
-    NotebookFigure,
     colours_of,
+    finished,
     footer,
     footer_height,
     literal,
     panel_grid,
+    sheet,
     style,
     unit_of,
 )
@@ -56,16 +58,21 @@ def _shown(posterior: Posterior) -> list[tuple[SharedLengths, str, str]]:
     ]
 
 
+def _refused(posterior: Posterior) -> str:
+    return "" if posterior.verdict.converged else " NOT CONVERGED: the gate said no."
+
+
 def _grid_of(posterior: Posterior) -> FloatArray:
     d = posterior.study.thicknesses
     return np.linspace(0.5 * d.min(), 1.25 * d.max(), _GRID)
 
 
-def plot_transfer(posterior: Posterior, fit: FitResult) -> Figure:
+def plot_transfer(posterior: Posterior, fit: FitResult, *, axes: AxesLike | None = None) -> Figure:
     """The transfer κ(d) of Eq. 12: in the complex plane, and with it both components and their ratio against d.
 
     Lines are medians, bands 68 and 95 % of the posterior. Points, from `fit`, are what each device determines on its
     own, without any length, divided by the median of its amplitude where that is what κ a1 has to be divided by.
+    On `axes`: 2 × 2 of your own.
     """
     d = _grid_of(posterior)
     parts: tuple[tuple[str, Callable[[np.ndarray], FloatArray]], ...] = (
@@ -74,27 +81,28 @@ def plot_transfer(posterior: Posterior, fit: FitResult) -> Figure:
         (r"$T_\perp/T_\parallel$ = Im $\kappa$ / Re $\kappa$", lambda k: k.imag / k.real),
     )
     note = "Points: each device on its own, 68 % of what its data allow. White: measured thicknesses."
+    note += _refused(posterior)
     below = 0.42 + footer_height(DOUBLE, posterior.study, note)
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 4.3 + below))
-        axes = panel_grid(fig, 2, 2, left=0.6, bottom=below, across=0.65, down=0.5).ravel()
+    with style(axes):
+        fig = sheet(axes, (2, 2), figsize=(DOUBLE, 4.3 + below))
+        panels = panel_grid(fig, 2, 2, left=0.6, bottom=below, across=0.65, down=0.5).ravel()
         for stack, colour, label in _shown(posterior):
             K = kappa_draws(stack, d)
-            _in_plane(axes[0], K, colour)
-            for ax, (_, part) in zip(axes[1:], parts, strict=True):
+            _in_plane(panels[0], K, colour)
+            for ax, (_, part) in zip(panels[1:], parts, strict=True):
                 _band(ax, d, part(K), colour, label)
-        _points(axes, posterior, fit)
-        axes[0].set(xlabel=r"Re $\kappa$", ylabel=r"Im $\kappa$")
-        for ax, (name, _) in zip(axes[1:], parts, strict=True):
+        _points(panels, posterior, fit)
+        panels[0].set(xlabel=r"Re $\kappa$", ylabel=r"Im $\kappa$")
+        for ax, (name, _) in zip(panels[1:], parts, strict=True):
             ax.axhline(0, color="0.6", lw=0.6, ls=":", zorder=0)
             ax.set(xlabel="thickness $d$ (nm)", ylabel=name, xlim=(d[0], d[-1]))
             _measured_range(ax, posterior)
-        axes[1].legend(loc="best")
-        for ax in axes:
+        panels[1].legend(loc="best")
+        for ax in panels:
             ax.xaxis.set_major_locator(MaxNLocator(5))
             ax.yaxis.set_major_locator(MaxNLocator(5))
         footer(fig, posterior.study, note)
-    return fig
+    return finished(fig)
 
 
 def _in_plane(ax: Axes, K: np.ndarray, colour: str) -> None:
@@ -144,18 +152,21 @@ def _median(posterior: Posterior, name: str, otherwise: float) -> float:
     return float(posterior.draws[name].median()) if name in posterior.draws else otherwise
 
 
-def plot_accumulation_band(posterior: Posterior) -> Figure:
-    """Spin accumulation in the free layer, Eq. 9 for J0 in plane: the thinnest, a middle and the thickest device."""
+def plot_accumulation_band(posterior: Posterior, *, axes: AxesLike | None = None) -> Figure:
+    """Spin accumulation in the free layer, Eq. 9 for J0 in plane: the thinnest, a middle and the thickest device.
+
+    On `axes`: one of your own for each of them.
+    """
     curves = sorted(posterior.study.curves, key=lambda curve: curve.thickness)
     chosen = list(dict.fromkeys([curves[0].name, curves[len(curves) // 2].name, curves[-1].name]))
     by_name = {curve.name: curve for curve in curves}
     of_stack = {device: stack for stack in shared_lengths(posterior) for device in stack.devices}
-    note = "Medians with 68 and 95 % of the posterior, at nominal thickness."
+    note = f"Medians with 68 and 95 % of the posterior, at nominal thickness.{_refused(posterior)}"
     below = 0.42 + footer_height(DOUBLE, posterior.study, note)
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 2.1 + below))
-        axes = panel_grid(fig, 1, len(chosen), left=0.55, bottom=below, across=0.32, top=0.22, sharey=True)[0]
-        for ax, device in zip(axes, chosen, strict=True):
+    with style(axes):
+        fig = sheet(axes, (1, len(chosen)), figsize=(DOUBLE, 2.1 + below))
+        panels = panel_grid(fig, 1, len(chosen), left=0.55, bottom=below, across=0.32, top=0.22, sharey=True)[0]
+        for ax, device in zip(panels, chosen, strict=True):
             stack = of_stack[device]
             d = by_name[device].thickness - float(np.median(stack.lengths["dead_layer"]))
             x = np.linspace(0.0, max(d, 1e-3), _GRID)
@@ -166,7 +177,7 @@ def plot_accumulation_band(posterior: Posterior) -> Figure:
             ax.set(xlabel="distance from the barrier $x$ (nm)", xlim=(0, x[-1]))
             ax.xaxis.set_major_locator(MaxNLocator(4))
             ax.set_title(f"{literal(device)}, $d$ = {by_name[device].thickness:g} nm")
-        axes[0].set_ylabel(r"accumulation $m\,D_F/J_0$" + unit_of("nm"))
-        axes[-1].legend(loc="best")
+        panels[0].set_ylabel(r"accumulation $m\,D_F/J_0$" + unit_of("nm"))
+        panels[-1].legend(loc="best")
         footer(fig, posterior.study, note)
-    return fig
+    return finished(fig)

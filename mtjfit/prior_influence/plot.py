@@ -14,13 +14,16 @@ from scipy.special import ndtr, ndtri
 from mtjfit.arrays import FloatArray
 from mtjfit.infer import Posterior
 from mtjfit.infer.convergence.diagnostics import ess_bulk
+from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
     OKABE_ITO,
-    NotebookFigure,
+    finished,
+    first_panels,
     footer,
     footer_height,
     panel_grid,
+    sheet,
     style,
     symbol,
     unit_of,
@@ -42,7 +45,7 @@ _NOTE = (
 )
 
 
-def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame) -> Figure:
+def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame, *, axes: AxesLike | None = None) -> Figure:
     """Prior and posterior density of each length over the whole range of its prior, with the bits between them.
 
     Both are densities of the logarithm, on a logarithmic axis. The posterior's is estimated in the normal scores of
@@ -52,11 +55,13 @@ def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame) -> Figure:
     ----------
     found : DataFrame
         `mtjfit.prior_influence.narrowing` of the posterior.
+    axes : Axes or array of Axes, optional
+        Your own, one for each length.
 
     Raises
     ------
     ValueError
-        No length is free.
+        No length is free, or the number of `axes` is wrong.
     """
     rows_of = {str(name): row for name, row in found.iterrows() if ParameterName(str(name)).base in LENGTHS}
     names = list(rows_of)[:_MOST]
@@ -68,21 +73,21 @@ def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame) -> Figure:
     across = 2 if len(names) == 4 else min(_ACROSS, len(names))
     rows = -(-len(names) // across)
     width = DOUBLE * max(across, 2) / _ACROSS
-    with style():
+    with style(axes):
         below = 0.45 + footer_height(width, posterior.study, note)
-        fig = NotebookFigure(figsize=(width, _ROW * rows + 0.05 + below))
-        axes = panel_grid(
+        fig = sheet(axes, first_panels(len(names), across), figsize=(width, _ROW * rows + 0.05 + below))
+        panels = panel_grid(
             fig, rows, across, left=0.15, right=0.15, top=0.5, bottom=below, across=0.3, down=0.62
         ).ravel()  # fmt: skip
-        for ax, name in zip(axes, names, strict=False):
+        for ax, name in zip(panels, names, strict=False):
             _panel(ax, posterior, name, rows_of[name])
-        for ax in axes[len(names) :]:
+        for ax in panels[len(names) :]:
             ax.set_axis_off()
         line = Line2D([], [], color=OKABE_ITO["vermillion"], ls="--", lw=1.0)
         handles = [line, Patch(color=OKABE_ITO["blue"], alpha=0.5)]
         fig.legend(handles, ["prior", "posterior"], loc="upper center", ncols=2)
         footer(fig, posterior.study, note)
-    return fig
+    return finished(fig)
 
 
 def _panel(ax: Axes, posterior: Posterior, name: str, row: pd.Series) -> None:

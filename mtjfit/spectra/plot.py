@@ -12,9 +12,22 @@ from matplotlib.figure import Figure
 
 from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.data import find_unit
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, name_axis, style
+from mtjfit.plot.own_axes import AxesLike
+from mtjfit.plot.style import (
+    DOUBLE,
+    OKABE_ITO,
+    finished,
+    first_panels,
+    footer,
+    footer_height,
+    literal,
+    name_axis,
+    sheet,
+    style,
+)
 from mtjfit.spectra import SpectraResult, Spectrum, SpectrumFit, TorkanceCurve, resonance_field
 from mtjfit.study import Study
+from mtjfit.text import value_with_error
 
 _ACROSS = 6
 _ROW = 0.95  # height of a row of thumbnails in inches
@@ -26,20 +39,26 @@ _PREFIXES = ((1.0, "V"), (1e3, "mV"), (1e6, "µV"), (1e9, "nV"))
 
 
 @contextmanager
-def _figure(result: SpectraResult, height: float, note: str) -> Iterator[NotebookFigure]:
-    """A figure two columns wide, with a footer that marks what was not measured, added at the end."""
+def _figure(
+    result: SpectraResult, height: float, note: str, axes: AxesLike | None, panels: tuple[int, int] | BoolArray
+) -> Iterator[Figure]:
+    """A figure two columns wide, or `axes`, with a footer that marks what was not measured, added at the end."""
     study = cast(Study, result.study)
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, height + footer_height(DOUBLE, study, note)), layout="constrained")
+    with style(axes):
+        size = (DOUBLE, height + footer_height(DOUBLE, study, note))
+        fig = sheet(axes, panels, figsize=size, layout="constrained")
         yield fig
         footer(fig, study, note)
 
 
-def plot_thumbnails(result: SpectraResult, fits: Sequence[SpectrumFit], *, residuals: bool = False) -> Figure:
+def plot_thumbnails(
+    result: SpectraResult, fits: Sequence[SpectrumFit], *, residuals: bool = False, axes: AxesLike | None = None
+) -> Figure:
     """Some spectra with their lines, small; flagged ones have a red frame.
 
     With `residuals`, those of each spectrum stand below it in units of the noise, with ±2 shaded. ValueError if there
-    are no spectra.
+    are no spectra. On `axes`: one of your own for each spectrum; with `residuals` rows of four spectra, each above a
+    row of their residuals.
     """
     if not fits:
         raise ValueError("there are no spectra to draw")
@@ -52,23 +71,29 @@ def plot_thumbnails(result: SpectraResult, fits: Sequence[SpectrumFit], *, resid
     note = f"Voltage against {what} ({x_unit}); dots: measured points, grey where not used; line: fit."
     if residuals:
         note += " Below: residuals over their standard deviation, ±2 shaded, and their mean within a half width."
-    with _figure(result, row * rows + 0.1, note) as fig:
-        step = 2 if residuals else 1
+    step = 2 if residuals else 1
+    there = np.repeat(first_panels(len(fits), across), step, axis=0)
+    with _figure(result, row * rows + 0.1, note, axes, there) as fig:
         ratios = [2.2, 1.0] * rows if residuals else [1.0] * rows
-        axes = fig.subplots(len(ratios), across, squeeze=False, height_ratios=ratios)
-        for k, ax in enumerate(axes[::step].flat):
-            below = axes[1::2].flat[k] if residuals else None
+        panels = fig.subplots(len(ratios), across, squeeze=False, height_ratios=ratios)
+        for k, ax in enumerate(panels[::step].flat):
+            below = panels[1::2].flat[k] if residuals else None
             if k < len(fits):
                 _thumbnail(ax, fits[k], held)
+                if axes is not None:  # without the note that says it
+                    ax.set(xlabel=f"{what} ({x_unit})", ylabel="voltage")
             else:
                 ax.set_axis_off()
             if below is not None and k < len(fits):
                 ax.set_xticklabels([])
                 _residuals(below, fits[k])
+                if axes is not None:
+                    ax.set_xlabel("")
+                    below.set(xlabel=f"{what} ({x_unit})", ylabel="residual/σ")
                 ax.set_xlim(below.get_xlim())
             elif below is not None:
                 below.set_axis_off()
-    return fig
+    return finished(fig)
 
 
 def _voltage(fit: SpectrumFit) -> tuple[float, str]:
@@ -108,7 +133,7 @@ def _small_ticks(ax: Axes) -> None:
 def _short(fit: SpectrumFit, held: bool) -> str:
     """Device and bias; what was held only where it is not the same for all."""
     spectrum = fit.spectrum
-    parts = [f"{1e3 * spectrum.bias:.4g} mV"]
+    parts = [f"{1e3 * spectrum.bias:.4g} mV".replace("-", "−")]
     if held and np.isfinite(spectrum.fixed):
         parts.append(
             f"{spectrum.fixed / 1e9:.4g} GHz" if spectrum.against == "field" else f"{1e3 * spectrum.fixed:.4g} mT"
@@ -148,8 +173,11 @@ def _smoothed(fit: SpectrumFit, values: FloatArray) -> FloatArray:
     return np.asarray((sums[after] - sums[first]) / (after - first))
 
 
-def plot_lines(result: SpectraResult, device: str) -> Figure:
-    """Resonance, half width and both amplitudes of one device against bias, or against what was held."""
+def plot_lines(result: SpectraResult, device: str, *, axes: AxesLike | None = None) -> Figure:
+    """Resonance, half width and both amplitudes of one device against bias, or against what was held.
+
+    On `axes`: four of your own.
+    """
     fits = result.of(device)
     x, label = _abscissa([fit.spectrum for fit in fits])
     note = f"Hollow: flagged spectra. {_BARS}"
@@ -158,7 +186,7 @@ def plot_lines(result: SpectraResult, device: str) -> Figure:
     scale, volt = _voltage(max(fits, key=lambda fit: float(np.ptp(fit.spectrum.voltage))))
     names = [("resonance", unit, shown), ("half width σ", unit, shown), ("symmetric s", volt, scale),
              ("antisymmetric a", volt, scale)]  # fmt: skip
-    with _figure(result, 1.75, note) as fig:
+    with _figure(result, 1.75, note, axes, (1, 4)) as fig:
         for k, (ax, (name, of, factor)) in enumerate(zip(fig.subplots(1, 4), names, strict=True)):
             values = factor * np.array([(fit.centre, fit.half_width, fit.s, fit.a)[k][fit.mode] for fit in fits])
             total = factor * np.array([fit.sigma[k, fit.mode] for fit in fits])
@@ -169,8 +197,9 @@ def plot_lines(result: SpectraResult, device: str) -> Figure:
                 ax.axhline(0, color="0.6", lw=0.5, zorder=0)
             ax.set(xlabel=label, title=f"{name} ({of})")
             ax.ticklabel_format(axis="y", useOffset=False)
-            ax.locator_params(nbins=5)
-    return fig
+            ax.locator_params(axis="x", nbins=4)
+            ax.locator_params(axis="y", nbins=5)
+    return finished(fig)
 
 
 def _abscissa(spectra: Sequence[Spectrum]) -> tuple[FloatArray, str]:
@@ -198,13 +227,13 @@ def _points(
     ax.plot(x[hollow], y[hollow], "o", ms=2.6, mfc="white", mec=colour, mew=0.7, zorder=3, gid="flagged")
 
 
-def plot_torkances(result: SpectraResult, device: str) -> Figure:
+def plot_torkances(result: SpectraResult, device: str, *, axes: AxesLike | None = None) -> Figure:
     """Both torkances of a device against bias: errors of each point, and what the calibration moves together.
 
     Bars are statistical and systematic errors in quadrature, their thick part the statistical ones alone.
 
     The band is the smooth curve with the common errors added in quadrature: the whole curve moves in it, up or down.
-    KeyError for a device that was not calibrated.
+    KeyError for a device that was not calibrated. On `axes`: two of your own.
     """
     curve: TorkanceCurve = result.curves[device]
     unit = find_unit(result.study.unit)
@@ -214,7 +243,7 @@ def plot_torkances(result: SpectraResult, device: str) -> Figure:
     statistical = np.sqrt(np.diagonal(curve.statistical)).reshape(2, n)
     common = np.sqrt(np.sum(np.square(vectors), axis=0)) if vectors else np.zeros(2 * n)
     x = 1e3 * curve.bias
-    with _figure(result, 2.2, note) as fig:
+    with _figure(result, 2.2, note, axes, (1, 2)) as fig:
         parts = (("in-plane", curve.par, OKABE_ITO["blue"]), ("out-of-plane", curve.perp, OKABE_ITO["vermillion"]))
         for k, (ax, (name, values, colour)) in enumerate(zip(fig.subplots(1, 2), parts, strict=True)):
             band = common[k * n : (k + 1) * n]
@@ -225,14 +254,15 @@ def plot_torkances(result: SpectraResult, device: str) -> Figure:
             ax.axhline(0, color="0.6", lw=0.5, zorder=0)
             symbol = r"$\mathrm{d}\tau_\parallel/\mathrm{d}V$" if k == 0 else r"$\mathrm{d}\tau_\perp/\mathrm{d}V$"
             ax.set(xlabel="bias (mV)", title=f"{name} torkance")
+            ax.locator_params(axis="x", nbins=5)
             name_axis(ax.yaxis, symbol, unit.name)
-    return fig
+    return finished(fig)
 
 
-def plot_sweeps(result: SpectraResult, device: str) -> Figure:
+def plot_sweeps(result: SpectraResult, device: str, *, axes: AxesLike | None = None) -> Figure:
     """Differences of the lines between sweeps up and down of one device, against bias, or against what was held.
 
-    KeyError for a device without such sweeps.
+    KeyError for a device without such sweeps. On `axes`: five of your own, or four without a background.
     """
     own = [each for each in result.hysteresis if each.spectrum.device == device]
     if not own:
@@ -245,7 +275,8 @@ def plot_sweeps(result: SpectraResult, device: str) -> Figure:
     names = [("resonance", first.unit, first.shown), ("half width σ", first.unit, first.shown),
              ("symmetric s", volt, scale), ("antisymmetric a", volt, scale), ("background", volt, scale)]  # fmt: skip
     names = names[: own[0].errors.size]
-    with _figure(result, 1.75, f"Sweeps {own[0].first} minus sweeps {own[0].second}, with statistical errors.") as fig:
+    note = f"Sweeps {own[0].first} minus sweeps {own[0].second}, with statistical errors."
+    with _figure(result, 1.75, note, axes, (1, len(names))) as fig:
         for k, (ax, (name, of, factor)) in enumerate(zip(fig.subplots(1, len(names)), names, strict=True)):
             values = factor * np.array([each.difference[k] for each in own])
             errors = factor * np.array([each.errors[k] for each in own])
@@ -253,20 +284,26 @@ def plot_sweeps(result: SpectraResult, device: str) -> Figure:
             ax.axhline(0, color="0.6", lw=0.5, zorder=0)
             ax.set(xlabel=label, title=f"Δ {name} ({of})")
             ax.ticklabel_format(axis="y", useOffset=False)
-            ax.locator_params(nbins=5)
-    return fig
+            ax.locator_params(axis="x", nbins=3)
+            ax.locator_params(axis="y", nbins=5)
+    return finished(fig)
 
 
-def plot_kittel(result: SpectraResult, device: str) -> Figure:
-    """Resonance against field with Kittel's formula, and the distance from it; KeyError for too few fields."""
+def plot_kittel(result: SpectraResult, device: str, *, axes: AxesLike | None = None) -> Figure:
+    """Resonance against field with Kittel's formula, and the distance from it; KeyError for too few fields.
+
+    On `axes`: two of your own.
+    """
     fit = result.kittel[device]
-    parts = [f"μ0 Meff = {fit.Meff:.4g} ± {fit.errors['Meff']:.2g} T"]
+    parts = [f"μ0 Meff = {value_with_error(fit.Meff, fit.errors['Meff'])} T"]
     if "Bk" in fit.errors:
-        parts.append(f"Bk = {1e3 * fit.Bk:.3g} ± {1e3 * fit.errors['Bk']:.2g} mT")
-    gamma = f"γ/2π = {fit.gamma / (2e9 * np.pi):.4g}"
-    parts.append(gamma + (f" ± {fit.errors['gamma'] / (2e9 * np.pi):.2g}" if "gamma" in fit.errors else "") + " GHz/T")
+        parts.append(f"Bk = {value_with_error(1e3 * fit.Bk, 1e3 * fit.errors['Bk'])} mT")
+    gamma = fit.gamma / (2e9 * np.pi)
+    free = "gamma" in fit.errors
+    shown = value_with_error(gamma, fit.errors["gamma"] / (2e9 * np.pi)) if free else f"{gamma:.4g}"
+    parts.append(f"γ/2π = {shown} GHz/T")
     note = f"{', '.join(parts)}; errors from the scatter. χ²/dof over the errors of the lines: {fit.chi2_red:.3g}."
-    with _figure(result, 2.2, note) as fig:
+    with _figure(result, 2.2, note, axes, (1, 2)) as fig:
         left, right = fig.subplots(1, 2)
         fine = np.linspace(0.02, 1.08, 200) * float(fit.frequency.max())
         field = resonance_field(fine, fit.Meff, fit.Bk, fit.gamma)
@@ -276,5 +313,5 @@ def plot_kittel(result: SpectraResult, device: str) -> Figure:
         right.axhline(0, color="0.6", lw=0.5)
         right.errorbar(fit.frequency / 1e9, 1e3 * fit.residual, 1e3 * fit.sigma, fmt="o", ms=2.6, elinewidth=0.7,
                        color=OKABE_ITO["blue"], gid="residual")  # fmt: skip
-        right.set(xlabel="frequency (GHz)", ylabel="field − formula (mT)", title="distance")
-    return fig
+        right.set(xlabel="frequency (GHz)", ylabel="difference (mT)", title="measured field − that of the formula")
+    return finished(fig)

@@ -58,7 +58,7 @@ def test_thumbnails_show_points_and_lines(result: SpectraResult):
         assert_allclose(dots.get_xdata(), fit.spectrum.x / 1e9)
         assert_allclose(dots.get_ydata(), fit.spectrum.voltage * 1e6)
     assert "SIMULATED, not measured: lines" in " ".join(texts(figure))
-    assert r"dev \$1\$, -200 mV, 50 mT (µV)" in " ".join(texts(figure))
+    assert r"dev \$1\$, −200 mV, 50 mT (µV)" in " ".join(texts(figure))
 
 
 def test_flagged_ones_are_framed_and_show_residuals(result: SpectraResult):

@@ -10,15 +10,18 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from mtjfit.comparison.devices.comparison import DeviceComparison
+from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
     OKABE_ITO,
-    NotebookFigure,
     colours_of,
+    finished,
+    first_panels,
     footer,
     footer_height,
     literal,
     name_axis,
+    sheet,
     style,
 )
 
@@ -43,7 +46,9 @@ def _label(name: str, per_volume: bool) -> str:
     return shown + ("$/d$" if per_volume and name.startswith("|kappa") else "")
 
 
-def plot_forest(compared: DeviceComparison, against: DeviceComparison | None = None) -> Figure:
+def plot_forest(
+    compared: DeviceComparison, against: DeviceComparison | None = None, *, axes: AxesLike | None = None
+) -> Figure:
     """Every determined quantity of every device: median, 68 % (thick) and 95 % (thin) interval.
 
     Thin layers are at the top. Colours and markers distinguish the groups, or the thicknesses of one group.
@@ -54,11 +59,13 @@ def plot_forest(compared: DeviceComparison, against: DeviceComparison | None = N
     ----------
     against : DeviceComparison, optional
         The same devices from the other source, drawn in grey below each.
+    axes : Axes or array of Axes, optional
+        Your own, one for each quantity.
 
     Raises
     ------
     ValueError
-        `against` is of other devices or of the same source.
+        `against` is of other devices or of the same source; the number of `axes` is wrong.
     """
     if against is not None and (against.source == compared.source or against.study.devices != compared.study.devices):
         raise ValueError("against must hold the same devices from the other source: of a fit, or of a posterior")
@@ -69,24 +76,25 @@ def plot_forest(compared: DeviceComparison, against: DeviceComparison | None = N
     rows = -(-len(compared.quantities) // across)
     note = _note(compared)
     step = float(np.clip(2.4 / n, 0.088, 0.24))
-    with style():
+    with style(axes):
         legend = _legend_handles(compared, against)
         height = rows * (step * n + 0.58) + 0.2 * bool(legend) + footer_height(DOUBLE, study, note)
-        fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
-        axes = fig.subplots(rows, across, squeeze=False, sharey=True).ravel()
-        for ax, quantity in zip(axes, compared.quantities, strict=False):
+        there = first_panels(len(compared.quantities), across)
+        fig = sheet(axes, there, figsize=(DOUBLE, height), layout="constrained")
+        panels = fig.subplots(rows, across, squeeze=False, sharey=True).ravel()
+        for ax, quantity in zip(panels, compared.quantities, strict=False):
             mine = compared.table[compared.table["quantity"] == quantity.name].iloc[order]
             other = against.table[against.table["quantity"] == quantity.name].iloc[order] if against else None
             _panel(ax, compared, mine, other)
             below = len(quantity.name) > _LONG_NAME and len(quantity.unit) > _LONG_UNIT
             name_axis(ax.xaxis, _label(quantity.name, study.curves[0].per == "volume"), quantity.unit, below=below)
-        for ax in axes[len(compared.quantities) :]:
+        for ax in panels[len(compared.quantities) :]:
             ax.set_axis_off()
-        _names(axes[::across], compared, order, 72 * min(step, 0.1) * 0.95)
+        _names(panels[::across], compared, order, 72 * min(step, 0.1) * 0.95)
         if legend:
             fig.legend(handles=legend, loc="outside upper center", ncols=len(legend))
         footer(fig, study, note)
-    return fig
+    return finished(fig)
 
 
 def _styles(compared: DeviceComparison) -> dict[str, tuple[str, str]]:

@@ -13,7 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from mtjfit.arrays import FloatArray
 from mtjfit.comparison.free_layer.consequences import Consequences, leaned_on
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, panel_grid, style
+from mtjfit.plot.own_axes import AxesLike
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, finished, footer, footer_height, name_axis, panel_grid, sheet, style
 from mtjfit.results.coefficients import torque_unit
 
 _GRID = 61
@@ -23,27 +24,27 @@ _MOST = 4  # thicknesses that can be distinguished in one panel
 _LINES = ("-", "--", "-.", ":")
 
 
-def plot_consequences(found: Consequences) -> Figure:
+def plot_consequences(found: Consequences, *, axes: AxesLike | None = None) -> Figure:
     """Torque against bias for some thicknesses, then torque, absorption and effective length against thickness.
 
     Lines: medians; bands: 95 %. Hatched grey: outside the measured ranges. The bias of the panels against thickness is
-    the largest of `found`, at both signs.
+    the largest of `found`, at both signs. On `axes`: 4 × 2 of your own.
     """
     study = found.posterior.study
     note = _note(found)
-    with style():
+    with style(axes):
         below = 0.42 + footer_height(DOUBLE, study, note)
-        fig = NotebookFigure(figsize=(DOUBLE, 6.6 + below))
-        axes = panel_grid(fig, 4, 2, left=0.68, bottom=below, across=0.86, down=0.3, top=0.3)
-        for ax in axes[0]:  # room for its own axis, that of bias
+        fig = sheet(axes, (4, 2), figsize=(DOUBLE, 6.6 + below))
+        panels = panel_grid(fig, 4, 2, left=0.68, bottom=below, across=0.86, down=0.3, top=0.3)
+        for ax in panels[0] if axes is None else ():  # room for its own axis, that of bias
             left, bottom, width, height = ax.get_position().bounds
             ax.set_position((left, bottom + 0.22 / fig.get_figheight(), width, height - 0.22 / fig.get_figheight()))
-        _against_bias(axes[0], found)
-        _against_thickness(axes[1:], found)
-        for ax in axes.ravel():
+        _against_bias(panels[0], found)
+        _against_thickness(panels[1:], found)
+        for ax in panels.ravel():
             ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
             ax.yaxis.set_major_locator(MaxNLocator(4))
-        for ax in axes[1:-1].ravel():  # one axis of thickness for a column
+        for ax in panels[1:-1].ravel():  # one axis of thickness for a column
             ax.xaxis.set_visible(False)
         handles = [
             Line2D([], [], color="0.25", lw=1.1, label="median"),
@@ -52,7 +53,7 @@ def plot_consequences(found: Consequences) -> Figure:
         ]
         fig.legend(handles=handles, loc="upper center", ncols=3)
         footer(fig, study, note)
-    return fig
+    return finished(fig)
 
 
 def _colours(n: int) -> list[str]:

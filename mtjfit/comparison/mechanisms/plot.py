@@ -15,7 +15,8 @@ from mtjfit.comparison.free_layer.layer import layer_draws
 from mtjfit.comparison.mechanisms.comparison import DECISIVE, MechanismComparison, MechanismResult
 from mtjfit.comparison.mechanisms.models import EXAMPLE, EXAMPLE_B1, MECHANISMS, signature
 from mtjfit.comparison.mechanisms.predictive import ratio_of, slopes
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, name_axis, style, symbol
+from mtjfit.plot.own_axes import AxesLike
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, finished, footer, name_axis, sheet, style, symbol
 
 _LOOK = {
     "ballistic": (OKABE_ITO["black"], "s", (0, (1, 1.2))),
@@ -44,22 +45,25 @@ def predicted_slopes(result: MechanismResult, thickness: FloatArray) -> tuple[Fl
     return slope.real, slope.imag
 
 
-def plot_mechanisms(found: MechanismComparison) -> Figure:
-    """Evidence with the spread over prior widths, left-out thicknesses, and slopes against thickness with the data."""
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 4.9), layout="constrained")
-        axes = fig.subplots(2, 2)
-        _evidence(axes[0, 0], found)
-        _left_out(axes[0, 1], found)
-        _against_thickness(axes[1, 0], axes[1, 1], found)
-        for ax, letter in zip(axes.flat, "abcd", strict=True):
+def plot_mechanisms(found: MechanismComparison, *, axes: AxesLike | None = None) -> Figure:
+    """Evidence with the spread over prior widths, left-out thicknesses, and slopes against thickness with the data.
+
+    On `axes`: 2 × 2 of your own.
+    """
+    with style(axes):
+        fig = sheet(axes, (2, 2), figsize=(DOUBLE, 4.9), layout="constrained")
+        panels = fig.subplots(2, 2)
+        _evidence(panels[0, 0], found)
+        _left_out(panels[0, 1], found)
+        _against_thickness(panels[1, 0], panels[1, 1], found)
+        for ax, letter in zip(panels.flat, "abcd", strict=True):
             ax.set_title(f"({letter}) {ax.get_title(loc='left')}", loc="left")
         looks = {result.name: _LOOK[result.name] for result in found.results}
         handles = [Line2D([], [], color=colour, marker=marker, ls=dashes, ms=3.5, lw=1.2, label=name)
                    for name, (colour, marker, dashes) in looks.items()]  # fmt: skip
         fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.4)
         footer(fig, found.study, _note(found))
-    return fig
+    return finished(fig)
 
 
 def _note(found: MechanismComparison) -> str:
@@ -162,16 +166,19 @@ def _band(ax: Axes, name: str, d: FloatArray, values: FloatArray) -> None:
     ax.plot(d, middle, color=colour, ls=dashes, lw=1.2, gid=name)
 
 
-def plot_signatures(per: str = "device") -> Figure:
-    """T_par, linear T_perp and their ratio against thickness as each mechanism predicts them; Eq. 12, no data."""
+def plot_signatures(per: str = "device", *, axes: AxesLike | None = None) -> Figure:
+    """T_par, linear T_perp and their ratio against thickness as each mechanism predicts them; Eq. 12, no data.
+
+    On `axes`: three of your own.
+    """
     d = np.linspace(0.3, 6.0, 241)
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 2.35), layout="constrained")
-        axes = fig.subplots(1, 3)
+    with style(axes):
+        fig = sheet(axes, (1, 3), figsize=(DOUBLE, 2.35), layout="constrained")
+        panels = fig.subplots(1, 3)
         for name, mechanism in MECHANISMS.items():
             slope = signature(mechanism, d, per=per)
             colour, _, dashes = _LOOK[name]
-            for ax, values in zip(axes, (slope.real, slope.imag, slope.imag / slope.real), strict=True):
+            for ax, values in zip(panels, (slope.real, slope.imag, slope.imag / slope.real), strict=True):
                 ax.plot(d, values, color=colour, ls=dashes, lw=1.3, label=name, gid=name)
         unit = "a_1" if per != "volume" else r"a_1\ \mathrm{nm}^{-1}"
         labels = (
@@ -179,13 +186,13 @@ def plot_signatures(per: str = "device") -> Figure:
             rf"$\mathrm{{d}}T_\perp/\mathrm{{d}}V$  $({unit})$",
             r"slope ratio $T_\perp/T_\parallel$",
         )
-        for ax, label in zip(axes, labels, strict=True):
+        for ax, label in zip(panels, labels, strict=True):
             ax.set_xlabel("thickness (nm)")
             ax.set_ylabel(label)
             ax.set_xlim(0, d[-1])
-        fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(MECHANISMS))
+        fig.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(MECHANISMS))
         at = ", ".join(f"{symbol(name)} = {length:g} nm" for name, length in EXAMPLE.items())
         fig.supxlabel(
             f"At zero bias; {at}; $b_1$ = {_minus(EXAMPLE_B1)} $a_1$ where there is $b_1$", fontsize=6.5, color="0.35"
         )
-    return fig
+    return finished(fig)

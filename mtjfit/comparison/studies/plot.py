@@ -12,7 +12,8 @@ from scipy.stats import gaussian_kde
 
 from mtjfit.arrays import FloatArray
 from mtjfit.comparison.studies.tension import StudyComparison
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, literal, style, symbol, unit_of
+from mtjfit.plot.own_axes import AxesLike
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, finished, first_panels, footer, literal, sheet, style, symbol, unit_of
 from mtjfit.study import Study
 from mtjfit.text import number
 
@@ -22,26 +23,26 @@ _EDGES = (0.002, 0.998)
 _POINTS = 300
 
 
-def plot_studies(found: StudyComparison, studies: Mapping[str, Study]) -> Figure:
+def plot_studies(found: StudyComparison, studies: Mapping[str, Study], *, axes: AxesLike | None = None) -> Figure:
     """Posterior densities of every common length: from each data set alone, and filled from all together.
 
     Densities of ln(length), all drawn to the same height, on a logarithmic axis. `studies` by label mark those that
-    were not measured.
+    were not measured. On `axes`: one of your own for each common length.
     """
     draws = found.lengths
     names = [name for name in found.model.shared if all(name in each for each in draws.values())]
     rows = -(-len(names) // 2)
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 0.5 + 1.7 * rows), layout="constrained")
-        axes = fig.subplots(rows, 2, squeeze=False).ravel()
-        for ax, name in zip(axes, names, strict=False):
+    with style(axes):
+        fig = sheet(axes, first_panels(len(names), 2), figsize=(DOUBLE, 0.5 + 1.7 * rows), layout="constrained")
+        panels = fig.subplots(rows, 2, squeeze=False).ravel()
+        for ax, name in zip(panels, names, strict=False):
             _draw(ax, name, {label: np.log(each[name].to_numpy()) for label, each in draws.items()})
-        for ax in axes[len(names) :]:
+        for ax in panels[len(names) :]:
             ax.set_visible(False)
-        fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=min(4, len(draws)))
+        fig.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=min(4, len(draws)))
         marked = next((study for study in studies.values() if study.label), next(iter(studies.values())))
         footer(fig, marked, f"Tension: {found.tension}." if found.converged else "NOT CONVERGED")
-    return fig
+    return finished(fig)
 
 
 def _ticks(span: float) -> tuple[float, ...]:

@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mtjfit.arrays import FloatArray
-from mtjfit.plot.style import OKABE_ITO, literal, name_axis
+from mtjfit.plot.own_axes import AxesLike
+from mtjfit.plot.style import OKABE_ITO, finished, literal, name_axis
 from mtjfit.wafer.plot.map import noted_figure, quantity_label, wafer_title
 from mtjfit.wafer.survey.limits import REACH, WaferFindings, few_digits
 from mtjfit.wafer.survey.survey import Survey
@@ -24,7 +25,9 @@ _Means: TypeAlias = dict[tuple[str, str], dict[str, Any]]  # rows of the table o
 _POINTS = 1200  # single devices that are drawn in all, those farthest off
 
 
-def plot_control(survey: Survey, quantity: str, found: WaferFindings | None = None) -> Figure:
+def plot_control(
+    survey: Survey, quantity: str, found: WaferFindings | None = None, *, axes: AxesLike | None = None
+) -> Figure:
     """Devices of each wafer against the control limits of their population; below, the spread of true values by wafer.
 
     Thick and thin bars hold 68 % and 95 % of the measured values, a dot is the robust mean with its error, a cross a
@@ -36,13 +39,15 @@ def plot_control(survey: Survey, quantity: str, found: WaferFindings | None = No
     ----------
     found : WaferFindings, optional
         Of this quantity, if they are known.
+    axes : Axes or array of Axes, optional
+        Two of your own, one above the other.
 
     Raises
     ------
     DataError
         There is no such quantity.
     ValueError
-        No unflagged device determines it.
+        No unflagged device determines it, or the number of `axes` is wrong.
     """
     found = found or WaferFindings(survey, quantity)
     limits = found.limits
@@ -52,7 +57,7 @@ def plot_control(survey: Survey, quantity: str, found: WaferFindings | None = No
     place = {name: k for k, name in enumerate(survey.populations)}
     every = dict.fromkeys(zip(survey.frame["population"], survey.frame["wafer"], strict=True))
     shown = sorted(every, key=lambda pair: place[pair[0]])[-MOST_ON_CHART:]  # by population, then as they appear
-    with noted_figure(survey, 3.7, _note(limits, len(every) - len(shown))) as fig:
+    with noted_figure(survey, 3.7, _note(limits, len(every) - len(shown)), axes, (2, 1)) as fig:
         top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=[2.4, 1.0])
         _devices(top, survey, quantity, shown, limits, means)
         _populations(top, shown, limits)
@@ -63,7 +68,7 @@ def plot_control(survey: Survey, quantity: str, found: WaferFindings | None = No
         handles = _handles(limits)
         fig.legend(handles=handles, loc="outside upper center", ncols=(len(handles) + 1) // 2, fontsize=6.5,
                    columnspacing=0.9)  # fmt: skip
-    return fig
+    return finished(fig)
 
 
 def _note(limits: pd.DataFrame, more: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,7 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mtjfit.arrays import FloatArray
-from mtjfit.plot.style import OKABE_ITO, NotebookFigure, literal, name_axis, style
+from mtjfit.plot.own_axes import AxesLike, OwnAxes
+from mtjfit.plot.style import OKABE_ITO, finished, footer, literal, name_axis, sheet, style
+from mtjfit.study import Study
 from mtjfit.wafer.plot.map import noted_figure, quantity_label
 from mtjfit.wafer.survey.curves import DeviceCurve
 from mtjfit.wafer.survey.limits import WaferFindings
@@ -26,12 +30,15 @@ _WIDTH, _HEIGHT = 2.2, 1.45
 _FINE = 120
 
 
-def plot_device_curve(curve: DeviceCurve, survey: Survey) -> Figure:
-    """Both components of one device of a survey against bias; hollow points were not used."""
+def plot_device_curve(curve: DeviceCurve, survey: Survey, *, axes: AxesLike | None = None) -> Figure:
+    """Both components of one device of a survey against bias; hollow points were not used.
+
+    On `axes`: one of your own.
+    """
     fine = np.linspace(float(curve.bias.min()), float(curve.bias.max()), _FINE) if curve.bias.size else np.empty(0)
     lines = curve.polynomial(fine)
-    with style():
-        fig = NotebookFigure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    with style(axes):
+        fig = sheet(axes, (1, 1), figsize=(_WIDTH, _HEIGHT), layout="constrained")
         ax = fig.subplots()
         ax.axhline(0, color="0.8", lw=0.5, zorder=0)
         for k, (name, colour, mark) in enumerate((("∥", "blue", "o"), ("⊥", "vermillion", "s"))):
@@ -47,11 +54,13 @@ def plot_device_curve(curve: DeviceCurve, survey: Survey) -> Figure:
         ax.tick_params(labelsize=5.5)
         ax.locator_params(nbins=4)
         ax.legend(loc="best", fontsize=6, ncols=2, columnspacing=0.8, handletextpad=0.2, borderpad=0.1)
-        if survey.label:  # the figure has no room for the sentence
+        if isinstance(fig, OwnAxes):
+            footer(fig, cast(Study, survey))
+        elif survey.label:  # the figure has no room for the sentence
             kinds = " / ".join(dict.fromkeys(each.kind.upper() for each in survey.origins if each.label))
             text = fig.text(0.5, 0.55, kinds, ha="center", va="center", rotation=25, fontsize=14, weight="bold")
             text.set(color=OKABE_ITO["vermillion"], alpha=0.13, in_layout=False, gid="watermark")
-    return fig
+    return finished(fig)
 
 
 def shared_bins(values: FloatArray, centre: FloatArray, width: FloatArray) -> FloatArray:
@@ -76,7 +85,9 @@ def shared_bins(values: FloatArray, centre: FloatArray, width: FloatArray) -> Fl
     return np.linspace(low, high, int(np.clip(np.ceil((high - low) / step), *_BINS)) + 1)
 
 
-def plot_splits(survey: Survey, quantity: str, found: WaferFindings | None = None) -> Figure:
+def plot_splits(
+    survey: Survey, quantity: str, found: WaferFindings | None = None, *, axes: AxesLike | None = None
+) -> Figure:
     """A histogram for each population, with common bins.
 
     Blue: devices without a flag; hatched on top: flagged ones. Line: the median; bars: ± one standard deviation of
@@ -86,13 +97,15 @@ def plot_splits(survey: Survey, quantity: str, found: WaferFindings | None = Non
     ----------
     found : WaferFindings, optional
         Of this quantity, if they are known.
+    axes : Axes or array of Axes, optional
+        Your own, one for each population.
 
     Raises
     ------
     DataError
         There is no such quantity.
     ValueError
-        No unflagged device determines it.
+        No unflagged device determines it, or the number of `axes` is wrong.
     """
     values, known, usable = survey.values(quantity), survey.known(quantity), survey.usable(quantity)
     of = survey.frame["population"].to_numpy()
@@ -112,20 +125,20 @@ def plot_splits(survey: Survey, quantity: str, found: WaferFindings | None = Non
     )
     if len(names) > len(shown):
         note += f" {len(names) - len(shown)} more are not drawn."
-    with noted_figure(survey, _ROW * len(shown) + 0.65, note) as fig:
-        axes = fig.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
-        for ax, name in zip(axes, shown, strict=True):
+    with noted_figure(survey, _ROW * len(shown) + 0.65, note, axes, (len(shown), 1)) as fig:
+        panels = fig.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
+        for ax, name in zip(panels, shown, strict=True):
             mine = of == name
             plain, marked = values[mine & usable], values[mine & known & survey.flagged]
             _histogram(ax, edges, plain, marked)
             _middle(ax, float(np.median(plain)), seen[name], spread[name])
             unknown, title = int(np.sum(mine & ~known)), name if len(names) > 1 else ""
             _words(ax, title, plain.size, marked.size, unknown, says[name])
-        axes[-1].set_xlim(edges[0] - 0.03 * np.ptp(edges), edges[-1] + 0.03 * np.ptp(edges))
-        name_axis(axes[-1].xaxis, quantity_label(quantity), survey.unit(quantity))
+        panels[-1].set_xlim(edges[0] - 0.03 * np.ptp(edges), edges[-1] + 0.03 * np.ptp(edges))
+        name_axis(panels[-1].xaxis, quantity_label(quantity), survey.unit(quantity))
         fig.supylabel("devices", fontsize=7.5)
         fig.legend(handles=_handles(), loc="outside upper center", ncols=5, fontsize=6.5, columnspacing=1.2)
-    return fig
+    return finished(fig)
 
 
 def _histogram(ax: Axes, edges: FloatArray, values: FloatArray, flagged: FloatArray) -> None:

@@ -19,14 +19,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
 from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
     OKABE_ITO,
-    NotebookFigure,
+    finished,
+    first_panels,
     footer,
     footer_height,
     literal,
     name_axis,
+    sheet,
     style,
     symbol,
     unit_of,
@@ -82,11 +85,17 @@ def wafer_title(name: str) -> str:
 
 
 @contextmanager
-def noted_figure(survey: Survey, height: float, note: str) -> Iterator[NotebookFigure]:
-    """A figure in double width; below its `height` (inches) there is room for a note and the mark of simulated data."""
+def noted_figure(
+    survey: Survey, height: float, note: str, axes: AxesLike | None, panels: tuple[int, int]
+) -> Iterator[Figure]:
+    """A figure in double width, or `axes`.
+
+    Below its `height` (inches) there is room for a note and the mark of simulated data.
+    """
     study = cast(Study, survey)  # the footer needs its label and origins only
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, height + footer_height(DOUBLE, study, note)), layout="constrained")
+    with style(axes):
+        size = (DOUBLE, height + footer_height(DOUBLE, study, note))
+        fig = sheet(axes, panels, figsize=size, layout="constrained")
         yield fig
         footer(fig, study, note)
 
@@ -130,8 +139,9 @@ class Scale:
 
 
 def plot_wafer_map(
-    survey: Survey, quantity: str, *, odd: BoolArray | None = None, kind: Kind = "sequential", most: int = MOST_WAFERS
-) -> Figure:
+    survey: Survey, quantity: str, *, odd: BoolArray | None = None, kind: Kind = "sequential", most: int = MOST_WAFERS,
+    axes: AxesLike | None = None,
+) -> Figure:  # fmt: skip
     """A quantity over each wafer: a square for each die, or a dot for each device if positions lie on no grid.
 
     Flagged devices carry a ×, devices that do not determine the quantity are empty squares, odd ones have a ring. All
@@ -147,13 +157,15 @@ def plot_wafer_map(
         Diverging: zero in the middle of the scale.
     most : int
         Wafers to draw; a note gives the number of the others.
+    axes : Axes or array of Axes, optional
+        Your own, one for each wafer; the colour bar takes its room from them.
 
     Raises
     ------
     DataError
         There is no such column.
     ValueError
-        No device has a position.
+        No device has a position, or the number of `axes` is wrong.
     """
     values, placed, study = survey.values(quantity), survey.placed, cast(Study, survey)
     if not placed.any():
@@ -169,24 +181,24 @@ def plot_wafer_map(
     width = side * across + 1.25
     of_all = np.concatenate(list(rows.values()))
     around, scale = _Around.of(place[of_all], side), Scale.of(values[of_all], kind)
-    with style():
-        fig = NotebookFigure(figsize=(width, 1.0), layout=ConstrainedLayoutEngine(w_pad=0.07))
-        panels = fig.subplots(down, across, squeeze=False, sharex=True, sharey=True)
-        axes = list(panels.ravel())
+    with style(axes):
+        engine = ConstrainedLayoutEngine(w_pad=0.07)
+        fig = sheet(axes, first_panels(len(rows), across), figsize=(width, 1.0), layout=engine)
+        panels = list(fig.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel())
         edge = f"Circle: a wafer of {2 * around.radius:g} mm about (0, 0), the smallest usual one that holds all dies."
         notes = dict.fromkeys([edge] if np.isfinite(around.radius) else [])
-        for ax, (name, mine) in zip(axes, rows.items(), strict=False):
+        for ax, (name, mine) in zip(panels, rows.items(), strict=False):
             said = _draw_map(ax, around, place[mine], values[mine], scale, survey.flagged[mine], ringed[mine])
             notes |= dict.fromkeys(said)
             ax.set_title(f"{wafer_title(name)}: {counted(mine.size, 'device')}", pad=3)
-        for k, ax in enumerate(axes):
+        for k, ax in enumerate(panels):
             if k >= len(rows):
                 ax.set_axis_off()
                 continue
             lowest = k + across >= len(rows)
             ax.set(xlabel="x (mm)" if lowest else "", ylabel="y (mm)" if k % across == 0 else "")
             ax.xaxis.set_tick_params(labelbottom=lowest)
-        scale.bar(fig, axes, quantity_label(quantity), survey.unit(quantity))
+        scale.bar(fig, panels, quantity_label(quantity), survey.unit(quantity))
         handles = _map_legend(survey.flagged, ~np.isfinite(values), ringed, of_all)
         _add_legend(fig, handles)
         note = " ".join(notes) + _not_drawn(len(names) - len(rows))
@@ -194,7 +206,7 @@ def plot_wafer_map(
             note += f" {counted(unplaced, 'device')} without a position."
         fig.set_figheight(down * (side + 0.22) + 0.35 + 0.2 * bool(handles) + footer_height(width, study, note))
         footer(fig, study, note)
-    return fig
+    return finished(fig)
 
 
 def _not_drawn(wafers: int) -> str:
@@ -294,8 +306,9 @@ def _squares(ax: Axes, grid: DieGrid, values: FloatArray, scale: Scale) -> None:
 
 
 def plot_smooth(
-    survey: Survey, quantity: str, surfaces: Sequence[Surface] | None = None, *, odd: BoolArray | None = None
-) -> Figure:
+    survey: Survey, quantity: str, surfaces: Sequence[Surface] | None = None, *, odd: BoolArray | None = None,
+    axes: AxesLike | None = None,
+) -> Figure:  # fmt: skip
     """Measured values, the fitted polynomial and the residuals, one row for each wafer.
 
     Parameters
@@ -304,11 +317,13 @@ def plot_smooth(
         From `smooth_surfaces`, by default of second order. The first four are drawn.
     odd : array of bool, shape (devices,), optional
         Devices to mark by a ring.
+    axes : Axes or array of Axes, optional
+        Your own, three for each wafer; the colour bars take their room from them.
 
     Raises
     ------
     ValueError
-        No wafer has enough devices with a position.
+        No wafer has enough devices with a position, or the number of `axes` is wrong.
     """
     found = smooth_surfaces(survey, quantity) if surfaces is None else surfaces
     if not found:
@@ -322,25 +337,27 @@ def plot_smooth(
     around, measured = _Around.of(place[rows], side), Scale.of(values[rows])
     left = Scale.of(np.concatenate([values[each.rows] - each.value for each in shown]), "diverging")
     said = ". ".join([*(each.says for each in shown), "Residuals: measured value − smooth part."])
-    with style():  # the sizes of marks in a legend depend on it
+    with style(axes):  # the sizes of marks in a legend depend on it
         handles = _map_legend(flagged, ~np.isfinite(values), ringed, rows)
     height = len(shown) * (side + 0.22) + 0.85 + 0.2 * bool(handles)
-    with noted_figure(survey, height, literal(said + _not_drawn(len(found) - len(shown)))) as fig:
+    with noted_figure(
+        survey, height, literal(said + _not_drawn(len(found) - len(shown))), axes, (len(shown), 3)
+    ) as fig:
         panels = fig.subplots(len(shown), 3, squeeze=False, sharex=True, sharey=True)
         nothing = np.zeros(len(values), dtype=bool)
-        for axes, surface in zip(panels, shown, strict=True):
+        for row, surface in zip(panels, shown, strict=True):
             mine = surface.rows
             what = (("measured", values[mine], measured), ("smooth part", surface.value, measured),
                     ("residual", values[mine] - surface.value, left))  # fmt: skip
-            for k, (ax, (name, shown_values, scale)) in enumerate(zip(axes, what, strict=True)):
+            for k, (ax, (name, shown_values, scale)) in enumerate(zip(row, what, strict=True)):
                 marks = (nothing[mine], nothing[mine]) if k == 1 else (flagged[mine], ringed[mine])
                 _draw_map(ax, around, place[mine], shown_values, scale, *marks)
                 ax.set_title(f"{wafer_title(surface.wafer)}: {name}", pad=3)
-            axes[0].set_ylabel("y (mm)")
+            row[0].set_ylabel("y (mm)")
         for ax in panels[-1]:
             ax.set_xlabel("x (mm)")
         unit = survey.unit(quantity)
         measured.bar(fig, list(panels[:, :2].ravel()), quantity_label(quantity), unit, below=True)
         left.bar(fig, list(panels[:, 2]), "residual", unit, below=True)
         _add_legend(fig, handles)
-    return fig
+    return finished(fig)
