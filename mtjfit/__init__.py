@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mtjfit import physics
     from mtjfit.comparison import compare
     from mtjfit.data import TorqueCurve, dataset, datasets
-    from mtjfit.infer import FitResult, Posterior, fit, identify, sample
+    from mtjfit.infer import FitResult, Posterior, fit, identify, load_posterior, sample
     from mtjfit.model import SpinTorqueModel
     from mtjfit.planning import Plan, plan
     from mtjfit.study import Study, load_study
@@ -37,6 +37,7 @@ __all__ = [
     "datasets",
     "fit",
     "identify",
+    "load_posterior",
     "load_study",
     "physics",
     "plan",
@@ -46,7 +47,7 @@ __all__ = [
 _HOMES = {
     ".comparison": ("compare",),
     ".data": ("TorqueCurve", "dataset", "datasets"),
-    ".infer": ("FitResult", "Posterior", "fit", "identify", "sample"),
+    ".infer": ("FitResult", "Posterior", "fit", "identify", "load_posterior", "sample"),
     ".model": ("SpinTorqueModel",),
     ".planning": ("Plan", "plan"),
     ".study": ("Study", "load_study"),

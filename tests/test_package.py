@@ -22,7 +22,7 @@ PACKAGE = ROOT / "mtjfit"
 
 PUBLIC = [
     *("FitResult", "Plan", "Posterior", "SpinTorqueModel", "Study", "TorqueCurve", "__version__", "compare", "dataset"),
-    *("datasets", "fit", "identify", "load_study", "physics", "plan", "sample"),
+    *("datasets", "fit", "identify", "load_posterior", "load_study", "physics", "plan", "sample"),
 ]
 OF_WINGS = {"Plan": "planning", "compare": "comparison", "plan": "planning"}
 LONGEST_FILE = 400

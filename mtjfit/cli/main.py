@@ -21,6 +21,7 @@ _COMMANDS = (
     "cli.identify:identify",
     "planning.command:plan",
     "cli.run:run",
+    "cli.report:report",
     "cli.compare:compare",
     "explorer.command:explore",
     "spectra.command:spectra",

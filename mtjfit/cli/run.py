@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,12 +78,14 @@ def run_command(
     Ctrl-C finishes and saves the current block of steps and stops; --resume continues from there, also after a crash,
     with the same numbers as an uninterrupted run. Only target_ess and max_steps of the study may be changed in between.
 
+    Where DIR holds the converged run of the same study and seed, nothing is sampled: the page is drawn anew.
+
     Exit code 4: the data do not determine the lengths; DIR holds the combinations that they do determine. Exit code 5:
     not converged; DIR holds the draws, marked.
     """
     from mtjfit.infer.store.fingerprint import describe
-    from mtjfit.infer.store.journal import open_journal
-    from mtjfit.report import ResultFolder
+    from mtjfit.infer.store.journal import open_journal, saved_steps
+    from mtjfit.report import ResultFolder, finished_run
     from mtjfit.study import load_study, refuse_nothing_free
 
     again = _again(study, output, seed, mechanisms, pdf)
@@ -93,15 +95,21 @@ def run_command(
     seed = loaded.sampling.seed if seed is None else seed
     folder = ResultFolder(output)
     folder.prepare()
-    if not resume:
-        _refuse_unfinished(folder.run, again)
-    with open_journal(folder.run, describe(loaded, seed)) as journal:
-        for note in journal.notes:
-            progress(note, quiet)
-        with _resume_hint(journal, again):
-            run_study(
-                loaded, output, seed=seed, quiet=quiet, journal=journal, mechanisms=mechanisms, pdf=pdf, steps=steps
-            )
+    done = None if saved_steps(folder.run) is not None else finished_run(output, loaded, seed)
+    if done is not None:
+        n = len(done[0].draws)
+        progress(f"{output} holds this run already: its {n} draws are kept, and only the page is drawn anew", quiet)
+        run_study(loaded, output, seed=seed, quiet=quiet, mechanisms=mechanisms, pdf=pdf, steps=steps, done=done)
+    else:
+        if not resume:
+            _refuse_unfinished(folder.run, again)
+        with open_journal(folder.run, describe(loaded, seed)) as journal:
+            for note in journal.notes:
+                progress(note, quiet)
+            with _resume_hint(journal, again):
+                run_study(
+                    loaded, output, seed=seed, quiet=quiet, journal=journal, mechanisms=mechanisms, pdf=pdf, steps=steps
+                )
     if not quiet:
         click.echo(f"Next:   open {output / 'report.html'} in a browser")
 
@@ -153,11 +161,13 @@ def run_study(
     mechanisms: bool = False,
     pdf: bool = False,
     steps: Steps | None = None,
+    done: tuple[Posterior, Mapping[str, str]] | None = None,
 ) -> None:
     """Fit, sample, write the report, and print the findings; the tables are left to the page if `brief`.
 
     `journal` saves the run as it proceeds, and is deleted once the run has converged and its result is written.
     `mechanisms` are compared if there are several thicknesses. `steps` stand in for `usual_steps`.
+    `done` are draws that are there already, with the versions that made them.
 
     Raises
     ------
@@ -184,22 +194,22 @@ def run_study(
     else:
         click.echo(header(study, fit))
     seed = study.sampling.seed if seed is None else seed
-    posterior, refusal = None, None
+    posterior, refusal = (None if done is None else done[0]), None
     try:
         refuse_one_thickness(study)
     except NotDetermined as error:
         refusal = error
-    if refusal is None:
+    if refusal is None and posterior is None:
         progress(f"sampling ({_ON_CTRL_C[journal is not None]})", quiet)
         posterior = steps.sample(study, seed=seed, journal=journal, progress=not quiet)
-    compared = _compared(study, seed, quiet) if mechanisms and study.n_thicknesses > 1 else None
+    compared = compared_mechanisms(study, seed, quiet) if mechanisms and study.n_thicknesses > 1 else None
     progress("drawing figures and writing the page", quiet)
-    begun_with = None if journal is None else journal.begun_with
+    begun_with = done[1] if done is not None else None if journal is None else journal.begun_with
     found = findings(fit, posterior, provenance(study, seed, _command(), begun_with), compared)
     write_report(folder, found, pdf=pdf, draw=steps.draw)
     if journal is not None and (posterior is None or posterior.verdict.converged):
         journal.discard()
-    _say(found, quiet=quiet, brief=brief)
+    say_findings(found, quiet=quiet, brief=brief)
     click.echo(f"Report: {output / 'report.html'}")
     if refusal is not None:
         raise refusal
@@ -211,7 +221,8 @@ def run_study(
         raise NotConverged(f"NOT CONVERGED: {reasons}. Everything in {output} is marked; {todo}")
 
 
-def _compared(study: Study, seed: int, quiet: bool) -> object:
+def compared_mechanisms(study: Study, seed: int, quiet: bool) -> object:
+    """The comparison of `--mechanisms`; MtjfitError if its wing is missing."""
     from mtjfit.parallel import n_processors
 
     comparison = wing("comparison.mechanisms.comparison")
@@ -226,7 +237,7 @@ def _command() -> str:
     return command_line(*sys.argv[1:])
 
 
-def _say(found: Findings, *, quiet: bool, brief: bool) -> None:
+def say_findings(found: Findings, *, quiet: bool, brief: bool) -> None:
     """Print tables, conclusions and checks; if quiet, only the checks that failed."""
     if not quiet and not brief:
         wanted = ("combinations", "undetermined") if found.posterior is None else ("parameters",)

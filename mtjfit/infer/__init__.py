@@ -8,12 +8,13 @@ from mtjfit.infer.identification import Identification, identify
 from mtjfit.infer.least_squares import FitResult, fit
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.sampling import sample
+from mtjfit.infer.saved import load_posterior
 from mtjfit.infer.simulate import DeviceModel, draw_truth, free_names, priors_of, simulated
 from mtjfit.lazy import names_on_demand
 
 __all__ = [
     "Chains", "Check", "DeviceModel", "FitResult", "Identification", "Note", "Posterior", "Verdict", "draw_truth",
-    "fit", "free_names", "identify", "judge", "priors_of", "run_ensembles", "sample", "simulated",
+    "fit", "free_names", "identify", "judge", "load_posterior", "priors_of", "run_ensembles", "sample", "simulated",
 ]  # fmt: skip
 
 # for other packages and the tests; public names stand in __all__
@@ -31,6 +32,7 @@ _HOMES = {
     ".ensembles.run": ("Run",),
     ".evidence": ("Effort", "Evidence", "Exploration", "explore_posterior", "log_evidence"),
     ".posterior": ("chains_of",),
+    ".saved": ("POSTERIOR_FILE", "SAVED_FORMAT", "STUDY_FILE", "Saved", "draws_bytes", "read_saved", "saved_bytes"),
     ".store.fingerprint": ("MODEL_VERSION", "describe", "description_changes"),
     ".store.journal": ("Journal", "is_journal", "open_journal", "saved_steps"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -175,6 +176,16 @@ class Posterior:
             ``"yes"``, mean and sd describe the prior as much as the data and are no measurement.
         """
         return self._summary.copy()
+
+    def save(self, path: str | Path) -> None:
+        """Write the posterior with its study to one file, for `mtjfit.load_posterior`; by custom it ends in ``.npz``.
+
+        The file has no pickles. Other programs find ``draws``, ``names``, ``log_likelihood`` and ``shape`` in it
+        (`numpy.load`). MtjfitError where `path` is a file that mtjfit did not write, or cannot be written.
+        """
+        from mtjfit.infer.saved import save_posterior
+
+        save_posterior(self, Path(path))
 
     def _repr_html_(self) -> str:
         """The posterior in a notebook: what the data say of each parameter, and loudly if it is not to be believed."""

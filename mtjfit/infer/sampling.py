@@ -81,6 +81,11 @@ def checked_verdict(model: SharedPosterior, chains: Chains, verdict: Verdict) ->
     return about_priors(verdict, chains, model.reach) if model.size else verdict
 
 
+def drawn_names(model: MarginalPosterior) -> tuple[str, ...]:
+    """Columns of the draws of a posterior, in the order of its table."""
+    return tuple(_in_order(model, model.draw(np.zeros((1, model.size)), np.random.default_rng(0))))
+
+
 def _in_order(model: MarginalPosterior, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Columns of the table: lengths, Λ, noise scales, amplitudes, thicknesses."""
     lengths = {name: x for name, x in drawn.items() if ParameterName(name).base in LENGTHS}

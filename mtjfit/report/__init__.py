@@ -12,8 +12,9 @@ from mtjfit.report.build import (
     write_report,
 )
 from mtjfit.report.findings import Findings, findings, summary_table
+from mtjfit.report.folder import StoredResult, finished_run, read_result
 
 __all__ = [
-    "FIGURES", "TABLES", "Findings", "ReportFigure", "ResultFolder", "findings", "report_figures", "report_html",
-    "result_document", "result_files", "summary_table", "write_report",
+    "FIGURES", "TABLES", "Findings", "ReportFigure", "ResultFolder", "StoredResult", "findings", "finished_run",
+    "read_result", "report_figures", "report_html", "result_document", "result_files", "summary_table", "write_report",
 ]  # fmt: skip

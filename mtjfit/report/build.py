@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from markupsafe import Markup
 
+from mtjfit.errors import MtjfitError
 from mtjfit.html import PlannedFigure, inline_svg, template
-from mtjfit.infer import Posterior
+from mtjfit.infer.saved import POSTERIOR_FILE, STUDY_FILE, draws_bytes, saved_bytes
 from mtjfit.infer.store.journal import is_journal
 from mtjfit.output import OutputFolder
 from mtjfit.plain import by_name, csv_bytes, plain
@@ -30,7 +29,8 @@ TABLES = ("parameters", "narrowing", "sensitivity", "assumptions", "priors", "un
           "bayes_factors", "left_out", "criteria", "predictive_checks")  # fmt: skip
 _RUN = "run"  # journal of the sampling, inside the folder of the result
 _OURS = (
-    *("summary.csv", "devices.csv", "pairs.csv", "consequences.csv", "mechanisms.csv", "draws.npz"),
+    *("summary.csv", "devices.csv", "pairs.csv", "consequences.csv", "mechanisms.csv", POSTERIOR_FILE),
+    STUDY_FILE,
     *("study.toml", "report.html", "summary.md", "summary.tex", "methods.md"),
     *(f"table_{name}.csv" for name in TABLES),
     *(f"{figure}.{suffix}" for figure in FIGURES for suffix in ("svg", "pdf", "png")),
@@ -102,26 +102,23 @@ def result_document(found: Findings) -> dict[str, Any]:
     return dict(plain(document))
 
 
-def _npz(posterior: Posterior) -> bytes:
-    """Draws, readable without pickles: ``numpy.load(file, allow_pickle=False)``."""
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        draws=posterior.draws.to_numpy(dtype=float),
-        log_likelihood=posterior.log_likelihood.ravel(),
-        names=np.array(posterior.names, dtype=np.str_),
-        shape=np.array(posterior.chain.shape[:3]),  # ensembles, steps kept, walkers
-    )
-    return buffer.getvalue()
+def _saved(found: Findings) -> dict[str, bytes]:
+    """The file from which `mtjfit report` makes the page again, with the draws if there are some."""
+    versions = found.provenance.get("begun_with") or found.provenance.get("versions")
+    made_by = {str(k): str(v) for k, v in versions.items()} if isinstance(versions, Mapping) else None
+    name = STUDY_FILE if found.posterior is None else POSTERIOR_FILE
+    try:
+        return {name: saved_bytes(found.fit.study, found.posterior, made_by)}
+    except MtjfitError:  # a study made in Python: what was sampled must not be lost
+        return {} if found.posterior is None else {name: draws_bytes(found.posterior)}
 
 
 def result_files(found: Findings) -> dict[str, bytes]:
     """Numbers, draws, tables, texts for a paper and the study file, by name; no figures and no page."""
-    files = {"summary.csv": csv_bytes(found.summary)}
+    files = {"summary.csv": csv_bytes(found.summary)} | _saved(found)
     tables = found.tables
     first = tables["combinations" if found.posterior is None else "parameters"]
     if found.posterior is not None:
-        files["draws.npz"] = _npz(found.posterior)
         files["summary.tex"] = latex_parameters(found.posterior).encode()
     if found.fit.study.text:
         files["study.toml"] = found.fit.study.text.encode()

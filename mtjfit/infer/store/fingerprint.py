@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from mtjfit.arrays import BoolArray
-from mtjfit.study import Study
+from mtjfit.study import AboutNominal, Fixed, Prior, Study
 
 MODEL_VERSION = 4
 """Raise it whenever a study gets another log posterior at the same coordinates, or a seed other draws."""
@@ -71,8 +71,10 @@ def describe(study: Study, seed: int) -> dict[str, str]:
 
 def _fields(value: object, but: set[str], used: BoolArray | None = None) -> dict[str, str]:
     assert is_dataclass(value)  # noqa: S101 - of this package, all of them
-    names = [each.name for each in fields(value) if each.name not in but]
-    return {name: _words(getattr(value, name), used) for name in names}
+    found = {each.name: getattr(value, each.name) for each in fields(value) if each.name not in but}
+    if isinstance(value, Prior | Fixed | AboutNominal):  # a file has 1.0 where Python may have 1
+        found = {name: float(each) if isinstance(each, int) else each for name, each in found.items()}
+    return {name: _words(each, used) for name, each in found.items()}
 
 
 def _words(value: object, used: BoolArray | None = None) -> str:

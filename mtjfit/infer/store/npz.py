@@ -14,11 +14,13 @@ import numpy as np
 _FAULTS = (KeyError, TypeError, SyntaxError, EOFError, RuntimeError, OverflowError, MemoryError, tokenize.TokenError,
            zipfile.BadZipFile)  # fmt: skip
 """What `zipfile` and NumPy's parser of headers raise besides ValueError."""
+_BYTES_OF_CHARACTER = 4
 
 
 def arrays_in(data: bytes, dtypes: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Exactly the arrays of these names and dtypes, as ``np.savez`` wrote them; ValueError for anything else.
 
+    Texts of the dtype `numpy.str_` may be of any length.
     Members must be stored as they are, so that none is larger than the file.
     """
     try:
@@ -40,6 +42,8 @@ def _array(data: bytes, dtype: np.dtype[Any]) -> np.ndarray:
         raise ValueError("an array has another version of the format")
     shape, by_columns, found = np.lib.format.read_array_header_1_0(stream)
     start = stream.tell()
+    if dtype.kind == found.kind == "U":
+        dtype = np.dtype(f"U{found.itemsize // _BYTES_OF_CHARACTER}")  # in the order of this machine
     if found != dtype or math.prod(shape) * dtype.itemsize != len(data) - start:
         raise ValueError(f"an array of {found} and shape {shape} stands in place of one of {dtype}, or is cut")
     flat = np.frombuffer(bytearray(data), dtype, offset=start)

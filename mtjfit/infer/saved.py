@@ -1,0 +1,255 @@
+"""Saved posteriors and studies: one ``.npz`` file each, with everything that a page needs and without pickles.
+
+Any program that reads NumPy's format finds the draws under ``draws``, ``log_likelihood``, ``names`` and ``shape``.
+``mtjfit`` is a JSON document about them, and ``numbers`` are the arrays that it speaks of.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtjfit.arrays import FloatArray
+from mtjfit.errors import MtjfitError
+from mtjfit.infer.convergence.gate import Check, Note, Verdict
+from mtjfit.infer.evidence import Evidence
+from mtjfit.infer.posterior import Posterior
+from mtjfit.infer.sampling import drawn_names
+from mtjfit.infer.store.fingerprint import MODEL_VERSION, describe, description_changes, fingerprint, versions
+from mtjfit.infer.store.npz import arrays_in
+from mtjfit.input import read_bytes
+from mtjfit.model.noise_models import make_posterior
+from mtjfit.output import OTHER_FILE, write_file
+from mtjfit.plain import checked_json
+from mtjfit.study import Study
+from mtjfit.study.document import NumberReader, NumberStore, StudyRecord, study_document, study_from
+
+SAVED_FORMAT = 1
+POSTERIOR_FILE = "draws.npz"
+STUDY_FILE = "study.npz"
+_PROGRAM = "mtjfit saved"
+_MARK = b"mtjfit.npy"  # in the directory of every file of ours
+_OF_STUDY = {"mtjfit": np.uint8, "numbers": np.float64}
+_OF_POSTERIOR = {**_OF_STUDY, "draws": np.float64, "log_likelihood": np.float64, "names": np.str_, "shape": np.int64}
+_MAX_BYTES = 2**30
+_MOST_BYTES_OF_WORDS = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class _Head:
+    """Keys of the document of every format."""
+
+    program: str
+    format: int
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """What is known of the draws; numbers that may be infinite stand among the numbers."""
+
+    settings: dict[str, int]
+    checks: tuple[Check, ...]
+    notes: tuple[Note, ...]
+    tau: tuple[str, ...]
+    method: str | None  # of the evidence, if there is one
+
+
+@dataclass(frozen=True)
+class _Document(_Head):
+    model: int
+    fingerprint: str
+    study: StudyRecord
+    sampled: _Sampled | None
+
+
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """Content of a file: the study, the draws where there are some, and versions of the programs that made them."""
+
+    study: Study
+    posterior: Posterior | None
+    versions: Mapping[str, str]
+
+
+def saved_bytes(study: Study, posterior: Posterior | None, made_by: Mapping[str, str] | None = None) -> bytes:
+    """The file of a posterior, or of a study alone; the same bytes for the same numbers.
+
+    `made_by` are the versions that made them, by default those of now. MtjfitError where the study would not come back
+    as it is.
+    """
+    store, seed = NumberStore(), _seed(study, posterior)
+    document = {
+        "program": _PROGRAM,
+        "format": SAVED_FORMAT,
+        "versions": dict(versions() if made_by is None else made_by),
+        "model": MODEL_VERSION,
+        "fingerprint": fingerprint(describe(study, seed)),
+        "study": study_document(study, store),
+        "sampled": None if posterior is None else _sampled(posterior, store),
+    }
+    words = json.dumps(document, allow_nan=False).encode()
+    arrays: dict[str, Any] = {"mtjfit": np.frombuffer(words, np.uint8)}
+    arrays |= {"numbers": store.numbers} if posterior is None else {**_draws(posterior), "numbers": store.numbers}
+    _refuse_unfaithful(study, seed, words, store.numbers)
+    return _npz(arrays)
+
+
+def draws_bytes(posterior: Posterior) -> bytes:
+    """The draws alone, for programs that read NumPy's format; `load_posterior` cannot use it."""
+    return _npz(_draws(posterior))
+
+
+def _draws(posterior: Posterior) -> dict[str, np.ndarray]:
+    return {
+        "draws": np.ascontiguousarray(posterior.chain, dtype=np.float64).reshape(-1, len(posterior.names)),
+        "log_likelihood": np.asarray(posterior.log_likelihood, dtype=np.float64).ravel(),
+        "names": np.array(posterior.names, dtype=np.str_),
+        "shape": np.array(posterior.chain.shape[:3], dtype=np.int64),  # ensembles, steps kept, walkers
+    }
+
+
+def _npz(arrays: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _seed(study: Study, posterior: Posterior | None) -> int:
+    return study.sampling.seed if posterior is None else posterior.settings.get("seed", study.sampling.seed)
+
+
+def _refuse_unfaithful(study: Study, seed: int, words: bytes, numbers: FloatArray) -> None:
+    try:
+        again = study_from(checked_json(_Document, words).study, NumberReader(numbers))
+        changes = description_changes(describe(study, seed), describe(again, seed))
+    except (ValueError, MtjfitError) as error:
+        changes = (str(error),)
+    if changes:
+        raise MtjfitError("the study cannot be saved so that it comes back as it is:", *changes[:12])
+
+
+def _sampled(posterior: Posterior, store: NumberStore) -> dict[str, Any]:
+    verdict, evidence = posterior.verdict, posterior.evidence
+    store.shape_of([verdict.r_hat, verdict.ess, *verdict.tau.values()])
+    if evidence is not None:
+        store.shape_of([evidence.value, evidence.error, evidence.k_hat])
+    return {
+        "settings": {name: int(value) for name, value in posterior.settings.items()},
+        "checks": [{**asdict(each), "ok": bool(each.ok)} for each in verdict.checks],
+        "notes": [asdict(each) for each in verdict.notes],
+        "tau": list(verdict.tau),
+        "method": None if evidence is None else evidence.method,
+    }
+
+
+def read_saved(path: Path, *, draws: bool) -> Saved:
+    """A file of `saved_bytes`, with draws or without; MtjfitError with the reason where it cannot be used."""
+    data = read_bytes(path, str(path), _MAX_BYTES)
+    try:
+        arrays = arrays_in(data, _OF_POSTERIOR if draws else _OF_STUDY)
+        return _saved(arrays, draws)
+    except MtjfitError as error:
+        raise MtjfitError(f"{path}: holds a study that is none:", *error.args) from None
+    except (ValueError, OverflowError) as error:
+        raise MtjfitError(
+            f"{path}: cannot be loaded: {error}; give a file that posterior.save or mtjfit run wrote, or run the study "
+            "again: versions that wrote no study into it left draws only"
+        ) from None
+
+
+def _saved(arrays: Mapping[str, np.ndarray], draws: bool) -> Saved:
+    words = arrays["mtjfit"].tobytes()
+    if arrays["mtjfit"].ndim != 1 or len(words) > _MOST_BYTES_OF_WORDS or arrays["numbers"].ndim != 1:
+        raise ValueError("its document is none")
+    head = checked_json(_Head, words)
+    if head.program != _PROGRAM:
+        raise ValueError("it is of another program")
+    by = head.versions.get("mtjfit", "unknown")
+    if head.format > SAVED_FORMAT:
+        raise ValueError(f"it has format {head.format}, of mtjfit {by}, and this version reads {SAVED_FORMAT}")
+    document, reader = checked_json(_Document, words), NumberReader(arrays["numbers"])
+    study = study_from(document.study, reader)
+    if (document.sampled is not None) != draws:
+        raise ValueError("its document is not that of its arrays")
+    posterior = None if document.sampled is None else _posterior(study, document.sampled, arrays, reader)
+    reader.finish()
+    if document.model != MODEL_VERSION:
+        raise ValueError(f"mtjfit {by} computed it with model version {document.model}, and this is {MODEL_VERSION}")
+    if document.fingerprint != fingerprint(describe(study, _seed(study, posterior))):
+        raise ValueError("the study in it is not the one that was saved")
+    return Saved(study, posterior, document.versions)
+
+
+def _posterior(study: Study, sampled: _Sampled, arrays: Mapping[str, np.ndarray], reader: NumberReader) -> Posterior:
+    names, shape = tuple(map(str, arrays["names"].ravel().tolist())), tuple(map(int, arrays["shape"].ravel().tolist()))
+    model = make_posterior(study)
+    if names != drawn_names(model):
+        raise ValueError("its draws are not of the parameters of its study")
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(f"its draws have the shape {shape}")
+    n_draws = shape[0] * shape[1] * shape[2]
+    if arrays["draws"].shape != (n_draws, len(names)) or arrays["log_likelihood"].shape != (n_draws,):
+        raise ValueError(f"its draws are not {n_draws} of {len(names)} parameters")
+    if not all(np.all(np.isfinite(arrays[name])) for name in ("draws", "log_likelihood")):
+        raise ValueError("its draws are not finite")
+    missing = {"seed", "ensembles", "walkers", "steps_after_warm_up", "thin"} - set(sampled.settings)
+    if missing or len(set(sampled.tau)) != len(sampled.tau):
+        raise ValueError("its settings are not those of a run")
+    r_hat, ess, *tau = map(float, reader.array((2 + len(sampled.tau),)))
+    verdict = Verdict(sampled.checks, dict(zip(sampled.tau, tau, strict=True)), sampled.notes, r_hat, ess)
+    evidence = None
+    if sampled.method is not None:
+        value, error, k_hat = map(float, reader.array((3,)))
+        evidence = Evidence(value, error, sampled.method, k_hat)
+    return Posterior(
+        study=study,
+        verdict=verdict,
+        names=names,
+        chain=arrays["draws"].reshape(*shape, len(names)),
+        log_likelihood=arrays["log_likelihood"].reshape(shape),
+        priors=model.priors,
+        settings=sampled.settings,
+        evidence=evidence,
+    )
+
+
+def save_posterior(posterior: Posterior, path: Path) -> None:
+    """Write the file of a posterior; see `Posterior.save`."""
+    write_file(path, saved_bytes(posterior.study, posterior), OTHER_FILE, _MARK)
+
+
+def load_posterior(path: str | Path) -> Posterior:
+    """The posterior that `Posterior.save` wrote, or `mtjfit run` into a folder; no data file is needed.
+
+    Nothing is sampled: draws, verdict, evidence and settings are bit for bit those that were saved, and the study is
+    that of the draws.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, or the folder of a run.
+
+    Raises
+    ------
+    MtjfitError
+        The file is damaged, of another program, of a newer version, or its draws do not fit its study.
+
+    Examples
+    --------
+    >>> posterior = load_posterior("result")  # doctest: +SKIP
+    >>> posterior.summary()  # doctest: +SKIP
+    """
+    path = Path(path)
+    file = path / POSTERIOR_FILE if path.is_dir() else path
+    if path.is_dir() and not file.exists() and (path / STUDY_FILE).exists():
+        raise MtjfitError(f"{path}: the data of its study determine combinations only, so there are no draws")
+    posterior = read_saved(file, draws=True).posterior
+    assert posterior is not None  # noqa: S101 - with draws
+    return posterior

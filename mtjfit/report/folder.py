@@ -1,0 +1,90 @@
+"""Result folders as `mtjfit run` left them: what the page is made of again, on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mtjfit.errors import MtjfitError
+from mtjfit.infer import Posterior
+from mtjfit.infer.saved import POSTERIOR_FILE, STUDY_FILE, Saved, read_saved
+from mtjfit.infer.store.fingerprint import describe, versions
+from mtjfit.input import read_bytes
+from mtjfit.plain import checked_json
+from mtjfit.study import Study
+
+_MARKER = "result.json"
+_MAX_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class _Document:
+    """Keys of ``result.json`` that are needed; the numbers are computed again."""
+
+    program: str
+    status: str
+    provenance: dict[str, str | int | dict[str, str] | None]
+    mechanisms: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class StoredResult:
+    """A finished folder.
+
+    Attributes
+    ----------
+    provenance : mapping
+        Of the run, with the time of this reading, and the versions of now where they differ.
+    mechanisms : bool
+        Whether the page compared mechanisms.
+    pdf : bool
+        Whether the figures are there as PDF.
+    """
+
+    saved: Saved
+    provenance: Mapping[str, object]
+    mechanisms: bool
+    pdf: bool
+
+
+def read_result(folder: Path) -> StoredResult:
+    """The result in a folder of `mtjfit run`, converged or not, or with combinations only; MtjfitError for others."""
+    file = folder / _MARKER
+    if not folder.is_dir() or not file.exists():
+        raise MtjfitError(f"{folder}: holds no result of mtjfit run ({_MARKER} is missing); name the folder of a run")
+    try:
+        found = checked_json(_Document, read_bytes(file, str(file), _MAX_BYTES))
+        if found.program != "mtjfit":
+            raise ValueError("it is of another program")
+    except ValueError as error:
+        raise MtjfitError(f"{file}: is no document of mtjfit run ({error}); run the study again") from None
+    draws = (folder / POSTERIOR_FILE).exists()
+    saved = read_saved(folder / (POSTERIOR_FILE if draws else STUDY_FILE), draws=draws)
+    now, then = versions(), found.provenance.get("versions")
+    provenance = {name: value for name, value in found.provenance.items() if not name.startswith("redrawn")}
+    provenance["redrawn"] = datetime.now(UTC).isoformat(timespec="seconds")
+    provenance |= {} if now == then else {"redrawn_with": now}
+    pdf = any(folder.glob("*.pdf"))
+    return StoredResult(saved, provenance, found.mechanisms is not None, pdf)
+
+
+def finished_run(folder: Path, study: Study, seed: int) -> tuple[Posterior, Mapping[str, str]] | None:
+    """Draws that a folder already holds of a study and seed, and the versions that made them.
+
+    None where there are none, of other numbers, that have not converged, or fewer than the study wants now.
+    """
+    if not (folder / POSTERIOR_FILE).exists():
+        return None
+    try:
+        saved = read_saved(folder / POSTERIOR_FILE, draws=True)
+    except MtjfitError:  # of an earlier version: the folder is written anew, as ever
+        return None
+    found = saved.posterior
+    if found is None or not found.verdict.converged or study.sampling.target_ess > saved.study.sampling.target_ess:
+        return None
+    if describe(saved.study, found.settings["seed"]) != describe(study, seed):
+        return None
+    return replace(found, study=study), saved.versions
