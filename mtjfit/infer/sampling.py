@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -12,9 +13,10 @@ from mtjfit.arrays import FloatArray
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.infer.convergence.diagnostics import MAX_DRAWS, thinning
 from mtjfit.infer.convergence.gate import Chains, Check, Verdict, about_priors
-from mtjfit.infer.ensembles.ensemble import Pace, Stream, stream
-from mtjfit.infer.ensembles.run import Run, run_ensembles
+from mtjfit.infer.ensembles.ensemble import Moves, Pace, Stream, stream, weighted
+from mtjfit.infer.ensembles.run import Callback, Run, run_ensembles
 from mtjfit.infer.evidence import Evidence
+from mtjfit.infer.nested import run_nested
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.store.fingerprint import describe
 from mtjfit.infer.store.journal import Journal, open_journal
@@ -24,6 +26,7 @@ from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.posterior import SharedPosterior
 from mtjfit.study import LENGTHS, Parameter, ParameterName, Sampling, Study
 
+RNG: TypeAlias = np.random.Generator | np.random.BitGenerator | np.random.SeedSequence | int | Sequence[int] | None
 _MAX_QUADRATURE_ERROR = 0.05
 
 
@@ -128,16 +131,34 @@ def sample(
     study: Study,
     seed: int | None = None,
     *,
+    rng: RNG = None,
+    target_ess: int | None = None,
+    method: Literal["emcee", "nested"] = "emcee",
+    moves: Moves | None = None,
+    callback: Callback | None = None,
     journal: Journal | str | Path | None = None,
     progress: bool = True,
     pace: Pace | None = None,
 ) -> Posterior:
-    """Posterior of a study: shared parameters by emcee, those of single devices integrated out and drawn back exactly.
+    """Posterior of a study: shared parameters are sampled, those of single devices integrated out and drawn back.
 
     Parameters
     ----------
     seed : int, optional
         Default: the seed of the study.
+    rng : Generator, SeedSequence, int or sequence of int, optional
+        Whatever `numpy.random.default_rng` takes (SPEC 7), in place of `seed`: the seed is drawn from it, and stands in
+        the `settings` of the posterior.
+    target_ess : int, optional
+        Effective draws wanted, in place of those of the study.
+    method : {"emcee", "nested"}
+        Ensembles of emcee, or nested sampling by dynesty (``pip install 'mtjfit[evidence]'``): slower, and a check by
+        another algorithm. Both are judged by the same gate.
+    moves : sequence of emcee moves, or of pairs of a move and its weight, optional
+        In place of jumps that are fitted to the posterior; in its coordinates, in which priors are standard normal.
+    callback : callable, optional
+        Called with the steps so far and the `Verdict` on them whenever the gate is asked. If it returns True the run
+        ends.
     journal : str or Path, or Journal, optional
         Folder to save every block in. A run of the same study is resumed; its draws are bit-identical to those of an
         uninterrupted run. The folder is not deleted.
@@ -156,7 +177,12 @@ def sample(
     NotDetermined
         One thickness, free lengths.
     MtjfitError
-        Every parameter is fixed, or the journal is of another study, in use, damaged, or cannot be written.
+        Every parameter is fixed, or the journal is of another study, in use, damaged, or cannot be written; or dynesty
+        is missing.
+    ConfigError
+        `target_ess` is outside its range.
+    ValueError
+        Both `seed` and `rng` are given, or options that do not go together.
     KeyboardInterrupt
         Ctrl-C. With a journal the first one lets the block finish and saves it, and the second stops at once.
 
@@ -169,14 +195,52 @@ def sample(
     True
     """
     refuse_one_thickness(study)
-    model, wish = make_posterior(study), study.sampling
+    _refuse_options(method, moves, callback, journal)
+    if target_ess is not None:
+        study = study.replace(sampling=replace(study.sampling, target_ess=target_ess))
+    seed, wish = _seed(study, seed, rng), study.sampling
+    model = make_posterior(study)
     if not model.priors:
         raise MtjfitError("every parameter of the study is fixed: there is nothing to sample; use mtjfit.fit")
-    seed = wish.seed if seed is None else seed
     if model.size == 0:
         return _drawn_exactly(model, seed)
-    run = run_model(model, wish, seed, describe(study, seed), journal, progress=progress, pace=pace)
-    return _posterior(model, run.chains, run.verdict, run.evidence, seed)
+    if method == "nested":
+        found = run_nested(model, model.names, seed=seed, target_ess=wish.target_ess, progress=progress)
+    else:
+        found = run_model(
+            model, wish, seed, describe(study, seed), journal, progress=progress, moves=moves, callback=callback,
+            pace=pace,
+        )  # fmt: skip
+    return _posterior(model, found.chains, found.verdict, found.evidence, seed)
+
+
+def _seed(study: Study, seed: int | None, rng: RNG) -> int:
+    if rng is not None:
+        if seed is not None:
+            raise ValueError("give seed or rng, not both")
+        return int(np.random.default_rng(rng).integers(2**63))
+    if seed is None:
+        return study.sampling.seed
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"seed is a {type(seed).__name__}: give a whole number, or a generator as rng=")
+    if seed < 0:
+        raise ValueError(f"seed is {seed}: give a whole number from 0 on")
+    return int(seed)
+
+
+def _refuse_options(method: str, moves: Moves | None, callback: object, journal: object) -> None:
+    """ValueError for options that do not go together, and for a move that samples another density."""
+    if method not in ("emcee", "nested"):
+        raise ValueError(f"method is {method!r}: choose 'emcee' or 'nested'")
+    given = {"moves": moves, "callback": callback, "journal": journal}
+    if method == "nested" and any(each is not None for each in given.values()):
+        names = ", ".join(name for name, each in given.items() if each is not None)
+        raise ValueError(f"nested sampling has no {names}: leave these out")
+    if moves is not None and journal is not None:
+        raise ValueError("a run with moves of its own cannot be resumed: leave out the journal")
+    for move, _ in weighted(moves or ()):
+        if type(move).__name__ == "DESnookerMove":
+            raise ValueError("DESnookerMove of emcee samples another density: its acceptance ratio lacks a square")
 
 
 def run_model(
@@ -187,12 +251,16 @@ def run_model(
     journal: Journal | str | Path | None = None,
     *,
     progress: bool = True,
+    moves: Moves | None = None,
+    callback: Callback | None = None,
     pace: Pace | None = None,
 ) -> Run:
     """The ensembles of a posterior, saved to and resumed from a journal of that description, else ValueError."""
     if isinstance(journal, str | Path):
         with open_journal(journal, description) as opened:
-            return run_model(model, wish, seed, description, opened, progress=progress, pace=pace)
+            return run_model(
+                model, wish, seed, description, opened, progress=progress, moves=moves, callback=callback, pace=pace
+            )
     if journal is not None and journal.description != description:
         raise ValueError("the journal was opened for another study or seed")
     return run_ensembles(
@@ -205,5 +273,7 @@ def run_model(
         max_steps=wish.max_steps,
         progress=progress,
         journal=journal,
+        moves=moves,
+        callback=callback,
         pace=pace,
     )

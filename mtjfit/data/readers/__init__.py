@@ -18,9 +18,9 @@ Examples
 """
 
 from mtjfit.data.format import NamePattern, Wide
+from mtjfit.data.readers.reader import Reader
 from mtjfit.data.readers.registry import (
     READERS,
-    Reader,
     one_alone,
     read_sheet,
     read_source,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from mtjfit.data.format import MAX_BYTES
@@ -20,6 +20,7 @@ from mtjfit.data.readers.parquet import read_parquet, recognises_parquet
 from mtjfit.data.readers.pymeasure import read_pymeasure, recognises_pymeasure
 from mtjfit.data.readers.qcodes import read_qcodes, recognises_qcodes
 from mtjfit.data.readers.quantum_design import read_quantum_design, recognises_quantum_design
+from mtjfit.data.readers.reader import Reader, installed_readers
 from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile
 from mtjfit.data.readers.tdms import read_tdms, recognises_tdms
 from mtjfit.data.readers.text import NO_ROWS, read_origin, read_tidy, read_wide, recognises_origin, recognises_wide
@@ -33,25 +34,7 @@ _LISTED = 10
 _OF_ANYTHING = ("qcodes",)  # files whose parts need not belong together: those that cannot be read are named
 
 
-@dataclass(frozen=True)
-class Reader:
-    """One format: its `name` as in ``[data.format] reader = "…"``, and in words.
-
-    Attributes
-    ----------
-    recognises : callable
-        True where a file is surely, or most likely, of this format.
-    read : callable
-        All sheets of a file.
-    """
-
-    name: str
-    says: str
-    recognises: Callable[[SourceFile], bool]
-    read: Callable[[SourceFile, ReadOptions], tuple[Sheet, ...]]
-
-
-_ALL = (
+_BUILT_IN = (
     Reader("excel", "Excel workbook", recognises_excel, read_excel),
     Reader("parquet", "Parquet table", recognises_parquet, read_parquet),
     Reader("qcodes", "QCoDeS database", recognises_qcodes, read_qcodes),
@@ -67,8 +50,27 @@ _ALL = (
     Reader("wide", "wide table with repeating names", recognises_wide, read_wide),
     Reader("tidy", "tidy table", lambda source: True, read_tidy),
 )
-READERS: Mapping[str, Reader] = MappingProxyType({reader.name: reader for reader in _ALL})
-"""Readers by name, in the order in which they are asked whether a file is theirs; the last takes anything."""
+class _Readers(Mapping[str, Reader]):
+    """Found on first use: packages that bring readers import this one."""
+
+    @cached_property
+    def _by_name(self) -> dict[str, Reader]:
+        installed = installed_readers([reader.name for reader in _BUILT_IN])
+        return {reader.name: reader for reader in (*installed, *_BUILT_IN)}
+
+    def __getitem__(self, name: str) -> Reader:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+
+READERS: Mapping[str, Reader] = _Readers()
+"""Readers by name, in the order in which they are asked whether a file is theirs: those of other packages first (see
+`mtjfit.data.readers.reader`); the last takes anything."""
 
 
 def reader_named(name: str) -> Reader:
@@ -96,7 +98,7 @@ def read_source(path: str | Path, label: str = "", max_bytes: int = MAX_BYTES) -
 def recognised_in(source: SourceFile) -> Reader:
     """The reader that a file seems to need."""
     head = unpacked_head(source)
-    return next(reader for reader in _ALL if reader.recognises(head))
+    return next(reader for reader in READERS.values() if reader.recognises(head))
 
 
 def sheets_from_bytes(source: SourceFile, reader: str = "", options: ReadOptions | None = None) -> tuple[Sheet, ...]:

@@ -27,6 +27,7 @@ class Stream(IntEnum):
     DRAW_BACK = 2
     SECOND_METHOD = 3
     EVIDENCE = 4
+    NESTED = 5
 
 
 def stream(seed: int, purpose: Stream, k: int = 0) -> np.random.Generator:
@@ -105,6 +106,7 @@ def next_block(steps: int, pace: Pace = PACE) -> int:
     return pace.block - steps % pace.block
 
 
+Moves: TypeAlias = Sequence[emcee.moves.Move | tuple[emcee.moves.Move, float]]
 RandomState: TypeAlias = tuple[str, np.ndarray, int, int, float]
 
 BETA_START = 0.5  # starts are about √2 wider than the posterior
@@ -185,12 +187,17 @@ def initial_stage(
     return stage
 
 
-def advanced(target: TargetDensity, stage: Stage, n_steps: int) -> tuple[ChainBlock, Stage]:
-    """Run every ensemble `n_steps` further."""
+def weighted(moves: Moves) -> list[tuple[emcee.moves.Move, float]]:
+    """Moves with their weights, 1 where none is given; emcee takes no mixture of both."""
+    return [one if isinstance(one, tuple) else (one, 1.0) for one in moves]
+
+
+def advanced(target: TargetDensity, stage: Stage, n_steps: int, moves: Moves | None = None) -> tuple[ChainBlock, Stage]:
+    """Run every ensemble `n_steps` further, by `production_moves` or others of emcee."""
     theta, log_posterior, walkers = [], [], []
     for one in stage.walkers:
-        moves = production_moves(Jump(stage.jump, Straight(target)))
-        sampler = emcee.EnsembleSampler(*one.coords.shape, target.log_posterior, vectorize=True, moves=moves)
+        chosen = weighted(moves) if moves else production_moves(Jump(stage.jump, Straight(target)))
+        sampler = emcee.EnsembleSampler(*one.coords.shape, target.log_posterior, vectorize=True, moves=chosen)
         start = emcee.State(one.coords, log_prob=one.log_posterior, random_state=one.random_state)
         end = sampler.run_mcmc(start, n_steps, skip_initial_state_check=True)
         theta.append(sampler.get_chain())

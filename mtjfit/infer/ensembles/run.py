@@ -15,6 +15,7 @@ from mtjfit.infer.convergence.gate import MIN_LENGTH, Chains, Check, Verdict, ju
 from mtjfit.infer.ensembles.ensemble import (
     PACE,
     History,
+    Moves,
     Pace,
     Stage,
     Stream,
@@ -32,6 +33,7 @@ from mtjfit.infer.store.journal import Journal
 from mtjfit.interrupts import Interrupted, graceful_interrupt
 from mtjfit.progress import bar
 
+Callback: TypeAlias = Callable[[int, Verdict], object]
 Opinion: TypeAlias = Callable[[Chains, Jump, Evidence, Exploration], Check]
 
 _PATIENCE = 4  # times as many steps may follow where only length is missing: a refit discards all
@@ -154,6 +156,8 @@ def run_ensembles(
     max_steps: int = 50_000,
     progress: bool = True,
     journal: Journal | None = None,
+    moves: Moves | None = None,
+    callback: Callback | None = None,
     pace: Pace | None = None,
     begin: Callable[..., Stage] = initial_stage,
     gate: Callable[[Chains, float], Verdict] = judge,
@@ -174,6 +178,10 @@ def run_ensembles(
     journal : Journal, optional
         Saves every block, and holds those of an earlier, interrupted run. The numbers are those of a run that was never
         interrupted, bit for bit.
+    moves : sequence of emcee moves, or of pairs of a move and its weight, optional
+        Instead of jumps that are fitted to the posterior; in its coordinates.
+    callback : callable, optional
+        Called after each look of the gate with the steps so far and its `Verdict`; if it returns True, the run ends.
     pace, begin, gate, opinion
         The parts of a run, for tests; by default `PACE`, `initial_stage`, `judge` and `cross_check`.
 
@@ -209,6 +217,7 @@ def run_ensembles(
                     second = explore_posterior(target, len(names), rngs[1], on_level=show.checking, effort=pace.effort)
                     check = opinion(chains, jump, evidence, second)
                     verdict = replace(verdict, checks=(*verdict.checks, check))
+                done |= callback is not None and callback(spent + steps, verdict) is True
                 if verdict.converged or done:
                     return Run(chains, verdict, jump, evidence if verdict.converged else None)
                 show.looked(verdict, steps, target_ess, pace.first_refit * 2**history.n_refits)
@@ -218,7 +227,7 @@ def run_ensembles(
                     if journal is not None:
                         journal.begin(stage)
                     continue
-            block, stage = advanced(target, history.stage, next_block(steps, pace))
+            block, stage = advanced(target, history.stage, next_block(steps, pace), moves)
             history = history.advanced(block, stage)
             if journal is not None:
                 journal.append(block, stage)
