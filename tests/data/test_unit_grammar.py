@@ -88,10 +88,19 @@ def test_every_prefix_and_spelling_is_understood(unit: str) -> None:
     assert checked > 50
 
 
-UNITS = ("hbar/2e/kohm", "(ħ/2e)/Ω", "ħ/2e Ω⁻¹", "hbar/e/MΩ", "N m/V", "mN·m/V", "nN m V^-1", "pN m/V", "fN m per V",
-         "aN m/V", "zN·m/V", "J/V", "fJ/V", "aJ V⁻¹", "zJ/V", "1e-19 N m/V", "10⁻²⁰ N·m·V⁻¹", "1×10^-18 N m/V",
-         "eV/V", "meV/V", "µeV/V", "keV/V", "erg/V", "nerg/V", "dyn cm/V", "fN m/mV", "aJ/µV", "zJ/kV", "N µm/V",
-         "nN nm/mV")  # fmt: skip
+KOHM = 6.62607015e-34 / (4 * np.pi) / 1.602176634e-19 / 1e3  # ħ/2e/kΩ in N m/V
+EV = 1.602176634e-19
+UNITS = {
+    "hbar/2e/kohm": KOHM, "(ħ/2e)/Ω": 1e3 * KOHM, "ħ/2e Ω⁻¹": 1e3 * KOHM, "hbar/e/MΩ": 2e-3 * KOHM, "N m/V": 1.0,
+    "mN·m/V": 1e-3, "nN m V^-1": 1e-9, "pN m/V": 1e-12, "fN m per V": 1e-15, "aN m/V": 1e-18, "zN·m/V": 1e-21,
+    "J/V": 1.0, "fJ/V": 1e-15, "aJ V⁻¹": 1e-18, "zJ/V": 1e-21, "1e-19 N m/V": 1e-19, "10⁻²⁰ N·m·V⁻¹": 1e-20,
+    "1×10^-18 N m/V": 1e-18, "eV/V": EV, "meV/V": 1e-3 * EV, "µeV/V": 1e-6 * EV, "keV/V": 1e3 * EV, "erg/V": 1e-7,
+    "nerg/V": 1e-16, "dyn cm/V": 1e-7, "fN m/mV": 1e-12, "aJ/µV": 1e-12, "zJ/kV": 1e-24, "N µm/V": 1e-6,
+    "nN nm/mV": 1e-15,
+}  # fmt: skip
+"""Thirty units of torkance, in N m/V by their definitions."""
+BIAS = {"V": 1.0, "mV": 1e-3, "µV": 1e-6, "volts": 1.0, "kV": 1e3}
+THICKNESS = {"nm": 1.0, "Å": 0.1, "pm": 1e-3, "µm": 1e3, "m": 1e9, "mm": 1e6}
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +115,11 @@ def reference(folder: Path) -> dict[str, float]:
 
 def in_units(folder: Path, unit: str, bias: str, thickness: str) -> Study:
     """The bundled series, one row of eight, with its numbers converted to other units and these declared."""
-    bundled, factor = dataset("thickness-series"), conversion("hbar/2e/kohm", unit)
+    bundled, factor = dataset("thickness-series"), KOHM / UNITS[unit]
     lines = (bundled.path / "data.csv").read_text(encoding="utf-8").splitlines()
     start = next(n for n, line in enumerate(lines) if line.startswith("device"))
     names = lines[start].split(",")
-    sizes = [{"V": 1 / bias_factor(bias), "d_nm": 1 / thickness_factor(thickness)}.get(name, factor) for name in names]
+    sizes = [{"V": 1 / BIAS[bias], "d_nm": 1 / THICKNESS[thickness]}.get(name, factor) for name in names]
     rows = [line.split(",") for line in lines[start + 1 :: 8]]
     table = [
         [row[0], *(repr(float(cell) * size) for cell, size in zip(row[1:], sizes[1:], strict=True))] for row in rows
@@ -129,10 +138,10 @@ QUICK = (1, 7, 18, 27)
 @pytest.mark.parametrize("k", [pytest.param(k, marks=() if k in QUICK else pytest.mark.slow, id=unit)
                                for k, unit in enumerate(UNITS)])  # fmt: skip
 def test_one_study_in_thirty_units_has_one_result(k: int, folder: Path, reference: dict[str, float]) -> None:
-    bias, thickness = ("mV", "µV", "volts", "kV", "V")[k % 5], ("Å", "pm", "µm", "m", "mm", "nm")[k % 6]
-    study = in_units(folder, UNITS[k], bias, thickness)
-    assert study.curves[0].unit == find_unit(UNITS[k]).name
-    found, factor = fit(study), conversion("hbar/2e/kohm", UNITS[k])
+    unit = list(UNITS)[k]
+    study = in_units(folder, unit, list(BIAS)[(k + 1) % 5], list(THICKNESS)[(k + 1) % 6])
+    assert study.curves[0].unit == find_unit(unit).name
+    found, factor = fit(study), KOHM / UNITS[unit]
     for name, value in reference.items():
         expected = value * (factor if name in ("a1", "b2") else 1.0)
         assert found.values[name] == pytest.approx(expected, 1e-9, 0), name

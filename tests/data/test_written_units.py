@@ -9,7 +9,28 @@ from hypothesis import strategies as st
 from mtjfit.data import find_unit, pretty
 from mtjfit.data.written_units import written_unit
 
-PARTS = ("V", "m", "mk", "volt", "hbar", "e", "per ", "milli", "(", ")", "/", "*", "^", "-", " ", "²", "9", "1e-300", "1e300", "10^")
+PARTS = (
+    "V",
+    "m",
+    "mk",
+    "volt",
+    "hbar",
+    "e",
+    "per ",
+    "milli",
+    "(",
+    ")",
+    "/",
+    "*",
+    "^",
+    "-",
+    " ",
+    "²",
+    "9",
+    "1e-300",
+    "1e300",
+    "10^",
+)
 
 
 @pytest.mark.parametrize("text", ["V/(1e-300 1e-300)", "e/1e-300 hbar 1e-99", "V/1e999", "(" * 29 + "V", "V^9^9"])
