@@ -22,6 +22,7 @@ from mtjfit.results.headers import free_lengths
 from mtjfit.results.methods import REFERENCES
 from mtjfit.results.publish import latex_parameters, markdown, markdown_text, table_csv
 from mtjfit.results.tables import meaning
+from mtjfit.study.written import STUDY_DATA, STUDY_FILE, study_files
 
 FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace", "forest",
            "consequences", "mechanisms")  # fmt: skip
@@ -31,7 +32,7 @@ TABLES = ("parameters", "narrowing", "sensitivity", "assumptions", "priors", "un
 _RUN = "run"  # journal of the sampling, inside the folder of the result
 _OURS = (
     *("summary.csv", "devices.csv", "pairs.csv", "consequences.csv", "mechanisms.csv", "draws.npz"),
-    *("study.toml", "report.html", "summary.md", "summary.tex", "methods.md"),
+    *(STUDY_FILE, STUDY_DATA, "report.html", "summary.md", "summary.tex", "methods.md"),
     *(f"table_{name}.csv" for name in TABLES),
     *(f"{figure}.{suffix}" for figure in FIGURES for suffix in ("svg", "pdf", "png")),
 )
@@ -123,8 +124,7 @@ def result_files(found: Findings) -> dict[str, bytes]:
     if found.posterior is not None:
         files["draws.npz"] = _npz(found.posterior)
         files["summary.tex"] = latex_parameters(found.posterior).encode()
-    if found.fit.study.text:
-        files["study.toml"] = found.fit.study.text.encode()
+    files |= study_files(found.fit.study)
     for section in found.sections:
         files |= section.files
     files |= {f"table_{name}.csv": table_csv(table) for name, table in tables.items() if table.rows}

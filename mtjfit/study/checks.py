@@ -50,6 +50,12 @@ def study_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
     return [*curve_problems(curves), *parameter_problems(parameters), *joint_problems(curves, parameters)]
 
 
+def name_problems(name: str) -> Iterator[Problem]:
+    """The problem of a name that no page could show."""
+    if not name.strip() or not name.isprintable():
+        yield Problem("study.name", f"is {name!r}", "give the study a printable name")
+
+
 def curve_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
     """Problems of the curves as a set: names, units, normalisations, angles."""
     if not curves:

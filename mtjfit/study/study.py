@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +14,10 @@ from mtjfit.arrays import FloatArray
 from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.units import conversion, pretty
 from mtjfit.errors import ConfigError, MtjfitError, Problem
-from mtjfit.study.checks import study_problems
+from mtjfit.study.checks import name_problems, study_problems
+from mtjfit.study.given import given_parameters
 from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, parameter_unit
+from mtjfit.study.written import write_study
 from mtjfit.text import card, counted, shortened
 
 NOTHING_FREE = "every parameter of the study is fixed"
@@ -81,10 +85,12 @@ class Study:
 
     Attributes
     ----------
+    parameters : mapping of str to Parameter
+        In place of a `Parameter` also its prior, or a number at which it is fixed.
     text : str
-        The study file this came from, verbatim, or empty.
+        The study file that `load_study` read, verbatim; empty for a study that was made or changed in Python.
     files : mapping of str to str
-        sha256 of every data file by its path as declared.
+        sha256 of every data file by its path as declared there; empty for other studies.
 
     Examples
     --------
@@ -92,9 +98,7 @@ class Study:
     >>> curve = TorqueCurve("A1", [-0.1, 0.0, 0.1], [-1, 0, 1], [0, 0, 0], 2.0, "torque", "device",
     ...                     sigma_par=[0.1] * 3, sigma_perp=[0.1] * 3)
     >>> lengths = {name: LogUniform(0.1, 100.0) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
-    >>> parameters = {name: Parameter(name, prior) for name, prior in lengths.items()}
-    >>> parameters["thickness"] = Parameter("thickness", AboutNominal(0.1), scope="device")
-    >>> parameters["a1"] = Parameter("a1", Normal(0.0, 20.0))
+    >>> parameters = {**lengths, "thickness": AboutNominal(0.1), "a1": Normal(0.0, 20.0)}
     >>> study = Study("one device", (curve,), parameters)
     >>> study.devices, study.amplitudes, study.n_values
     (('A1',), ('a1',), 6)
@@ -104,21 +108,23 @@ class Study:
     curves: tuple[TorqueCurve, ...]
     parameters: Mapping[str, Parameter]
     sampling: Sampling = field(default_factory=Sampling)
-    text: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
+    # Not for the constructor, so that no copy with other curves or parameters takes them along.
+    text: str = field(default="", init=False)
+    files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "curves", tuple(self.curves))
-        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
-        object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
-        problems = study_problems(self.curves, self.parameters)
+        given = given_parameters(self.parameters)
+        object.__setattr__(self, "parameters", MappingProxyType(given.parameters))
+        checked = study_problems(self.curves, self.parameters)
+        checked = [each for each in checked if each.where.removeprefix("parameters.") not in given.broken]
+        problems = [*name_problems(self.name), *given.problems, *checked]
         if problems:
             raise ConfigError(problems)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (
-            self.name, self.curves, dict(self.parameters), self.sampling, self.text, dict(self.files),
-        )  # fmt: skip
+        whole = self.name, self.curves, dict(self.parameters), self.sampling
+        return _unpickled, (type(self), whole, self.text, dict(self.files))
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -217,8 +223,52 @@ class Study:
         )  # fmt: skip
 
     def replace(self, **changes: object) -> Study:
-        """A copy with some attributes changed, checked again."""
+        """A copy with some attributes changed, checked again; it came from no file, so it has no `text`."""
         return replace(self, **changes)  # type: ignore[arg-type]
+
+    def to_toml(self, folder: str | Path) -> Path:
+        """Write ``study.toml`` and ``study-data.json`` into a folder; `load_study` reads them back equal, to the last
+        bit.
+
+        The data file holds the curves as they are used, with masks, errors and origin, so the folder needs no other
+        file. Both replace files of an earlier call.
+
+        Returns
+        -------
+        Path
+            The study file.
+
+        Raises
+        ------
+        ConfigError
+            A prior has no form in a study file.
+        MtjfitError
+            The folder cannot be written, or holds a file of this name that mtjfit did not write.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import mtjfit
+        >>> study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
+        >>> changed = study.replace(name="two devices", curves=study.curves[:2])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = mtjfit.load_study(changed.to_toml(folder))
+        >>> again.name, again.devices == changed.devices, again.parameters == changed.parameters
+        ('two devices', True, True)
+        """
+        return write_study(self, Path(folder))
+
+
+def _unpickled(kind: type[Study], whole: tuple[Any, ...], text: str, files: Mapping[str, str]) -> Study:
+    return as_read(kind(*whole), text, files)
+
+
+def as_read(study: Study, text: str, files: Mapping[str, str]) -> Study:
+    """The same study with the text of the file it was read from, and the sha256 of its data files."""
+    read = replace(study)
+    object.__setattr__(read, "text", text)
+    object.__setattr__(read, "files", MappingProxyType(dict(files)))
+    return read
 
 
 def nothing_free(study: Study) -> bool:
