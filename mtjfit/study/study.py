@@ -124,7 +124,7 @@ class Study:
 
     def __reduce__(self) -> tuple[object, ...]:
         whole = self.name, self.curves, dict(self.parameters), self.sampling
-        return _unpickled, (type(self), whole, self.text, dict(self.files))
+        return _remade, (type(self), whole, self.text, dict(self.files))
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -259,7 +259,7 @@ class Study:
         return write_study(self, Path(folder))
 
 
-def _unpickled(kind: type[Study], whole: tuple[Any, ...], text: str, files: Mapping[str, str]) -> Study:
+def _remade(kind: type[Study], whole: tuple[Any, ...], text: str, files: Mapping[str, str]) -> Study:
     return as_read(kind(*whole), text, files)
 
 
