@@ -1,18 +1,26 @@
-"""Parameters as Python gives them: a `Parameter`, its prior, or a number at which it is fixed."""
+"""Parameters as Python gives them: a `Parameter`, its prior, a number at which it is fixed, or a line of a file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from numbers import Real
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mtjfit.data.curve import TorqueCurve
+from mtjfit.data.frame import FrameOptions, curves_from_frame
 from mtjfit.errors import Problem
+from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
 from mtjfit.study.normal_priors import AboutNominal
 from mtjfit.study.parameter import AnyPrior, Parameter
 from mtjfit.study.prior import Fixed, Prior
+from mtjfit.study.schema import parameter_from
+from mtjfit.toml import CollectedProblems
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TODO = "give a prior such as mtjfit.LogNormal(10.0, 2.0), a number to fix it, or mtjfit.Parameter(name, prior, scope)"
 _LONGEST = 60
@@ -28,6 +36,8 @@ class GivenParameters(NamedTuple):
 
 def given_parameters(given: object, before: Mapping[str, Parameter] | None = None) -> GivenParameters:
     """What Python gives in place of parameters, as parameters; priors and numbers take the scope that stood `before`.
+
+    A dict is what a study file would hold: ``{"prior": "normal", "mean": 0.0, "sd": 1.0}``.
 
     >>> from mtjfit.study import Normal
     >>> found = given_parameters({"a1": Normal(0, 20), "D_ratio": 1, "b2": "wide"})
@@ -45,6 +55,10 @@ def given_parameters(given: object, before: Mapping[str, Parameter] | None = Non
     for name, value in given.items():
         if not isinstance(name, str):
             problems.append(Problem("parameters", f"have the key {_short(name)}", "name each by a text, such as 'a1'"))
+        elif isinstance(value, Mapping):
+            read = parameter_from(name, dict(value), f"parameters.{name}")
+            problems += read if isinstance(read, list) else []
+            parameters |= {} if isinstance(read, list) else {name: read}
         elif (made := _parameter(name, value, (before or {}).get(name))) is None:
             problems.append(Problem(f"parameters.{name}", f"is {_short(value)}", _TODO))
         else:
@@ -81,3 +95,23 @@ def _prior(value: object) -> AnyPrior | None:
 def _short(value: object) -> str:
     shown = repr(value)
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+
+
+def study_of_frame(
+    frame: pd.DataFrame, priors: Mapping[str, object], options: FrameOptions
+) -> tuple[tuple[TorqueCurve, ...], dict[str, Parameter]]:
+    """Curves and parameters that a frame and priors make; ConfigError or DataError with the problems of both."""
+    found = CollectedProblems()
+    curves: tuple[TorqueCurve, ...] = ()
+    with found.catching():
+        curves = curves_from_frame(frame, **options)
+    given = given_parameters(priors)
+    found.config += given.problems
+    if isinstance(priors, Mapping):
+        found.config += parameter_problems(given.parameters, given.broken)
+    if curves:
+        found.config += curve_problems(curves)
+        joint = joint_problems(curves, given.parameters)
+        found.config += [each for each in joint if each.where.removeprefix("parameters.") not in given.broken]
+    found.refuse("Study.from_frame")
+    return curves, given.parameters

@@ -20,6 +20,7 @@ from mtjfit.input import backslash_advice, files_fitting, files_nearly_fitting
 from mtjfit.study.checks import curve_problems, joint_problems, name_problems, parameter_problems
 from mtjfit.study.parameter import DOF, Parameter
 from mtjfit.study.plan_request import plan_request_from
+from mtjfit.study.sampling_settings import Sampling
 from mtjfit.study.schema import (
     CurvesTable,
     DataTable,
@@ -29,11 +30,10 @@ from mtjfit.study.schema import (
     parameter_from,
     validated_table,
 )
-from mtjfit.study.study import Sampling, Study, as_read
+from mtjfit.study.study import Study, as_read
 from mtjfit.toml import PLACEHOLDER, CollectedProblems, placeholders, read_toml
 
 _MOST_FILES = 10_000
-_MOST_DEVICES = 2_000  # the derivatives by their thicknesses take half a gigabyte
 _FOR_BATCH = (
     "is for mtjfit batch, which reduces the devices of a table one by one",
     "call mtjfit batch, or remove [wafer] to fit all devices as one study",
@@ -138,9 +138,6 @@ def load_study(path: str | Path) -> Study:
     # Each check runs on whatever could be read, so that no mistake hides another.
     if curves is not None:
         found.config += curve_problems(curves)
-        if len(curves) > _MOST_DEVICES:
-            what = f"hold {len(curves)} devices; a study takes at most {_MOST_DEVICES}"
-            found.config.append(Problem("data", what, "reduce them with mtjfit batch, or make a study of some of them"))
     if parameters is not None:
         found.config += parameter_problems(parameters, broken)
     if curves is not None and parameters is not None:
