@@ -13,9 +13,8 @@ from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.frame import FrameOptions, curves_from_frame
 from mtjfit.errors import Problem
 from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
-from mtjfit.study.normal_priors import AboutNominal
 from mtjfit.study.parameter import AnyPrior, Parameter
-from mtjfit.study.prior import Fixed, Prior
+from mtjfit.study.prior import Fixed
 from mtjfit.study.schema import parameter_from
 from mtjfit.toml import CollectedProblems
 
@@ -81,7 +80,7 @@ def _prior(value: object) -> AnyPrior | None:
     """A prior with floats for whole numbers, so that it is the same one as in a file; None for what is none."""
     if isinstance(value, Real | np.number) and not isinstance(value, bool | np.bool_):
         return Fixed(float(value))
-    if not isinstance(value, Prior | Fixed | AboutNominal):
+    if not isinstance(value, AnyPrior):
         return None
     if not is_dataclass(value):
         return value
