@@ -184,12 +184,22 @@ def sum_of(path: Path) -> str | None:
 def json_bytes(document: Mapping[str, Any]) -> bytes:
     """A document as strict JSON, whose strings cannot steer a terminal; ValueError for NaN and infinity."""
     lines = json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1).split("\n")
-    shown = (line if line.isprintable() else "".join(map(_in_json, line)) for line in lines)
-    return ("\n".join(shown) + "\n").encode()
+    return ("\n".join(map(shown_json, lines)) + "\n").encode()
+
+
+def shown_json(text: str) -> str:
+    """JSON in one line with the same content, in which all that cannot be printed is escaped.
+
+    >>> shown_json('"\u00df\u202e"')
+    '"ß\\\\u202e"'
+    """
+    return text if text.isprintable() else "".join(map(_in_json, text))
 
 
 def _in_json(char: str) -> str:
-    return char if char.isprintable() else json.dumps(char)[1:-1]
+    if char.isprintable():
+        return char
+    return "\\u007f" if char == "\x7f" else json.dumps(char)[1:-1]
 
 
 def write_file(path: Path, data: bytes, todo: str = OTHER_FOLDER, over: bytes | None = b"") -> None:

@@ -366,3 +366,29 @@ def toml_string(text: str) -> str:
     refuse_names_not_utf8([text])
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
+
+
+def toml_value(value: object) -> str:
+    """A value as it stands behind ``=`` in one line of TOML, numbers to the last bit; TypeError for other types.
+
+    >>> toml_value({"prior": "normal", "sd": 1e-7, "low": -math.inf, "of": ["a", True, 2]})
+    '{ prior = "normal", sd = 1e-07, low = -inf, of = ["a", true, 2] }'
+    """
+    if isinstance(value, str):
+        return toml_string(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, float):
+        return repr(float(value))
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{_toml_key(key)} = {toml_value(each)}" for key, each in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml_value, value))}]"
+    raise TypeError(f"{type(value).__name__} has no place in TOML")
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_string(key)

@@ -5,6 +5,7 @@ from mtjfit.data.bundled import BundledDataset, dataset, datasets
 from mtjfit.data.curve import COMPONENTS, Component, Origin, Per, PerpAxis, Quantity, SinTheta, TorqueCurve
 from mtjfit.data.declaration import BiasMask, Columns, ColumnUnits, ConstantSigma, TableDeclaration
 from mtjfit.data.format import NamePattern, TableFormat, Wide
+from mtjfit.data.frame import FrameOptions, curves_from_frame
 from mtjfit.data.readers import SourceFile
 from mtjfit.data.table import curves_from_bytes, curves_from_sources, read_curves
 from mtjfit.data.units import (
@@ -29,6 +30,7 @@ __all__ = [
     "Component",
     "ConstantSigma",
     "FloatArray",
+    "FrameOptions",
     "NamePattern",
     "Origin",
     "Per",
@@ -46,6 +48,7 @@ __all__ = [
     "check_unit",
     "conversion",
     "curves_from_bytes",
+    "curves_from_frame",
     "curves_from_sources",
     "dataset",
     "datasets",

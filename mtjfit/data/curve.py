@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, Unpack, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,11 @@ from mtjfit.data.units import Per, Quantity, check_unit, find_unit, pretty
 from mtjfit.errors import DataError, Problem
 from mtjfit.physics.torque import sin_degrees
 from mtjfit.text import card, number, shortened
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mtjfit.data.frame import FrameOptions
 
 __all__ = [
     "COMPONENTS",
@@ -185,6 +190,25 @@ class TorqueCurve:
     def __reduce__(self) -> tuple[object, ...]:
         # Arrays come out of a pickle writable; making the curve anew freezes and checks them.
         return type(self), tuple(getattr(self, each.name) for each in fields(self))
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, **options: Unpack[FrameOptions]) -> TorqueCurve:
+        """The curve of one device from a pandas DataFrame with one row for each bias, which is not changed.
+
+        As `mtjfit.data.curves_from_frame`, which names the options; DataError where the frame holds several curves.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"V": [-0.1, 0.0, 0.1], "T": [-1.0, 0.0, 1.0], "error": [0.1, 0.1, 0.1]})
+        >>> TorqueCurve.from_frame(frame, quantity="torque", per="device", perp_axis="MxP", unit="1e-19 N m",
+        ...                        columns={"bias": "V", "par": "T", "sigma_par": "error"}, device="A1",
+        ...                        thickness=2.0).n_values
+        3
+        """
+        from mtjfit.data.frame import curve_from_frame
+
+        return curve_from_frame(frame, **options)
 
     def _refuse(self, faults: Sequence[tuple[str, str]]) -> None:
         if faults:

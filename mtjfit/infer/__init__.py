@@ -32,7 +32,7 @@ _HOMES = {
     ".ensembles.run": ("Run",),
     ".evidence": ("Effort", "Evidence", "Exploration", "explore_posterior", "log_evidence"),
     ".posterior": ("chains_of",),
-    ".saved": ("POSTERIOR_FILE", "SAVED_FORMAT", "STUDY_FILE", "Saved", "draws_bytes", "read_saved", "saved_bytes"),
+    ".saved": ("POSTERIOR_FILE", "SAVED_FORMAT", "SAVED_STUDY", "Saved", "draws_bytes", "read_saved", "saved_bytes"),
     ".store.fingerprint": ("MODEL_VERSION", "describe", "description_changes"),
     ".store.journal": ("Journal", "is_journal", "open_journal", "saved_steps"),
 }

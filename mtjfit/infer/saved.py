@@ -32,7 +32,7 @@ from mtjfit.study.document import NumberReader, NumberStore, StudyRecord, study_
 
 SAVED_FORMAT = 1
 POSTERIOR_FILE = "draws.npz"
-STUDY_FILE = "study.npz"
+SAVED_STUDY = "study.npz"
 _PROGRAM = "mtjfit saved"
 _MARK = b"mtjfit.npy"  # in the directory of every file of ours
 _OF_STUDY = {"mtjfit": np.uint8, "numbers": np.float64}
@@ -248,7 +248,7 @@ def load_posterior(path: str | Path) -> Posterior:
     """
     path = Path(path)
     file = path / POSTERIOR_FILE if path.is_dir() else path
-    if path.is_dir() and not file.exists() and (path / STUDY_FILE).exists():
+    if path.is_dir() and not file.exists() and (path / SAVED_STUDY).exists():
         raise MtjfitError(f"{path}: the data of its study determine combinations only, so there are no draws")
     posterior = read_saved(file, draws=True).posterior
     assert posterior is not None  # noqa: S101 - with draws

@@ -13,8 +13,9 @@ from mtjfit.study.checks import parameter_problems
 from mtjfit.study.load import declared_name, declared_parameters, load_study
 from mtjfit.study.parameter import Parameter, parameter_unit
 from mtjfit.study.plan_request import PlanRequest, plan_request_from
+from mtjfit.study.sampling_settings import Sampling
 from mtjfit.study.schema import ProposalDocument, validated_table
-from mtjfit.study.study import Sampling, Study
+from mtjfit.study.study import Study
 from mtjfit.toml import CollectedProblems, placeholders, read_toml
 
 _NEEDED = {

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from mtjfit.errors import MtjfitError
 from mtjfit.html import PlannedFigure, inline_svg, template
-from mtjfit.infer.saved import POSTERIOR_FILE, STUDY_FILE, draws_bytes, saved_bytes
+from mtjfit.infer.saved import POSTERIOR_FILE, SAVED_STUDY, draws_bytes, saved_bytes
 from mtjfit.infer.store.journal import is_journal
 from mtjfit.output import OutputFolder
 from mtjfit.plain import by_name, csv_bytes, plain
@@ -21,6 +21,7 @@ from mtjfit.results.headers import free_lengths
 from mtjfit.results.methods import REFERENCES
 from mtjfit.results.publish import latex_parameters, markdown, markdown_text, table_csv
 from mtjfit.results.tables import meaning
+from mtjfit.study.written import STUDY_DATA, STUDY_FILE, study_files
 
 FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace", "forest",
            "consequences", "mechanisms")  # fmt: skip
@@ -29,9 +30,8 @@ TABLES = ("parameters", "narrowing", "sensitivity", "assumptions", "priors", "un
           "bayes_factors", "left_out", "criteria", "predictive_checks")  # fmt: skip
 _RUN = "run"  # journal of the sampling, inside the folder of the result
 _OURS = (
-    *("summary.csv", "devices.csv", "pairs.csv", "consequences.csv", "mechanisms.csv", POSTERIOR_FILE),
-    STUDY_FILE,
-    *("study.toml", "report.html", "summary.md", "summary.tex", "methods.md"),
+    *("summary.csv", "devices.csv", "pairs.csv", "consequences.csv", "mechanisms.csv", POSTERIOR_FILE, SAVED_STUDY),
+    *(STUDY_FILE, STUDY_DATA, "report.html", "summary.md", "summary.tex", "methods.md"),
     *(f"table_{name}.csv" for name in TABLES),
     *(f"{figure}.{suffix}" for figure in FIGURES for suffix in ("svg", "pdf", "png")),
 )
@@ -106,7 +106,7 @@ def _saved(found: Findings) -> dict[str, bytes]:
     """The file from which `mtjfit report` makes the page again, with the draws if there are some."""
     versions = found.provenance.get("begun_with") or found.provenance.get("versions")
     made_by = {str(k): str(v) for k, v in versions.items()} if isinstance(versions, Mapping) else None
-    name = STUDY_FILE if found.posterior is None else POSTERIOR_FILE
+    name = SAVED_STUDY if found.posterior is None else POSTERIOR_FILE
     try:
         return {name: saved_bytes(found.fit.study, found.posterior, made_by)}
     except MtjfitError:  # a study made in Python: what was sampled must not be lost
@@ -120,8 +120,7 @@ def result_files(found: Findings) -> dict[str, bytes]:
     first = tables["combinations" if found.posterior is None else "parameters"]
     if found.posterior is not None:
         files["summary.tex"] = latex_parameters(found.posterior).encode()
-    if found.fit.study.text:
-        files["study.toml"] = found.fit.study.text.encode()
+    files |= study_files(found.fit.study)
     for section in found.sections:
         files |= section.files
     files |= {f"table_{name}.csv": table_csv(table) for name, table in tables.items() if table.rows}

@@ -10,7 +10,7 @@ from typing import Any
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Posterior
-from mtjfit.infer.saved import POSTERIOR_FILE, STUDY_FILE, Saved, read_saved
+from mtjfit.infer.saved import POSTERIOR_FILE, SAVED_STUDY, Saved, read_saved
 from mtjfit.infer.store.fingerprint import describe, versions
 from mtjfit.input import read_bytes
 from mtjfit.plain import checked_json
@@ -62,7 +62,7 @@ def read_result(folder: Path) -> StoredResult:
     except ValueError as error:
         raise MtjfitError(f"{file}: is no document of mtjfit run ({error}); run the study again") from None
     draws = (folder / POSTERIOR_FILE).exists()
-    saved = read_saved(folder / (POSTERIOR_FILE if draws else STUDY_FILE), draws=draws)
+    saved = read_saved(folder / (POSTERIOR_FILE if draws else SAVED_STUDY), draws=draws)
     now, then = versions(), found.provenance.get("versions")
     provenance = {name: value for name, value in found.provenance.items() if not name.startswith("redrawn")}
     provenance["redrawn"] = datetime.now(UTC).isoformat(timespec="seconds")

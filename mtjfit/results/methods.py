@@ -15,6 +15,7 @@ from mtjfit.infer.store.fingerprint import versions
 from mtjfit.model.noise import noise_words
 from mtjfit.results.headers import bias_range, device_names, measured_quantities
 from mtjfit.study import Study
+from mtjfit.study.written import STUDY_FILE, study_files
 
 
 def provenance(
@@ -37,7 +38,8 @@ def provenance(
     >>> provenance(study, seed=1)["data_sha256"]["data.csv"] == dataset("thickness-series").meta["sha256"]
     True
     """
-    now = versions()
+    now, files = versions(), study_files(study)
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
@@ -45,8 +47,8 @@ def provenance(
         "versions": now,
         **({"begun_with": dict(begun_with)} if begun_with not in (None, now) else {}),
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "study_sha256": hashlib.sha256(study.text.encode()).hexdigest() if study.text else None,
-        "data_sha256": dict(study.files),
+        "study_sha256": sums.pop(STUDY_FILE),
+        "data_sha256": {**study.files, **sums},
     }
 
 

@@ -24,7 +24,8 @@ from mtjfit.study.parameter import (
 )
 from mtjfit.study.plan_request import Noise, PlanRequest, grid
 from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
-from mtjfit.study.study import NOTHING_FREE, Sampling, Study, nothing_free, refuse_nothing_free
+from mtjfit.study.sampling_settings import Sampling
+from mtjfit.study.study import NOTHING_FREE, Study, nothing_free, refuse_nothing_free
 from mtjfit.study.template import study_template
 
 __all__ = [

@@ -29,6 +29,7 @@ _TWICE = (
     "devices: give each its own name"
 )
 _MOST_UNKNOWN = 1000  # names that are looked at: advice for each takes a millisecond
+_MOST_CURVES = 2_000  # the derivatives by their thicknesses take half a gigabyte
 _FIX = "fix the parameter: fixed = …, or fixed = true for thicknesses"
 _NARROWEST = 1e-13  # of the value, or nm of a thickness: what lmfit does not tell apart
 _MAY_BE_ZERO = ("lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
@@ -50,11 +51,20 @@ def study_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
     return [*curve_problems(curves), *parameter_problems(parameters), *joint_problems(curves, parameters)]
 
 
+def name_problems(name: str) -> Iterator[Problem]:
+    """The problem of a name that no page could show."""
+    if not name.strip() or not name.isprintable():
+        yield Problem("study.name", f"is {name!r}", "give the study a printable name")
+
+
 def curve_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
     """Problems of the curves as a set: names, units, normalisations, angles."""
     if not curves:
         yield Problem("data", "there is no curve", "give at least one device")
         return
+    if len(curves) > _MOST_CURVES:
+        what = f"hold {len(curves)} devices; a study takes at most {_MOST_CURVES}"
+        yield Problem("data", what, "reduce them with mtjfit batch, or make a study of some of them")
     yield from _name_problems(curves)
     yield from _thickness_problems(curves)
     first = curves[0]

@@ -11,20 +11,29 @@ from pathlib import Path
 from mtjfit.data.components import joined_components
 from mtjfit.data.copies import copies, copy_notices
 from mtjfit.data.curve import TorqueCurve
+from mtjfit.data.curve_file import curves_from_json
 from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.readers import SourceFile, read_source
 from mtjfit.data.table import curves_from_sources
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
 from mtjfit.input import backslash_advice, files_fitting, files_nearly_fitting
-from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
+from mtjfit.study.checks import curve_problems, joint_problems, name_problems, parameter_problems
 from mtjfit.study.parameter import DOF, Parameter
 from mtjfit.study.plan_request import plan_request_from
-from mtjfit.study.schema import DataTable, NoiseTable, StudyDocument, StudyTable, parameter_from, validated_table
-from mtjfit.study.study import Sampling, Study
+from mtjfit.study.sampling_settings import Sampling
+from mtjfit.study.schema import (
+    CurvesTable,
+    DataTable,
+    NoiseTable,
+    StudyDocument,
+    StudyTable,
+    parameter_from,
+    validated_table,
+)
+from mtjfit.study.study import Study, as_read
 from mtjfit.toml import PLACEHOLDER, CollectedProblems, placeholders, read_toml
 
 _MOST_FILES = 10_000
-_MOST_DEVICES = 2_000  # the derivatives by their thicknesses take half a gigabyte
 _FOR_BATCH = (
     "is for mtjfit batch, which reduces the devices of a table one by one",
     "call mtjfit batch, or remove [wafer] to fit all devices as one study",
@@ -129,15 +138,12 @@ def load_study(path: str | Path) -> Study:
     # Each check runs on whatever could be read, so that no mistake hides another.
     if curves is not None:
         found.config += curve_problems(curves)
-        if len(curves) > _MOST_DEVICES:
-            what = f"hold {len(curves)} devices; a study takes at most {_MOST_DEVICES}"
-            found.config.append(Problem("data", what, "reduce them with mtjfit batch, or make a study of some of them"))
     if parameters is not None:
         found.config += parameter_problems(parameters, broken)
     if curves is not None and parameters is not None:
         found.config += understood(joint_problems(curves, parameters), broken)
     found.refuse(path.name)
-    return Study(name, tuple(curves or ()), parameters or {}, sampling, text, files)
+    return as_read(Study(name, tuple(curves or ()), parameters or {}, sampling), text, files)
 
 
 def declared_name(raw: object, found: CollectedProblems) -> str:
@@ -145,8 +151,7 @@ def declared_name(raw: object, found: CollectedProblems) -> str:
     table = None if raw is None else found.keep(validated_table(StudyTable, raw, "study"))
     if table is None:
         return ""
-    if not table.name.strip() or not table.name.isprintable():
-        found.config.append(Problem("study.name", f"is {table.name!r}", "give the study a printable name"))
+    found.config += name_problems(table.name)
     return table.name
 
 
@@ -163,14 +168,22 @@ def _curves(raw: object, folder: Path, found: CollectedProblems) -> tuple[list[T
         found.config.append(Problem("data", what, todo))
         return None, files
     curves: list[TorqueCurve] = []
+    read: tuple[TorqueCurve, ...]
     notices: list[str] = []
+    whole: set[str] = set()  # what there is to know of these was noted when their files were read
     complete = True
     for i, each in enumerate(raw):
+        if isinstance(each, dict) and "curves" in each:
+            read = _whole_curves(each, folder, files, f"data[{i}]", found)
+            curves += read
+            whole |= {curve.name for curve in read}
+            complete &= bool(read)
+            continue
         sources: list[SourceFile] = []
         with found.catching():
             sources = data_sources(each, folder, files, lambda name: PLACEHOLDER.fullmatch(name) is not None, notices)
         table = found.keep(validated_table(DataTable, each, f"data[{i}]"))
-        read: tuple[TorqueCurve, ...] = ()
+        read = ()
         if table is not None and sources:
             with found.catching(f"data[{i}]."):
                 opened = opener(folder, files, table.format.max_bytes)
@@ -181,11 +194,25 @@ def _curves(raw: object, folder: Path, found: CollectedProblems) -> tuple[list[T
     with found.catching():
         curves, agree = [*joined_components(curves)], True
     notices += copy_notices(
-        (first.name, again.name) for first, again in copies(curves, lambda curve: (curve.bias, curve.par, curve.perp))
+        (first.name, again.name)
+        for first, again in copies(
+            [curve for curve in curves if curve.name not in whole], lambda curve: (curve.bias, curve.par, curve.perp)
+        )
     )
     if notices:
-        curves = [replace(curve, notices=(*notices, *curve.notices)) for curve in curves]
+        curves = [replace(curve, notices=tuple(dict.fromkeys((*notices, *curve.notices)))) for curve in curves]
     return (curves if complete and agree else None), files
+
+
+def _whole_curves(
+    raw: object, folder: Path, files: dict[str, str], where: str, found: CollectedProblems
+) -> tuple[TorqueCurve, ...]:
+    """Curves of a table ``curves = "study-data.json"``, whose file says all that other tables declare."""
+    table = found.keep(validated_table(CurvesTable, raw, where))
+    if table is not None and not PLACEHOLDER.fullmatch(table.curves):
+        with found.catching(f"{where}."):
+            return curves_from_json(_read(folder, table.curves, files, MAX_BYTES))
+    return ()
 
 
 def declared_parameters(raw: object, found: CollectedProblems) -> tuple[dict[str, Parameter] | None, set[str]]:

@@ -64,6 +64,12 @@ class DataTable(TableDeclaration):
         return TableDeclaration(**{each.name: getattr(self, each.name) for each in fields(TableDeclaration)})
 
 
+class CurvesTable(TomlTable):
+    """A ``[[data]]`` of curves as `Study.to_toml` writes them: the file says all that a table of numbers cannot."""
+
+    curves: Annotated[str, Field(min_length=1)]
+
+
 class ParameterTable(TomlTable):
     """One line of ``[parameters]``."""
 

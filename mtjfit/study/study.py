@@ -2,74 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from mtjfit.arrays import FloatArray
 from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.units import conversion, pretty
-from mtjfit.errors import ConfigError, MtjfitError, Problem
-from mtjfit.study.checks import study_problems
+from mtjfit.errors import ConfigError, MtjfitError
+from mtjfit.study.changes import changed_parameters, remaining, selected
+from mtjfit.study.checks import name_problems, study_problems
+from mtjfit.study.given import given_parameters, study_of_frame
 from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, parameter_unit
+from mtjfit.study.sampling_settings import Sampling
+from mtjfit.study.written import write_study
 from mtjfit.text import card, counted, shortened
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mtjfit.data.frame import FrameOptions
 
 NOTHING_FREE = "every parameter of the study is fixed"
 _TODO = "give at least one a prior in [parameters]; `mtjfit check` tests the fixed model against the data"
-
-RANGES = {
-    "seed": (0, 2**63 - 1),
-    "target_ess": (10, 10_000_000),
-    "ensembles": (4, 64),
-    "walkers": (4, 10_000),
-    "max_steps": (10, 100_000_000),
-}
-"""Smallest and largest value of every setting of `Sampling`; `walkers` may also be 0."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How long and how wide to sample; ConfigError for a number outside its range in `RANGES`.
-
-    Attributes
-    ----------
-    seed : int
-        Every random number of a run comes from it.
-    target_ess : int
-        Effective draws wanted of every parameter before the run stops.
-    ensembles : int
-        Independent emcee ensembles; at least four, so that they can be compared.
-    walkers : int
-        Walkers of each ensemble; 0: chosen from the dimension.
-    max_steps : int
-        Steps of each ensemble after which the run stops even if it has not passed the gate.
-
-    Examples
-    --------
-    >>> Sampling(seed=3).target_ess
-    2000
-    """
-
-    seed: int = 1
-    target_ess: int = 2000
-    ensembles: int = 4
-    walkers: int = 0
-    max_steps: int = 50_000
-
-    def __post_init__(self) -> None:
-        problems = []
-        for name, (low, high) in RANGES.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer):
-                problems.append(Problem(f"sampling.{name}", f"is {value!r}", "give a whole number"))
-            elif not (low <= value <= high or (name == "walkers" and value == 0)):
-                reason = "; fewer cannot be compared with each other" if name == "ensembles" else ""
-                todo = f"give a number from {low} to {high}{reason}"
-                problems.append(Problem(f"sampling.{name}", f"is {value}", todo))
-        if problems:
-            raise ConfigError(problems)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +40,12 @@ class Study:
 
     Attributes
     ----------
+    parameters : mapping of str to Parameter
+        In place of a `Parameter` also its prior, or a number at which it is fixed.
     text : str
-        The study file this came from, verbatim, or empty.
+        The study file that `load_study` read, verbatim; empty for a study that was made or changed in Python.
     files : mapping of str to str
-        sha256 of every data file by its path as declared.
+        sha256 of every data file by its path as declared there; empty for other studies.
 
     Examples
     --------
@@ -92,9 +53,7 @@ class Study:
     >>> curve = TorqueCurve("A1", [-0.1, 0.0, 0.1], [-1, 0, 1], [0, 0, 0], 2.0, "torque", "device",
     ...                     sigma_par=[0.1] * 3, sigma_perp=[0.1] * 3)
     >>> lengths = {name: LogUniform(0.1, 100.0) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
-    >>> parameters = {name: Parameter(name, prior) for name, prior in lengths.items()}
-    >>> parameters["thickness"] = Parameter("thickness", AboutNominal(0.1), scope="device")
-    >>> parameters["a1"] = Parameter("a1", Normal(0.0, 20.0))
+    >>> parameters = {**lengths, "thickness": AboutNominal(0.1), "a1": Normal(0.0, 20.0)}
     >>> study = Study("one device", (curve,), parameters)
     >>> study.devices, study.amplitudes, study.n_values
     (('A1',), ('a1',), 6)
@@ -104,21 +63,23 @@ class Study:
     curves: tuple[TorqueCurve, ...]
     parameters: Mapping[str, Parameter]
     sampling: Sampling = field(default_factory=Sampling)
-    text: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
+    # Not for the constructor, so that no copy with other curves or parameters takes them along.
+    text: str = field(default="", init=False)
+    files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "curves", tuple(self.curves))
-        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
-        object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
-        problems = study_problems(self.curves, self.parameters)
+        given = given_parameters(self.parameters)
+        object.__setattr__(self, "parameters", MappingProxyType(given.parameters))
+        checked = study_problems(self.curves, self.parameters)
+        checked = [each for each in checked if each.where.removeprefix("parameters.") not in given.broken]
+        problems = [*name_problems(self.name), *given.problems, *checked]
         if problems:
             raise ConfigError(problems)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (
-            self.name, self.curves, dict(self.parameters), self.sampling, self.text, dict(self.files),
-        )  # fmt: skip
+        whole = self.name, self.curves, dict(self.parameters), self.sampling
+        return _remade, (type(self), whole, self.text, dict(self.files))
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -217,8 +178,158 @@ class Study:
         )  # fmt: skip
 
     def replace(self, **changes: object) -> Study:
-        """A copy with some attributes changed, checked again."""
+        """A copy with some attributes changed, checked again; it came from no file, so it has no `text`."""
         return replace(self, **changes)  # type: ignore[arg-type]
+
+    def with_priors(self, **priors: object) -> Study:
+        """A copy with other priors, each keeping its scope; a number fixes a parameter, None takes it out.
+
+        Also what was not declared yet, and a `Parameter` where the scope is another one.
+
+        Examples
+        --------
+        >>> import mtjfit
+        >>> study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
+        >>> other = study.with_priors(lambda_sf_F=mtjfit.LogNormal(5, 1.5), D_ratio=1.0)
+        >>> other.parameters["lambda_sf_F"].prior, other.parameters["D_ratio"].value
+        (LogNormal(median=5.0, factor=1.5), 1.0)
+        >>> study.with_priors(lamda_J=1.0)
+        Traceback (most recent call last):
+        mtjfit.errors.ConfigError: parameters.lamda_J: is no parameter; did you mean 'lambda_J'?
+        """
+        return self.replace(parameters=changed_parameters(self.parameters, priors))
+
+    def with_curves(self, curves: Iterable[TorqueCurve]) -> Study:
+        """A copy with other curves, checked against each other and against the parameters."""
+        return self.replace(curves=tuple(curves))
+
+    def without(self, *names: str) -> Study:
+        """A copy without the named devices, or without single curves of them, such as ``"A1 @ 300 K"``.
+
+        ConfigError with all names that no curve has.
+
+        Examples
+        --------
+        >>> import mtjfit
+        >>> study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
+        >>> study.without("F0.8nm", "F4.0nm").devices
+        ('F1.2nm', 'F2.0nm', 'F3.0nm')
+        """
+        return self.with_curves(remaining(self.curves, names))
+
+    def select(
+        self,
+        *,
+        devices: str | Iterable[str] | None = None,
+        thickness: tuple[float, float] | None = None,
+        group: str | Iterable[str] | None = None,
+        condition: str | Iterable[str] | None = None,
+    ) -> Study:
+        """A copy with the curves alone that fit everything asked for; ConfigError with all unknown names.
+
+        Parameters
+        ----------
+        devices, group, condition : str or iterable of str, optional
+            One name or several; ``devices`` takes names of single curves, too.
+        thickness : (float, float), optional
+            Smallest and largest nominal thickness in nm, both included.
+
+        Examples
+        --------
+        >>> import mtjfit
+        >>> study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
+        >>> study.select(thickness=(1.0, 3.0)).devices
+        ('F1.2nm', 'F2.0nm', 'F3.0nm')
+        """
+        return self.with_curves(selected(self.curves, devices, thickness, group, condition))
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        priors: Mapping[str, object],
+        name: str = "Study from a DataFrame",
+        sampling: Sampling | None = None,
+        **options: Unpack[FrameOptions],
+    ) -> Study:
+        """A study from a pandas DataFrame with one row for each device and bias, read as the table of a file would be.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            It is not changed.
+        priors : mapping of str to prior, number, Parameter or dict
+            A number fixes a parameter; a dict is what a study file would hold.
+        **options
+            What the numbers are, see `mtjfit.data.FrameOptions`.
+
+        Raises
+        ------
+        ConfigError, DataError
+            Every problem of options, priors and rows at once, these with the labels of the index.
+
+        Examples
+        --------
+        >>> import mtjfit
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> V = np.linspace(-0.3, 0.3, 7)
+        >>> frame = pd.DataFrame({"device": "A1", "thickness": 2.0, "bias": V, "par": 3 * V, "perp": V**2})
+        >>> lengths = dict.fromkeys(("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda"), mtjfit.LogUniform(0.1, 100))
+        >>> study = mtjfit.Study.from_frame(
+        ...     frame, quantity="torque", per="device", perp_axis="MxP", unit="1e-19 N m",
+        ...     sigma={"par": 0.1, "perp": 0.1},
+        ...     priors={**lengths, "thickness": mtjfit.AboutNominal(0.1), "a1": mtjfit.Normal(0, 10)})
+        >>> study.devices, study.n_values
+        (('A1',), 14)
+        """
+        curves, parameters = study_of_frame(frame, priors, options)
+        return cls(name, curves, parameters, sampling or Sampling())
+
+    def to_toml(self, folder: str | Path) -> Path:
+        """Write ``study.toml`` and ``study-data.json`` into a folder; `load_study` reads them back equal, to the last
+        bit.
+
+        The data file holds the curves as they are used, with masks, errors and origin, so the folder needs no other
+        file. Both replace files of an earlier call.
+
+        Returns
+        -------
+        Path
+            The study file.
+
+        Raises
+        ------
+        ConfigError
+            A prior has no form in a study file.
+        MtjfitError
+            The folder cannot be written, or holds a file of this name that mtjfit did not write.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import mtjfit
+        >>> study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
+        >>> changed = study.replace(name="two devices", curves=study.curves[:2])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = mtjfit.load_study(changed.to_toml(folder))
+        >>> again.name, again.devices == changed.devices, again.parameters == changed.parameters
+        ('two devices', True, True)
+        """
+        return write_study(self, Path(folder))
+
+
+def _remade(kind: type[Study], whole: tuple[Any, ...], text: str, files: Mapping[str, str]) -> Study:
+    return as_read(kind(*whole), text, files)
+
+
+def as_read(study: Study, text: str, files: Mapping[str, str]) -> Study:
+    """The same study with the text of the file it was read from, and the sha256 of its data files."""
+    read = replace(study)
+    object.__setattr__(read, "text", text)
+    object.__setattr__(read, "files", MappingProxyType(dict(files)))
+    return read
 
 
 def nothing_free(study: Study) -> bool:

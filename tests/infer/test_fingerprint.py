@@ -59,8 +59,7 @@ COUNTS: dict[str, tuple[str, Callable[[Study], Study]]] = {
 
 COUNTS_NOT: dict[str, Callable[[Study], Study]] = {
     "name": lambda s: s.replace(name="other"),
-    "text": lambda s: s.replace(text="# comment"),
-    "files": lambda s: s.replace(files={}),
+    "text and files": lambda s: s.replace(),
     "origin": lambda s: edited(s, origin=Origin("measured")),
     "source": lambda s: edited(s, source="other.csv"),
     "target_ess": lambda s: s.replace(sampling=replace(s.sampling, target_ess=5000)),

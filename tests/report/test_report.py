@@ -29,6 +29,7 @@ from mtjfit.report import (
     report_html,
 )
 from mtjfit.results import learned, notices, posterior_table, provenance
+from mtjfit.study.study import as_read
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
 
@@ -179,9 +180,8 @@ def renamed(fit: mtjfit.FitResult) -> mtjfit.FitResult:
         curve = replace(curve, device=name, group=HOSTILE, source=HOSTILE, origin=origin)
         curves.append(curve.mask(curve.bias == 0.5, HOSTILE))
     parameters = {**fit.study.parameters, "a1": replace(fit.study.parameters["a1"], scope="group")}
-    study = fit.study.replace(
-        curves=tuple(curves), name=HOSTILE_TITLE, files={HOSTILE: "0" * 64}, parameters=parameters
-    )
+    study = fit.study.replace(curves=tuple(curves), name=HOSTILE_TITLE, parameters=parameters)
+    study = as_read(study, HOSTILE, {HOSTILE: "0" * 64})
     devices = tuple(replace(d, device=c.device) for d, c in zip(fit.devices, curves, strict=True))
     known = fit.identifiability
     table = known.determined.rename(lambda name: name + HOSTILE)

@@ -236,7 +236,12 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
         ResultFolder(tmp_path).prepare()
 
 
-def test_provenance_without_a_file(finished):
-    study = finished.fit.study.replace(text="")
-    assert provenance(study, 3)["study_sha256"] is None
-    assert "study.toml" not in result_files(findings(replace(finished.fit, study=study), None, {}))
+def test_a_result_names_and_holds_the_study_that_was_computed_not_the_file_that_was_read(finished, tmp_path):
+    study = finished.fit.study.replace(sampling=replace(finished.fit.study.sampling, seed=7))
+    files = result_files(findings(replace(finished.fit, study=study), None, {}))
+    for name in ("study.toml", "study-data.json"):
+        (tmp_path / name).write_bytes(files[name])
+    assert mtjfit.load_study(tmp_path / "study.toml").sampling.seed == 7
+    said = provenance(study, 3)
+    assert said["study_sha256"] == hashlib.sha256(files["study.toml"]).hexdigest()
+    assert said["data_sha256"] == {"study-data.json": hashlib.sha256(files["study-data.json"]).hexdigest()}

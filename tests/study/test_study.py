@@ -36,6 +36,7 @@ from mtjfit.study import (
     parse_amplitude,
     study_problems,
 )
+from mtjfit.study.study import as_read
 
 LENGTH = LogUniform(0.1, 100.0)
 FITTED = {"sigma_par": None, "sigma_perp": None}
@@ -191,7 +192,7 @@ def study(**changes: Any) -> Study:
         curve("B", group="w2", thickness=3.0, unit="aN m", origin=Origin("simulated", "x")),
         curve("C", group="w1", thickness=3.0000001, quantity="torkance", unit="1e-19 N m/V").mask([1, 0, 0], "noisy"),
     )
-    return Study("series", curves, declared(**changes), text="text", files={"a.csv": "00"})
+    return as_read(Study("series", curves, declared(**changes)), "text", {"a.csv": "00"})
 
 
 def test_what_a_study_tells() -> None:

@@ -118,7 +118,7 @@ def mechanism_study(study: Study, mechanism: Mechanism, extra: Sequence[str] = (
     if not mechanism.depends_on_thickness(study.curves[0].per):
         parameters.pop("dead_layer", None)
         parameters["thickness"] = Parameter("thickness", Fixed(0.0), "device")
-    return study.replace(name=f"{study.name}: {mechanism.name}", parameters=parameters, text="")
+    return study.replace(name=f"{study.name}: {mechanism.name}", parameters=parameters)
 
 
 def refuse_one_thickness_for_mechanisms(study: Study) -> None:
