@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.stats import chi2, f
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.data import pretty
 from mtjfit.infer.assumptions import Assumption, freed_assumptions
 from mtjfit.infer.causes import P_BAD, Cause, Outcome, likely_causes
@@ -28,13 +29,13 @@ from mtjfit.model.patterns import Pattern, find_patterns
 from mtjfit.model.profile import determined_by_profile
 from mtjfit.model.rank import structure
 from mtjfit.study import JITTER, LENGTHS, NOISE, ParameterName, Study
-from mtjfit.text import card, number, p_text, shortened, table, value_with_error
+from mtjfit.text import number, p_text, table, value_with_error
 
 _STARTS_OF_CAUSES = 3
 
 
 @dataclass(frozen=True, eq=False)
-class FitResult:
+class FitResult(ShownAsCard):
     """Best fit of a study.
 
     Attributes
@@ -124,15 +125,15 @@ class FitResult:
                 return f"{what} from the scatter; {test} a lack-of-fit test"
         return f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p_text(self.p_value)}"
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         """χ² and every parameter with its error, or the reason why there is none, in a notebook."""
         rows = [[*row[:2], pretty(row[2]), row[3]] for row in self._rows()]
         known, rescaled = self.identifiability, " (errors rescaled by it, as asked)" if self.rescaled else ""
-        return card(
+        return Card(
             f"FitResult of {self.study.name}", marks=[self.study.label],
             facts={"χ²": self.chi2_says + rescaled,
                    "determined": f"{known.rank} of {known.n_parameters} parameters by this design"},
-            header=("parameter", "best fit ± sd", "unit", "remark"), rows=shortened(rows, 40),
+            header=("parameter", "best fit ± sd", "unit", "remark"), rows=rows,
             notes=known.null_directions,
         )  # fmt: skip
 

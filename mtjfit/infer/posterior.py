@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.data import pretty
 from mtjfit.infer.convergence.diagnostics import ess_bulk, r_hat
 from mtjfit.infer.convergence.gate import Chains, Verdict
@@ -19,7 +20,7 @@ from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.profile import EDGE, OPEN, answer_of_sides
 from mtjfit.study import Fixed, ParameterName, Prior, Product, Study
-from mtjfit.text import card, number, shortened
+from mtjfit.text import number
 
 FROM_PRIOR = 0.1
 """Bits of information below which a parameter comes from its prior alone, limits included."""
@@ -81,7 +82,7 @@ def summary_rows(table: pd.DataFrame) -> list[list[str]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Posterior:
+class Posterior(ShownAsCard):
     """Draws from the posterior of a study.
 
     Attributes
@@ -176,13 +177,12 @@ class Posterior:
         """
         return self._summary.copy()
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         """The posterior in a notebook: what the data say of each parameter, and loudly if it is not to be believed."""
-        refused = "" if self.verdict.converged else "NOT CONVERGED, no result: " + "; ".join(self.verdict.reasons)
-        return card(
-            f"Posterior of {self.study.name}", marks=[refused, self.study.label],
+        return Card(
+            f"Posterior of {self.study.name}", marks=[self.verdict.refusal, self.study.label],
             facts={"draws": f"{len(self.draws)}", "fixed": ", ".join(f"{n} = {v:g}" for n, v in self.fixed.items())},
-            header=SUMMARY_HEADER, rows=shortened(summary_rows(self.summary()), 40),
+            header=SUMMARY_HEADER, rows=summary_rows(self.summary()),
         )  # fmt: skip
 
     @property

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.errors import MtjfitError
 from mtjfit.physics import Interface, kappa, kappa_density
@@ -58,7 +59,7 @@ def free_names(study: Study) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class DeviceModel:
+class DeviceModel(ShownAsCard):
     """One device at n points in parameter space."""
 
     study: Study

@@ -52,7 +52,7 @@ class _SeparateParts:
 
     def fit(self, *args: Any, **kwargs: Any) -> ComplexModelResult:
         """As in lmfit."""
-        result = super().fit(*args, **kwargs)  # type: ignore[misc]
+        result: ComplexModelResult = super().fit(*args, **kwargs)  # type: ignore[misc]
         result.__class__ = ComplexModelResult  # lmfit builds its own class, and sets R² again after each further fit
         return result
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.html import PlannedFigure, inline_svg, template
 from mtjfit.infer import Posterior
 from mtjfit.infer.store.journal import is_journal
@@ -138,7 +139,7 @@ DOI = "10.1103/PhysRevB.86.060404"
 
 
 @dataclass(frozen=True)
-class ReportFigure:
+class ReportFigure(ShownAsCard):
     """One figure of the page: its files by name, and its SVG for the page, without ids that another figure has too."""
 
     name: str

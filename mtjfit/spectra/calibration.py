@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import Problem, did_you_mean
 from mtjfit.spectra.kittel import GAMMA
 from mtjfit.spectra.spectrum import Against
@@ -105,7 +106,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Constants:
+class Constants(ShownAsCard):
     """Constants for the calibration of one device.
 
     - `I_rf`: peak amplitude of the current at radio frequency through the junction, A.
