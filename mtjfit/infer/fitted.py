@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from uncertainties import UFloat, correlated_values_norm, ufloat
 
 from mtjfit.data import COMPONENTS
-from mtjfit.infer.simulate import DeviceModel
+from mtjfit.infer.simulate import DeviceModel, free_names
 from mtjfit.model.equivalent_noise import noise_of_points
 from mtjfit.study import Study
 
@@ -36,7 +36,9 @@ def refuse_name(kind: str, name: str) -> NoReturn:
 
 def fitted_device(study: Study, values: Mapping[str, float], j: int) -> DeviceModel:
     """The curve `j` at the best values, with jitter as it was taken from the scatter."""
-    return DeviceModel(study, study.curves[j], {**noise_of_points(study), **values})
+    # noise of a component that was not measured has no value
+    unknown = dict.fromkeys(free_names(study), np.nan)
+    return DeviceModel(study, study.curves[j], {**unknown, **noise_of_points(study), **values})
 
 
 def residual_table(study: Study, values: Mapping[str, float]) -> pd.DataFrame:
@@ -56,7 +58,8 @@ def residual_table(study: Study, values: Mapping[str, float]) -> pd.DataFrame:
                 "measured": measured, "model": T, "sigma": sigma, "residual": measured - T,
                 "used": curve.used_values[c], "unit": curve.unit,
             })[there])  # fmt: skip
-    return pd.concat(tables, ignore_index=True)
+    found: pd.DataFrame = pd.concat(tables, ignore_index=True)
+    return found
 
 
 def curve_table(study: Study, values: Mapping[str, float], device: str, bias: ArrayLike | None) -> pd.DataFrame:

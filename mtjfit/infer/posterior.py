@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -184,6 +185,36 @@ class Posterior(ShownAsCard):
             facts={"draws": f"{len(self.draws)}", "fixed": ", ".join(f"{n} = {v:g}" for n, v in self.fixed.items())},
             header=SUMMARY_HEADER, rows=summary_rows(self.summary()),
         )  # fmt: skip
+
+    def to_arviz(self, thin: int = 1) -> Any:
+        """The posterior for ArviZ, with priors, data, predictions and the log-likelihood of every value.
+
+        Groups posterior, sample_stats, prior, observed_data, log_likelihood (of each value given all parameters,
+        amplitudes included), prior_predictive and posterior_predictive. Each walker is a chain: effective draws are
+        those of `summary`, which compares whole ensembles for R-hat, where ArviZ compares walkers. Parameters of single
+        devices or groups have a dimension `device`, `curve` or `group`. Values in use have the coordinates device,
+        condition, component and bias (V); units are in the attributes, those of values as of the first curve. The
+        log-likelihood is left out where errors are correlated, and the attributes say so. Predictions are of 200 truths
+        of the prior and of about as many draws, at least one of each walker.
+
+        Parameters
+        ----------
+        thin : int
+            Keep every such draw of each walker.
+
+        Returns
+        -------
+        xarray.DataTree
+            For ArviZ 1.0 or newer, or none; arviz.InferenceData where an older one is installed.
+
+        Raises
+        ------
+        MtjfitError
+            xarray is not installed, or the log-likelihoods need more than 160 MB; says which `thin` suffices.
+        """
+        from mtjfit.infer.arviz import data_tree
+
+        return data_tree(self, thin)
 
     @property
     def fixed(self) -> dict[str, float]:
