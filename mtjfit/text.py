@@ -210,6 +210,9 @@ class Table:
         parts = [self.title, table(self.header, self.rows), self.note]
         return "\n".join(part for part in parts if part)
 
+    def __repr__(self) -> str:
+        return f"Table {visible(self.title)[:80]!r} of {counted(len(self.rows), 'row')}"
+
     def _repr_html_(self) -> str:
         """The table in a notebook."""
         return card(self.title, header=self.header, rows=shortened(self.rows, 60), notes=[self.note])

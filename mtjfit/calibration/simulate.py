@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.calibration.ranks import EcdfTest, chi2_p, detectable_width, quantities, shape_of
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.infer import Check, Note, Posterior, Verdict, draw_truth, priors_of, sample, simulated
 from mtjfit.infer.sampling import refuse_one_thickness
@@ -47,7 +48,7 @@ _MEANING = {
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class Calibration(ShownAsCard):
     """Ranks of truths among the draws of their posteriors, with tests and a verdict.
 
     Attributes
@@ -167,7 +168,7 @@ class Calibration:
             "and few smaller errors"
         )
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         title = f"Calibration of {self.study.name}: " + ("calibrated" if self.calibrated else "not calibrated")
         facts = {"simulations": f"{len(self.failures)}, {int(self.converged.sum())} converged"}
         return self.verdict.as_card(title, "CALIBRATED", facts)

@@ -10,13 +10,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.errors import DataError, Problem, did_you_mean
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
-class BundledDataset:
+class BundledDataset(ShownAsCard):
     """One folder with ``data.csv``, ``study.toml``, ``meta.toml`` and the script ``make.py`` that makes them.
 
     Attributes
@@ -35,6 +36,9 @@ class BundledDataset:
     path: Path
     study_file: Path
     meta: Mapping[str, Any]
+
+    def _card(self) -> Card:
+        return Card(f"BundledDataset {self.name} ({self.kind}): {self.title}")
 
     def verify(self) -> None:
         """Compare ``data.csv`` with the sha256 in ``meta.toml``; DataError where it is missing or not the one

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.data.curve_checks import SIZE, SinTheta, angle_fault, angle_faults, covariance_faults, odd_sizes
 from mtjfit.data.units import Per, Quantity, check_unit, find_unit, pretty
 from mtjfit.errors import DataError, Problem
 from mtjfit.physics.torque import sin_degrees
-from mtjfit.text import card, number, shortened
+from mtjfit.text import number, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +85,7 @@ def _frozen(values: ArrayLike) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False)
-class TorqueCurve:
+class TorqueCurve(ShownAsCard):
     """The torque of one device against bias: both components, or one of them.
 
     Attributes
@@ -359,7 +360,7 @@ class TorqueCurve:
         """sin θ where the values carry it and amplitudes do not, else 1: what the model multiplies J0 by."""
         return 1.0 if self.angle is None or self.sin_theta != "included" else float(sin_degrees(self.angle))
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         """The curve in a notebook: what was declared, and a few points; masked ones in brackets."""
         n, rows = self.bias.size, []
         for k in range(n):
@@ -379,7 +380,7 @@ class TorqueCurve:
             "source": self.source,
         }
         symbols = ("T∥", "T⊥") if self.quantity == "torque" else ("dT∥/dV", "dT⊥/dV")
-        return card(
+        return Card(
             f"TorqueCurve {self.name}", marks=[self.origin.label], facts=facts,
             header=("V (V)", *symbols), rows=shortened(rows, 6),
         )  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.arrays import BoolArray, ComplexArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.explorer.state import ExploredStudy, SliderState, value_of
 from mtjfit.model.likelihood import amplitude_design
 from mtjfit.physics import kappa, spin_accumulation
@@ -58,7 +59,7 @@ class Torque:
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class Pictures(ShownAsCard):
     """Arrays of all pictures."""
 
     accumulation: Accumulation

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import TorqueCurve
 from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.equivalent_noise import as_normal
@@ -29,7 +30,7 @@ _ANY_LENGTH = LogUniform(1e-3, 1e5)
 
 
 @dataclass(frozen=True)
-class SliderState:
+class SliderState(ShownAsCard):
     """Values of all parameters by their names in tables, the device that is shown, and what fits and exports hold."""
 
     values: Mapping[str, float]
@@ -38,7 +39,7 @@ class SliderState:
 
 
 @dataclass(frozen=True, eq=False)
-class ExploredStudy:
+class ExploredStudy(ShownAsCard):
     """A study, as it was loaded, and its likelihood with every slider free to move."""
 
     study: Study

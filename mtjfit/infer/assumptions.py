@@ -22,6 +22,7 @@ import pandas as pd
 from scipy.stats import chi2, f
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import NotDetermined
 from mtjfit.infer.optimum import Optimum, at_edge, with_noise
 from mtjfit.model.descent import FARTHEST, Descent, Points, lowest_of
@@ -67,7 +68,7 @@ _WHOLE = 0.9  # of the thinnest device
 
 
 @dataclass(frozen=True)
-class Assumption:
+class Assumption(ShownAsCard):
     """A number that a study takes as known, and the fit in which it is free.
 
     Attributes

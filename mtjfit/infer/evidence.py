@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.infer.convergence.diagnostics import MAX_DRAWS, ess, thinning
 from mtjfit.infer.convergence.gate import Chains
 from mtjfit.infer.convergence.importance import Weighted, importance_sample
@@ -27,7 +28,7 @@ _LARGEST_EXPONENT = 700.0  # exp of more overflows
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(ShownAsCard):
     """Log evidence, ln ∫ prior · likelihood, with its standard error."""
 
     value: float
@@ -39,6 +40,9 @@ class Evidence:
     def reliable(self) -> bool:
         """False if the proposal misses so much of the posterior that the error may be far too small."""
         return bool(np.isfinite(self.value)) and not self.k_hat > MAX_K_HAT
+
+    def _card(self) -> Card:
+        return Card(f"Evidence: {self}")
 
     def __str__(self) -> str:
         doubt = "" if self.reliable else ", NOT reliable"
@@ -134,7 +138,7 @@ EFFORT = Effort()
 
 
 @dataclass(frozen=True, eq=False)
-class Exploration:
+class Exploration(ShownAsCard):
     """Draws from a proposal, weighted to a posterior."""
 
     weighted: Weighted

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import Card
 from mtjfit.infer.least_squares import FitResult, fit
 from mtjfit.model.descent import FARTHEST
 from mtjfit.model.equivalent_noise import least_squares_model
@@ -22,7 +23,7 @@ from mtjfit.model.profile import LEVELS, SEARCH, Profile, Profiles, Search, prof
 from mtjfit.model.rank import expected_errors, grade
 from mtjfit.progress import bar
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, LogUniform, Parameter, ParameterName, Study
-from mtjfit.text import card, number, shortened
+from mtjfit.text import number
 
 _BETTER = 0.02  # in −2 ln L: improvement of the profiles over the fit that is reported
 _ENDS = ("low_68", "high_68", "low_95", "high_95")
@@ -70,18 +71,18 @@ class Identification(Identifiability):
         known = self.determined.loc[list(self.lengths), "known_to"]
         return known.empty or bool((known != "prior only").any())
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         """Every parameter with its profile interval, in a notebook."""
         rows = []
         for name, row in self.determined.iterrows():
             low, high = (number(float(row[end])) for end in ("low_95", "high_95"))
             ends = "" if "n/a" in (low, high) else f"{low} to {high}".replace("to inf", "or more")
             rows.append([str(name), number(float(row["value"])), ends, str(row["known_to"])])
-        return card(
+        return Card(
             f"What {self.study.name} determines", marks=[self.study.label],
             facts={"design": f"{self.rank} of {self.n_parameters} parameters, thicknesses known",
                    "χ²": self.fit.chi2_says},
-            header=("parameter", "best fit", "95 % profile interval", "known to"), rows=shortened(rows, 40),
+            header=("parameter", "best fit", "95 % profile interval", "known to"), rows=rows,
             notes=[*self.null_directions, *self.notes],
         )  # fmt: skip
 

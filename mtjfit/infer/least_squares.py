@@ -7,34 +7,38 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, NoReturn
 
 import lmfit
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2, f
+from numpy.typing import ArrayLike
+from uncertainties import UFloat
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.data import pretty
 from mtjfit.infer.assumptions import Assumption, freed_assumptions
 from mtjfit.infer.causes import P_BAD, Cause, Outcome, likely_causes
 from mtjfit.infer.convergence.conflict import Conflict, prior_conflicts
+from mtjfit.infer.fitted import covariance_table, curve_table, refuse_name, residual_table, uncertain_values
+from mtjfit.infer.lack_of_fit import from_scatter, misfit_p_value
 from mtjfit.infer.optimum import Optimum, flipped, optimum
-from mtjfit.model.device_combinations import DeviceCombinations, combinations, noise_groups, quantities_table
+from mtjfit.model.device_combinations import DeviceCombinations, combinations, quantities_table
 from mtjfit.model.equivalent_noise import least_squares_model, student_scales
 from mtjfit.model.identifiability import Identifiability, determined_table, directions
-from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.model.patterns import Pattern, find_patterns
 from mtjfit.model.profile import determined_by_profile
 from mtjfit.model.rank import structure
 from mtjfit.study import JITTER, LENGTHS, NOISE, ParameterName, Study
-from mtjfit.text import card, number, p_text, shortened, table, value_with_error
+from mtjfit.text import number, p_text, table, value_with_error
 
 _STARTS_OF_CAUSES = 3
 
 
 @dataclass(frozen=True, eq=False)
-class FitResult:
+class FitResult(ShownAsCard):
     """Best fit of a study.
 
     Attributes
@@ -79,7 +83,7 @@ class FitResult:
     def p_value_flipped(self) -> float:
         """The p-value with the sign of T_perp reversed."""
         model = flipped(least_squares_model(self.study))
-        return _p_value(model, optimum(model), self.study.n_values - self.dof, _from_scatter(self.study))[1]
+        return misfit_p_value(model, optimum(model), self.study.n_values - self.dof, from_scatter(self.study))[1]
 
     @cached_property
     def conflicts(self) -> tuple[Conflict, ...]:
@@ -124,17 +128,65 @@ class FitResult:
                 return f"{what} from the scatter; {test} a lack-of-fit test"
         return f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p_text(self.p_value)}"
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         """χ² and every parameter with its error, or the reason why there is none, in a notebook."""
         rows = [[*row[:2], pretty(row[2]), row[3]] for row in self._rows()]
         known, rescaled = self.identifiability, " (errors rescaled by it, as asked)" if self.rescaled else ""
-        return card(
+        return Card(
             f"FitResult of {self.study.name}", marks=[self.study.label],
             facts={"χ²": self.chi2_says + rescaled,
                    "determined": f"{known.rank} of {known.n_parameters} parameters by this design"},
-            header=("parameter", "best fit ± sd", "unit", "remark"), rows=shortened(rows, 40),
+            header=("parameter", "best fit ± sd", "unit", "remark"), rows=rows,
             notes=known.null_directions,
         )  # fmt: skip
+
+    def residuals(self) -> pd.DataFrame:
+        """Every measured value beside the model, masked ones included.
+
+        Returns
+        -------
+        DataFrame
+            Columns device, condition, component (``"par"`` or ``"perp"``), bias (V), measured, model, sigma, residual
+            (measured − model), used, unit (of the four before). `sigma` is the error declared or fitted, with jitter in
+            quadrature; of Student-t errors their scale. Where errors are independent and normal, the sum of
+            (residual/sigma)² over used values is the χ² of the data.
+
+        Examples
+        --------
+        >>> from mtjfit.data import dataset
+        >>> from mtjfit.study import load_study
+        >>> result = fit(load_study(dataset("sankey2008").study_file))
+        >>> used = result.residuals().query("used")
+        >>> bool(np.isclose(((used.residual / used.sigma) ** 2).sum(), result.optimum.chi2_data))
+        True
+        """
+        return residual_table(self.study, self.values)
+
+    def curve(self, device: str, bias: ArrayLike | None = None) -> pd.DataFrame:
+        """The model of one device: columns bias (V), par, perp, and their unit.
+
+        `device` is one of `study.devices`; ValueError if it is not. `bias` is in volts, by default that of the data.
+        """
+        return curve_table(self.study, self.values, device, bias)
+
+    @cached_property
+    def covar(self) -> pd.DataFrame:
+        """Covariance of the parameters that have errors, by their names in tables; no others."""
+        return covariance_table(self.params)
+
+    @property
+    def uvalues(self) -> dict[str, float | UFloat]:
+        """Values with correlated errors (package uncertainties), which arithmetic carries on, by names in tables.
+
+        Parameters that are not determined have the error NaN, and so has what is computed from them; fixed ones are
+        plain numbers.
+        """
+        return uncertain_values(self.params)
+
+    if not TYPE_CHECKING:  # a type checker is to find wrong names by itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            refuse_name(type(self).__name__, name)
 
     def report(self) -> str:
         """Plain text: parameters with errors where there are any, then quantities determined by each device."""
@@ -168,58 +220,6 @@ class FitResult:
                 noise = name.startswith("noise") and not self.study.parameters[ParameterName(name).base].is_fixed
                 rows.append([name, number(value), unit, "from the scatter" if noise else "fixed"])
         return rows
-
-
-def _from_scatter(study: Study) -> np.ndarray:
-    """Components of devices whose jitter is free, shape (n_devices, 2); their scatter does not test the errors."""
-    free = [name in study.parameters and not study.parameters[name].is_fixed for name in JITTER]
-    return np.tile(free, (len(study.curves), 1))
-
-
-def _p_value(model: FullPosterior, best: Optimum, rank: int, from_scatter: np.ndarray) -> tuple[float, float]:
-    """χ² and its p-value for `rank` determined numbers; an F test against free polynomials for fitted errors."""
-    data, total = model.data, best.chi2_data + best.chi2_thickness
-    group, noise_dof = noise_groups(model)
-    # each fitted scale makes the scatter about its free polynomials equal to their degrees of freedom
-    spent = float(noise_dof.sum())
-    if from_scatter.any():
-        group = np.where(from_scatter, 0, -1)
-        noise_dof = np.array([np.maximum(data.n - data.powers.size, 0)[from_scatter].sum()], dtype=float)
-        spent = float(data.rss[from_scatter].sum())
-    misfit_dof = model.study.n_values - rank - int(noise_dof.sum())
-    if noise_dof.size == 0:
-        return total, float(chi2.sf(total, misfit_dof))
-    if misfit_dof <= 0 or noise_dof.min() <= 0:
-        return total, float("nan")
-    misfit = max(total - spent, 0.0)
-    J = jacobian(model, best.values, best.amplitudes).matrix
-    u, s, _ = np.linalg.svd(J / np.maximum(np.linalg.norm(J, axis=0), 1e-300), full_matrices=False)
-    seen = u[:, s > 1e-10 * s.max(initial=0.0)]
-    taken = np.sum(seen**2, axis=1)[: data.z.size].reshape(*data.n.shape, -1).sum(axis=-1)
-    left = np.minimum(data.n, data.powers.size) - taken
-    shares = np.array([left[group == g].sum() for g in range(noise_dof.size)])
-    shares = np.append(misfit_dof - shares.sum(), shares)
-    return total, _lack_of_fit(misfit, shares, noise_dof)
-
-
-def _lack_of_fit(misfit: float, shares: FloatArray, noise_dof: FloatArray) -> float:
-    """Probability of a larger Σ m F(m, ν), over noise scales with ν degrees of freedom each; the first is known, ν = ∞.
-
-    By a multiple of one F with the same mean and variance: exact for one scale, and unlike a common ν right in the
-    mean for many scales of few degrees each, where every F is larger than one on average.
-    """
-    m = float(shares.sum())
-    if noise_dof.size == 1 and shares[0] < 1e-9 * m:
-        return float(f.sf(misfit / m, m, noise_dof[0]))
-    nu = np.maximum(noise_dof, 4.5)  # an F with fewer has no variance to match
-    own = np.maximum(shares[1:], 0.0)
-    mean = shares[0] + float(np.sum(own * nu / (nu - 2)))
-    variance = 2 * shares[0] + float(np.sum(2 * own * nu**2 * (own + nu - 2) / ((nu - 2) ** 2 * (nu - 4))))
-    excess = m * variance / mean**2 - 2
-    if excess < 1e-9:
-        return float(chi2.sf(misfit * m / mean, m))
-    common = (2 * m - 4 + 4 * (excess + 2)) / excess
-    return float(f.sf(misfit / mean * common / (common - 2), m, common))
 
 
 def _identifier(name: str, taken: set[str]) -> str:
@@ -298,7 +298,7 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
     determined, correlation = determined_table(model, best.values, best.amplitudes, edge)
     rank = shape.rank
     dof = study.n_values - rank
-    total, p_value = _p_value(model, best, rank, _from_scatter(study))
+    total, p_value = misfit_p_value(model, best, rank, from_scatter(study))
     factor = float(np.sqrt(total / dof)) if rescale_errors else 1.0
     free = dict(zip(model.layout.names, best.values, strict=True)) | dict(
         zip(model.amplitudes.names, best.amplitudes, strict=True)
@@ -327,7 +327,7 @@ def _judged(study: Study) -> Outcome:
     """p-value, χ² per degree of freedom and patterns of a study, by a shorter search than that of `fit`."""
     model = least_squares_model(study)
     rank = structure(model).rank
-    total, p_value = _p_value(model, optimum(model, starts=_STARTS_OF_CAUSES), rank, _from_scatter(study))
+    total, p_value = misfit_p_value(model, optimum(model, starts=_STARTS_OF_CAUSES), rank, from_scatter(study))
     return Outcome(p_value, total / max(study.n_values - rank, 1), bool(find_patterns(study)))
 
 

@@ -8,6 +8,7 @@ import lmfit
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import Quantity
 from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.jacobian import jacobian
@@ -24,7 +25,7 @@ _GAIN = 1e-8  # relative gain in χ² below which a search ends
 
 
 @dataclass(frozen=True)
-class Optimum:
+class Optimum(ShownAsCard):
     """Point of smallest χ²."""
 
     values: FloatArray  # natural values of the non-linear parameters, shape (size,)

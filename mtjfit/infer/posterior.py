@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.data import pretty
 from mtjfit.infer.convergence.diagnostics import ess_bulk, r_hat
 from mtjfit.infer.convergence.gate import Chains, Verdict
@@ -20,7 +22,7 @@ from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.profile import EDGE, OPEN, answer_of_sides
 from mtjfit.study import Fixed, ParameterName, Prior, Product, Study
-from mtjfit.text import card, number, shortened
+from mtjfit.text import number
 
 FROM_PRIOR = 0.1
 """Bits of information below which a parameter comes from its prior alone, limits included."""
@@ -82,7 +84,7 @@ def summary_rows(table: pd.DataFrame) -> list[list[str]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Posterior:
+class Posterior(ShownAsCard):
     """Draws from the posterior of a study.
 
     Attributes
@@ -187,14 +189,43 @@ class Posterior:
 
         save_posterior(self, Path(path))
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         """The posterior in a notebook: what the data say of each parameter, and loudly if it is not to be believed."""
-        refused = "" if self.verdict.converged else "NOT CONVERGED, no result: " + "; ".join(self.verdict.reasons)
-        return card(
-            f"Posterior of {self.study.name}", marks=[refused, self.study.label],
+        return Card(
+            f"Posterior of {self.study.name}", marks=[self.verdict.refusal, self.study.label],
             facts={"draws": f"{len(self.draws)}", "fixed": ", ".join(f"{n} = {v:g}" for n, v in self.fixed.items())},
-            header=SUMMARY_HEADER, rows=shortened(summary_rows(self.summary()), 40),
+            header=SUMMARY_HEADER, rows=summary_rows(self.summary()),
         )  # fmt: skip
+
+    def to_arviz(self, thin: int = 1) -> Any:
+        """The posterior for ArviZ, with priors, data, predictions and the log-likelihood of every value.
+
+        Groups posterior, sample_stats, prior, observed_data, log_likelihood (of each value given all parameters,
+        amplitudes included), prior_predictive and posterior_predictive. Each walker is a chain: effective draws are
+        those of `summary`, which compares whole ensembles for R-hat, where ArviZ compares walkers. Parameters of single
+        devices or groups have a dimension `device`, `curve` or `group`. Values in use have the coordinates device,
+        condition, component and bias (V); units are in the attributes, those of values as of the first curve. The
+        log-likelihood is left out where errors are correlated, and the attributes say so. Predictions are of 200 truths
+        of the prior and of about as many draws, at least one of each walker.
+
+        Parameters
+        ----------
+        thin : int
+            Keep every such draw of each walker.
+
+        Returns
+        -------
+        xarray.DataTree
+            For ArviZ 1.0 or newer, or none; arviz.InferenceData where an older one is installed.
+
+        Raises
+        ------
+        MtjfitError
+            xarray is not installed, or the log-likelihoods need more than 160 MB; says which `thin` suffices.
+        """
+        from mtjfit.infer.arviz import data_tree
+
+        return data_tree(self, thin)
 
     @property
     def fixed(self) -> dict[str, float]:

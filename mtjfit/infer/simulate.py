@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.errors import MtjfitError
 from mtjfit.physics import Interface, kappa, kappa_density
@@ -58,7 +59,7 @@ def free_names(study: Study) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class DeviceModel:
+class DeviceModel(ShownAsCard):
     """One device at n points in parameter space."""
 
     study: Study
@@ -163,6 +164,16 @@ def _noise(device: DeviceModel, rng: np.random.Generator) -> FloatArray:
     ])  # fmt: skip
 
 
+def drawn_values(device: DeviceModel, rng: np.random.Generator) -> FloatArray:
+    """New data of one device: values of both components at every bias, shape (2, n_bias), in the unit of its curve."""
+    curve, away, bias = device.curve, _noise(device, rng), device.curve.bias
+    if curve.sigma_bias is not None:
+        bias = bias + curve.sigma_bias * rng.standard_normal(bias.size)
+    T = device.torque(bias)[0]
+    values = (np.stack([T.real, T.imag]) + away) / device.study.scale_of(curve)
+    return np.where(curve.measured, values, np.nan)
+
+
 def simulated(study: Study, truth: Mapping[str, float], rng: np.random.Generator) -> Study:
     """The study with its data replaced by simulated ones: same bias, errors, masks, units and normalisation.
 
@@ -170,12 +181,6 @@ def simulated(study: Study, truth: Mapping[str, float], rng: np.random.Generator
     """
     curves = []
     for curve in study.curves:
-        device, scale = DeviceModel(study, curve, truth), study.scale_of(curve)
-        away, bias = _noise(device, rng), curve.bias
-        if curve.sigma_bias is not None:
-            bias = bias + curve.sigma_bias * rng.standard_normal(bias.size)
-        T = device.torque(bias)[0]
-        par, perp = (T.real + away[0]) / scale, (T.imag + away[1]) / scale
-        par, perp = np.where(curve.measured, np.broadcast_arrays(par, perp), np.nan)
+        par, perp = drawn_values(DeviceModel(study, curve, truth), rng)
         curves.append(replace(curve, par=par, perp=perp, origin=_ORIGIN))
     return study.replace(curves=tuple(curves))

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.model.compress import Bilinear, Gram, Products
 from mtjfit.model.layout import AmplitudeLayout
 from mtjfit.study import Normal
@@ -146,7 +147,7 @@ _NODE = (Ellipsis, None)
 
 
 @dataclass(frozen=True)
-class DeviceIntegral:
+class DeviceIntegral(ShownAsCard):
     """ln ∫ L_j(K, c, x) N(x) dx for all devices of a batch: shared amplitudes c given, own ones x integrated out."""
 
     gram: Gram

@@ -23,13 +23,14 @@ from typing import Any
 import numpy as np
 
 from mtjfit.arrays import ComplexArray, FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import TorqueCurve
 from mtjfit.model.noise import PointErrors, effective_errors, values_in_use
 from mtjfit.study import Study
 
 
 @dataclass(frozen=True)
-class Compressed:
+class Compressed(ShownAsCard):
     """Sufficient statistics of all curves, in the unit of the first."""
 
     powers: IntArray  # powers of V that occur, shape (P,)

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from mtjfit.arrays import ComplexArray, FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.model.amplitude_integral import Bounded
 from mtjfit.model.layout import AmplitudeLayout, Layout, Scattered
 from mtjfit.physics import wave_numbers
@@ -25,7 +26,7 @@ from mtjfit.study.prior import EDGE, LN_2PI
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(ShownAsCard):
     """The coordinates of several priors.
 
     Examples
@@ -246,7 +247,7 @@ class _Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Coordinates(DeviceCoordinates):
+class Coordinates(ShownAsCard, DeviceCoordinates):
     """Coordinates of a study, in this order: lengths and noise, amplitudes, their scatter."""
 
     study: Study

@@ -20,6 +20,7 @@ import pandas as pd
 from scipy.stats import chi2, f
 
 from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import NotDetermined
 from mtjfit.model.compress import spanned
 from mtjfit.model.likelihood import FullPosterior
@@ -27,7 +28,7 @@ from mtjfit.model.phase import Terms, fit_phase
 
 
 @dataclass(frozen=True)
-class DeviceCombinations:
+class DeviceCombinations(ShownAsCard):
     """Determined quantities of one device, by least squares, with errors from their covariance.
 
     Attributes

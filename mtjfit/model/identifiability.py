@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.model.compress import spanned
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
 from mtjfit.model.likelihood import FullPosterior
@@ -24,7 +25,7 @@ _EVEN = 0.02  # exponents that differ less count as equal in size
 
 
 @dataclass(frozen=True)
-class Direction:
+class Direction(ShownAsCard):
     """One combination of parameters, independent of the others where the model is linear."""
 
     sd: float  # standard deviation of Σ weight · ln(parameter); infinite where no measured value shows it

@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from mtjfit.arrays import BoolArray, ComplexArray, FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
 from mtjfit.study import (
     JITTER,
@@ -160,7 +161,7 @@ def _coordinate_form(entry: Entry) -> tuple[float, float, float, float, float]:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(ShownAsCard):
     """Flat vector of the non-linear parameters."""
 
     # lengths first, then noise scales, then thicknesses; fixed parameters are not among them
@@ -229,7 +230,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class AmplitudeLayout:
+class AmplitudeLayout(ShownAsCard):
     """The linear parameters."""
 
     names: tuple[ParameterName, ...]  # free amplitudes as in tables, ``a1`` or ``a1[dev1]``

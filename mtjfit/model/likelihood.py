@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
 from mtjfit.model.compress import Compressed, compress
 from mtjfit.model.layout import AmplitudeLayout, Layout, amplitude_layout, layout, once_per_study
@@ -93,7 +94,7 @@ _CHUNK = 4096  # rows: temporary arrays stay in cache
 
 
 @dataclass(frozen=True)
-class Conditional:
+class Conditional(ShownAsCard):
     """Amplitudes given the non-linear parameters: normal in x, amplitude = mean + sd x."""
 
     x: FloatArray  # conditional mean, shape (n, n_free)
@@ -156,7 +157,7 @@ def where_possible(
 
 
 @dataclass(frozen=True, eq=False)
-class FullPosterior:
+class FullPosterior(ShownAsCard):
     """Prior and marginal likelihood of one study over its non-linear coordinates, vectorised.
 
     Any optimiser, ensemble sampler or nested sampler plugs into `log_likelihood`, `log_prior`, `log_posterior` and

@@ -19,6 +19,21 @@ _LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
 _GUESSES = 512
 
 
+class ComplexModelResult(lmfit.model.ModelResult):  # type: ignore[misc]
+    """lmfit's result of a fit to complex data, with a real coefficient of determination."""
+
+    @property
+    def rsquared(self) -> float:
+        """1 − Σ|y − f|²/Σ|y − ȳ|², without weights as in lmfit, which squares complex numbers and so returns one."""
+        data = np.asarray(self.data)
+        scatter = np.sum(np.abs(data - data.mean()) ** 2)
+        return float(1 - np.sum(np.abs(data - self.best_fit) ** 2) / scatter) if scatter > 0 else float("nan")
+
+    @rsquared.setter
+    def rsquared(self, value: object) -> None:
+        """Ignores the number that lmfit sets after each fit."""
+
+
 class _SeparateParts:
     """Residuals of complex data, in-plane and out-of-plane values alternating, each with its own weight.
 
@@ -34,6 +49,12 @@ class _SeparateParts:
         w = np.asarray(weights)
         pairs = w if np.iscomplexobj(w) else w + 1j * w
         return diff * np.broadcast_to(pairs, np.shape(data)).ravel().view(float)
+
+    def fit(self, *args: Any, **kwargs: Any) -> ComplexModelResult:
+        """As in lmfit."""
+        result: ComplexModelResult = super().fit(*args, **kwargs)  # type: ignore[misc]
+        result.__class__ = ComplexModelResult  # lmfit builds its own class, and sets R² again after each further fit
+        return result
 
 
 class _Sum(_SeparateParts, lmfit.model.CompositeModel):  # type: ignore[misc]

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import combine_pvalues
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import Component
 from mtjfit.model.pattern_tests import FALSE_PATTERN, Kind, Part, parts_of
 from mtjfit.multiple_tests import holm
@@ -33,7 +34,7 @@ _MOST_FOUND = 4
 
 
 @dataclass(frozen=True)
-class Pattern:
+class Pattern(ShownAsCard):
     """One pattern: in which component, of which device (empty: of all together), and its p-value.
 
     `p_holm` is adjusted for all tests of the study; `points` are devices and biases (V) of single points far off.

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ _CLOSE = 1e-7  # errors; Newton's next step squares it
 
 
 @dataclass(frozen=True, eq=False)
-class Terms:
+class Terms(ShownAsCard):
     """Terms of J0 that a device sees."""
 
     names: tuple[str, ...]

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.model.amplitude_integral import DeviceIntegral
 from mtjfit.model.compress import Compressed, Gram, gram_by_component
 from mtjfit.model.coordinates import DeviceCoordinates, Scores
@@ -58,7 +59,7 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class SharedPosterior(ABC):
+class SharedPosterior(ShownAsCard, ABC):
     """Prior and likelihood over what devices share, vectorised over rows of coordinates; as of `FullPosterior`."""
 
     # quadrature nodes of all rows and devices at a time, so that temporary arrays stay in cache

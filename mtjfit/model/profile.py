@@ -18,6 +18,7 @@ import numpy as np
 from scipy.stats import chi2, t
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.model.descent import Descent, Points, lowest_of
 from mtjfit.model.device_combinations import noise_groups, values_per_scale
 from mtjfit.model.jacobian import jacobian, relative_errors
@@ -39,7 +40,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(ShownAsCard):
     """Rise of −2 ln L along one parameter."""
 
     name: str
@@ -185,7 +186,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Profiles:
+class Profiles(ShownAsCard):
     """Profiles of several parameters of one study."""
 
     profiles: dict[str, Profile]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.model.device_combinations import terms_of, terms_seen
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
 from mtjfit.model.layout import even_points
@@ -22,7 +23,7 @@ _TAKES_PART = 1e-3
 
 
 @dataclass(frozen=True)
-class Structure:
+class Structure(ShownAsCard):
     """Rank of the model for a design, whatever the noise: thicknesses taken as known."""
 
     rank: int

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import betainc, betaincc
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 
 FALSE_FLAGS = 1e-3
 """Rate of false alarms: share of well-described spectra with white normal noise that are flagged."""
@@ -16,7 +17,7 @@ _N_TESTS = 3
 
 
 @dataclass(frozen=True)
-class ResidualTests:
+class ResidualTests(ShownAsCard):
     """Three tests of residuals in the order of the abscissa, each of both sides; small p-values contradict the lines.
 
     `p_runs`: probability of so few, or so many, runs of one sign (Wald and Wolfowitz). `p_autocorrelation`: of a ratio

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtjfit.arrays import ComplexArray, FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.model.amplitude_integral import solved
 from mtjfit.model.layout import AmplitudeLayout
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class Frame(ShownAsCard):
     """Normal distribution of some coordinates given all others, for each row.
 
     These coordinates have standard normal priors, whatever the others are.

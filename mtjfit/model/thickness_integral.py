@@ -18,6 +18,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from mtjfit.arrays import ComplexArray, FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.study import Normal
@@ -64,7 +65,7 @@ class Nodes:
 
 
 @dataclass(frozen=True)
-class Thickness:
+class Thickness(ShownAsCard):
     """Priors of the thicknesses of devices, and integrals over them."""
 
     # centre of each prior in nm; it is normal and restricted to positive values, shape (n or 1, n_devices)

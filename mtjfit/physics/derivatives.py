@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.physics.diffusion import inverse_square, tanh_over_q, wave_numbers, weights
 
 _SERIES = 3e-2  # below |qd/2| = 0.03 the four-term series of du/dq² is exact to 1e-14; above, it cancels 3 digits
 
 
 @dataclass(frozen=True)
-class KappaGradient:
+class KappaGradient(ShownAsCard):
     """κ and its derivatives with respect to ln λ_J, ln λ_φ, ln λ_sf^F, ln Λ and d (nm⁻¹), all complex."""
 
     kappa: ComplexArray

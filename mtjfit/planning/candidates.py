@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.data.units import Quantity
 from mtjfit.errors import MtjfitError
 from mtjfit.planning import Design
@@ -17,7 +18,7 @@ _GRID = 60  # thicknesses, about, where none are given
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class Candidate(ShownAsCard):
     """One possible next step; of the kind ``"thickness"``, one new device, several can be chosen together."""
 
     name: str

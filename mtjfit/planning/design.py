@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.data.units import check_unit, find_unit
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import parameter_problems
@@ -39,7 +40,7 @@ def request_problems(request: PlanRequest) -> Iterator[Problem]:
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
+class Design(ShownAsCard):
     """A study without data: parameters with priors, and possible measurements.
 
     Attributes

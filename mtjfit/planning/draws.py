@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import TorqueCurve
 from mtjfit.errors import NotConverged
 from mtjfit.infer.ensembles.anneal import anneal
@@ -49,7 +50,7 @@ class Coordinate:
 
 
 @dataclass(frozen=True, eq=False)
-class ParameterDraws:
+class ParameterDraws(ShownAsCard):
     """Draws of all parameters before a measurement.
 
     `values` of every free parameter, shape (n,), natural units. `coordinates`: lengths and amplitudes, shared or of

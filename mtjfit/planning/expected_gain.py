@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import pretty
 from mtjfit.errors import MtjfitError, did_you_mean
 from mtjfit.planning.candidates import Candidate
@@ -122,7 +123,7 @@ def spread_text(sd: float, relative: bool, unit: str = "") -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class LinearGaussian:
+class LinearGaussian(ShownAsCard):
     """The precision before a measurement, to which Fisher matrices are added; in units of the prior sd.
 
     `base`, shape (n, k, k): at each draw, of the k coordinates that count, the others integrated out. `kept`: their

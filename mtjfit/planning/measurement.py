@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.data.curve import curve_name
 from mtjfit.data.curve_checks import SinTheta
@@ -22,7 +23,7 @@ _SI = {"moment": "N m", "areal": "J/m2", "density": "J/m3", "field": "T", "arb":
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement:
+class Measurement(ShownAsCard):
     """One planned sweep of one device.
 
     Attributes

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.model.compress import polynomial_design
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics import kappa_gradient
@@ -37,7 +38,7 @@ class Setting:
 
 
 @dataclass(frozen=True, eq=False)
-class Response:
+class Response(ShownAsCard):
     """Whitened coefficients of the polynomials in V, shape (n, r), and their derivatives.
 
     `shared`, shape (n, r, m): by coordinate. `own`, shape (n, r, q): by what belongs to a new device alone, its

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.data import pretty
 from mtjfit.plain import plain, records
 from mtjfit.planning import Design
@@ -18,7 +19,7 @@ from mtjfit.planning.expected_gain import EVERYTHING, Target, geometric_mean, sp
 from mtjfit.planning.reweighting import Outcomes
 from mtjfit.results.tables import meaning
 from mtjfit.study import Study
-from mtjfit.text import Table, card, value_with_error
+from mtjfit.text import Table, value_with_error
 
 _AGREE = 1.15  # the two methods are said to differ beyond this factor
 _LITTLE = 0.9  # a gain that leaves more than this of an error is small
@@ -26,7 +27,7 @@ _SHOWN = 13  # thicknesses in the table on a terminal; the file has all
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(ShownAsCard):
     """Expected gain of candidates, and the choice among them.
 
     Attributes
@@ -127,13 +128,13 @@ class Plan:
         every = (_check, _open, _little, _edge, _other, _search, _independent)
         return tuple(note for about in every if (note := about(self)))
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         """The plan in a notebook: the choice, the gain of each next device, and caveats."""
         rows = []
         for step, row in enumerate(self.path.itertuples(), 1):
             after = "" if self.of_everything else self.text(float(row.after))  # type: ignore[arg-type]
             rows.append([f"{step}", str(row.device), after, f"{row.bits:.2g}"])
-        return card(
+        return Card(
             f"Plan for {self.target.name}: {self.sentence}",
             marks=[self.study.label if isinstance(self.study, Study) else ""],
             facts={f"error of {self.target.name} now": "" if self.of_everything else self.text(self.now)},

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.planning.candidates import Candidate
 from mtjfit.planning.draws import ParameterDraws
@@ -27,7 +28,7 @@ _RELIABLE = 0.9  # of the outcomes must have a k̂ that is small enough
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class Outcomes(ShownAsCard):
     """Gain of one candidate by reweighting.
 
     `spread`, shape (n_targets, n_outcomes): standard deviation of each target after each simulated outcome. `bits`:

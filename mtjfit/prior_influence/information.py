@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.special import digamma, ndtr
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.infer.convergence.diagnostics import ess, ess_bulk
 from mtjfit.infer.evidence import log_evidence
 from mtjfit.infer.posterior import FROM_PRIOR, Posterior, chains_of
@@ -146,7 +147,7 @@ def narrowing(posterior: Posterior) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class JointGain(Gain):
+class JointGain(ShownAsCard, Gain):
     """Information gain about several sampled parameters together; not reliable if the evidence is not.
 
     `names` are lengths, noise scales, and shared amplitudes where they are not integrated out.

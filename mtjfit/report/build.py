@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
 from mtjfit.html import PlannedFigure, inline_svg, template
 from mtjfit.infer.saved import POSTERIOR_FILE, SAVED_STUDY, draws_bytes, saved_bytes
@@ -134,7 +135,7 @@ DOI = "10.1103/PhysRevB.86.060404"
 
 
 @dataclass(frozen=True)
-class ReportFigure:
+class ReportFigure(ShownAsCard):
     """One figure of the page: its files by name, and its SVG for the page, without ids that another figure has too."""
 
     name: str

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import pretty
 from mtjfit.html import PlannedFigure, Section
 from mtjfit.infer import FitResult, Posterior
@@ -36,7 +37,7 @@ _NAMED = 6  # devices that alternative texts name one by one
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
+class Findings(ShownAsCard):
     """A result and all that the report and ``result.json`` say of it.
 
     Attributes

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 
 from mtjfit.arrays import BoolArray, ComplexArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import TorqueCurve
 from mtjfit.infer import Posterior
 from mtjfit.model.compress import polynomial_design
@@ -24,7 +25,7 @@ from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, ParameterName, Study
 
 
 @dataclass(frozen=True, eq=False)
-class SharedLengths:
+class SharedLengths(ShownAsCard):
     """Devices with the same lengths, and draws of these in nm, shape (n, 1), `Lambda` and `dead_layer` included."""
 
     devices: tuple[str, ...]
@@ -105,7 +106,7 @@ class Quantiles:
 
 
 @dataclass(frozen=True, eq=False)
-class Band:
+class Band(ShownAsCard):
     """Posterior prediction for one device at each `bias` (V), in its unit; of a new point if `with_noise`."""
 
     bias: FloatArray

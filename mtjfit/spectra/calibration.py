@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data.unit_kinds import unit_factor
 from mtjfit.errors import Problem
 from mtjfit.spectra.kittel import GAMMA
@@ -74,7 +75,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Constants:
+class Constants(ShownAsCard):
     """Constants for the calibration of one device.
 
     - `I_rf`: peak amplitude of the current at radio frequency through the junction, A.

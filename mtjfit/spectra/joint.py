@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import chi2 as chi2_distribution
 
 from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.spectra.projection import Projection, ScaledSpectra, project
 from mtjfit.spectra.spectrum import LineFits, LineModel
 
@@ -21,7 +22,7 @@ _SMALL = 1e-10
 
 
 @dataclass(frozen=True)
-class DeviceLines:
+class DeviceLines(ShownAsCard):
     """Lines of one device at M biases, K modes: centre, half_width, s, a of shape (M, K), background (M, degree + 1).
 
     `covariance`, shape (4, M, K, 4, M, K), is that of centre, half width, s, a; correlations between biases come from

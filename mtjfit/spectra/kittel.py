@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 
 from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 
 Free: TypeAlias = Literal["Meff", "Bk", "gamma"]
 
@@ -66,7 +67,7 @@ def resonance_slope(field: ArrayLike, Meff: float, Bk: float = 0.0, gamma: float
 
 
 @dataclass(frozen=True)
-class KittelFit:
+class KittelFit(ShownAsCard):
     """Kittel's formula through n resonances: μ0 M_eff and in-plane anisotropy field in T, γ in rad/(s T).
 
     `errors` are standard errors of those that were free, from the scatter about the formula. `frequency` (Hz) and

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import chdtrc, fdtrc
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.model.residuals import ResidualTests, residual_tests
 from mtjfit.multiple_tests import holm
 from mtjfit.spectra.lineshape import background
@@ -28,7 +29,7 @@ _NOTHING = 1e-6  # of a polynomial, below which the model contains it
 
 
 @dataclass(frozen=True, eq=False)
-class OrderTests:
+class OrderTests(ShownAsCard):
     """Tests of one spectrum for orders of the background beyond the declared one; NaN where points are too few.
 
     `p_order` is the probability, by an F test, of so large a coefficient of the next order, `p_beyond[j]` that of so

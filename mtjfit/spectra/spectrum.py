@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data.curve_checks import SIZE, odd_sizes
 from mtjfit.errors import DataError, Problem
 from mtjfit.spectra.lineshape import Form, background, complex_line, line_derivatives
@@ -21,7 +22,7 @@ HIGHEST_DEGREE = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrum:
+class Spectrum(ShownAsCard):
     """V_mix of one device at one bias in V: voltage in V against x, ascending, in Hz, or |B| in T; shape (n,).
 
     `fixed` is the field in T of a frequency sweep, the frequency in Hz of a field sweep, NaN if not known; `sign` that
@@ -167,7 +168,7 @@ class LineModel:
 
 
 @dataclass(frozen=True)
-class LineFits:
+class LineFits(ShownAsCard):
     """Fits of N spectra with one model of K modes, in order of their centres.
 
     centre, half_width (half width at half maximum), s and a have the shape (N, K) and the units of abscissa and

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.data.curve import Origin
 from mtjfit.model.residuals import ResidualTests
 from mtjfit.spectra.calibration import Constants
@@ -20,12 +21,13 @@ from mtjfit.spectra.orders import OrderTests
 from mtjfit.spectra.spectrum import Against, LineModel, Spectrum, line_values
 from mtjfit.spectra.sweeps import Sweeps
 from mtjfit.spectra.torkance import TorkanceCurve
+from mtjfit.text import counted, number, value_with_error
 
 Use = Literal["largest", "lowest", "highest"]
 
 
 @dataclass(frozen=True)
-class LineOptions:
+class LineOptions(ShownAsCard):
     """The model of each spectrum, and what is common to the spectra of a device.
 
     - `use`: which of several modes torkances are taken from, that with the largest amplitudes on average over the
@@ -70,7 +72,7 @@ class RowCount:
 
 
 @dataclass(frozen=True)
-class SpectraDevice:
+class SpectraDevice(ShownAsCard):
     """One device: thickness of its free layer with its tolerance in nm, and its constants.
 
     Without constants the lines are fitted and nothing is calibrated.
@@ -83,7 +85,7 @@ class SpectraDevice:
 
 
 @dataclass(frozen=True, eq=False)
-class SpectraStudy:
+class SpectraStudy(ShownAsCard):
     """A study of spectra as declared, devices in order of appearance.
 
     `unit` is that of the torkances to write, `text` that of the study file, `files` the sha256 of each file of spectra;
@@ -116,7 +118,7 @@ class SpectraStudy:
 
 
 @dataclass(frozen=True, eq=False)
-class SpectrumFit:
+class SpectrumFit(ShownAsCard):
     """Lines of one spectrum: centre, half_width, s, a, shape (modes,), in SI; their errors, shape (4, modes).
 
     `errors` are statistical standard errors, `systematic` those of the background: how far one and two orders more
@@ -146,6 +148,20 @@ class SpectrumFit:
     flags: tuple[str, ...]
     inflation: float
 
+    def _card(self) -> Card:
+        """The lines with their errors, and every reason to doubt them."""
+        what = (("centre", self.centre), ("half_width", self.half_width), ("s", self.s), ("a", self.a))
+        factor, unit = self.spectrum.shown, self.spectrum.unit
+        rows = [
+            [f"{name}[{k}]" if values.size > 1 else name, value_with_error(scale * values[k], scale * sigma[k]), shown]
+            for (name, values), sigma, scale, shown in zip(
+                what, self.sigma, (factor, factor, 1e6, 1e6), (unit, unit, "µV", "µV"), strict=True)
+            for k in range(values.size)
+        ]  # fmt: skip
+        facts = {"points": f"{int(self.used.sum())} of {self.used.size}", "noise": f"{1e6 * self.noise:.3g} µV"}
+        return Card(f"SpectrumFit {self.spectrum.name}", [f"FLAGGED: {'; '.join(self.flags)}"] if self.flags else [],
+                    facts, header=("line", "value ± error", "unit"), rows=rows)  # fmt: skip
+
     @property
     def sigma(self) -> FloatArray:
         """Statistical and systematic errors in quadrature, shape (4, modes)."""
@@ -164,7 +180,7 @@ class SpectrumFit:
 
 
 @dataclass(frozen=True)
-class SharedFit:
+class SharedFit(ShownAsCard):
     """n spectra fitted together (device, what was held); p of so large a misfit if they share what was declared."""
 
     name: str
@@ -173,7 +189,7 @@ class SharedFit:
 
 
 @dataclass(frozen=True, eq=False)
-class Hysteresis:
+class Hysteresis(ShownAsCard):
     """Line of the sweeps `first` minus that of the sweeps `second`: centre, half width, s, a, mean background, in SI.
 
     First are those up and second those down, or the first and the last where all go one way. `p` is the probability of
@@ -190,7 +206,7 @@ class Hysteresis:
 
 
 @dataclass(frozen=True, eq=False)
-class SpectraResult:
+class SpectraResult(ShownAsCard):
     """All fits of a study, in the order of its spectra.
 
     By device: `kittel` where resonances were seen at enough fields, `curves` where constants were declared, and
@@ -206,6 +222,18 @@ class SpectraResult:
     background_ratio: Mapping[str, FloatArray]
     notices: tuple[str, ...]
     hysteresis: tuple[Hysteresis, ...] = ()
+
+    def _card(self) -> Card:
+        """Devices with their spectra, and the torkance at the bias nearest to zero."""
+        rows = []
+        for device in dict.fromkeys(fit.spectrum.device for fit in self.fits):
+            mine, curve = self.of(device), self.curves.get(device)
+            first = "" if curve is None else number(float(curve.par[np.argmin(np.abs(curve.bias))]))
+            rows.append([device, str(len(mine)), str(sum(bool(fit.flags) for fit in mine)), first])
+        flagged = f"{counted(len(self.flagged), 'spectrum', 'spectra')} FLAGGED" if self.flagged else ""
+        return Card(f"SpectraResult of {self.study.name}", [flagged, self.study.label],
+                    header=("device", "spectra", "flagged", "dT∥/dV near 0 V (N m/V)"), rows=rows,
+                    notes=self.notices)  # fmt: skip
 
     @property
     def flagged(self) -> tuple[SpectrumFit, ...]:

@@ -8,8 +8,10 @@ import numpy as np
 from scipy.stats import chi2 as chi2_distribution
 
 from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.spectra.calibration import Constants, torkances
 from mtjfit.spectra.spectrum import Against
+from mtjfit.text import number, value_with_error
 
 _STEP = 1e-30  # of the complex step: derivatives without cancellation
 _POOR = 1e-3
@@ -18,7 +20,7 @@ _SHIFT = 1e-3  # of a standard error, for derivatives by a constant
 
 
 @dataclass(frozen=True)
-class CommonError:
+class CommonError(ShownAsCard):
     """Effect of the error of one constant, of relative size `relative`, on a whole curve of n points.
 
     `par` and `perp`, shape (n,), are the relative changes of each torkance by one standard error of the constant. `own`
@@ -33,7 +35,7 @@ class CommonError:
 
 
 @dataclass(frozen=True)
-class TorkanceCurve:
+class TorkanceCurve(ShownAsCard):
     """One device, n points ordered by bias: par along M × (P × M), perp along M × P, in N m/V.
 
     `statistical`, shape (2n, 2n), is the covariance from the fits of the lines, all in-plane values first.
@@ -53,6 +55,20 @@ class TorkanceCurve:
     smooth: FloatArray
     degree: int
     flagged: BoolArray
+
+    def _card(self) -> Card:
+        """Torkances with their errors; points of spectra that lines do not describe are marked."""
+        rows = [
+            [number(V), value_with_error(par, sd), value_with_error(perp, sd2), "flagged" if bad else ""]
+            for V, par, perp, sd, sd2, bad in zip(
+                self.bias, self.par, self.perp, *self.sigma, self.flagged, strict=True
+            )
+        ]
+        common = ", ".join(f"{each.name} {100 * each.relative:.2g} %" for each in self.common)
+        return Card(
+            f"TorkanceCurve {self.device}", facts={"common errors": common},
+            header=("V (V)", "dT∥/dV (N m/V)", "dT⊥/dV (N m/V)", ""), rows=rows,
+        )  # fmt: skip
 
     @property
     def of_points(self) -> FloatArray:

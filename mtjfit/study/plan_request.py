@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.schema import GridTable, PlanTable, validated_table
@@ -85,7 +86,7 @@ def grid(low: float, high: float, step: float) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
-class PlanRequest:
+class PlanRequest(ShownAsCard):
     """Request for a plan; whatever is left out follows from the data. ConfigError with all problems, by key.
 
     Attributes

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.units import conversion, pretty
 from mtjfit.errors import ConfigError, MtjfitError
@@ -20,7 +21,7 @@ from mtjfit.study.given import given_parameters, study_of_frame
 from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, parameter_unit
 from mtjfit.study.sampling_settings import Sampling
 from mtjfit.study.written import write_study
-from mtjfit.text import card, counted, shortened
+from mtjfit.text import counted, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ _TODO = "give at least one a prior in [parameters]; `mtjfit check` tests the fix
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class Study(ShownAsCard):
     """Curves, parameters and sampling settings; immutable, and checked as a whole when made.
 
     ConfigError with all problems at once: device names repeat, units do not fit together, a parameter is missing,
@@ -158,7 +159,7 @@ class Study:
         """Factor that turns the numbers of `curve` into the unit of the first curve."""
         return conversion(curve.unit, self.curves[0].unit)
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         """The study in a notebook: its devices, and its parameters with their priors."""
         devices = [f"{curve.name} ({curve.thickness:g} nm)" for curve in self.curves]
         shown = ", ".join(each for (each,) in shortened([[each] for each in devices], 12))
@@ -172,7 +173,7 @@ class Study:
             "quantity": ", ".join(dict.fromkeys(f"{c.quantity} per {c.per}, {pretty(c.unit)}" for c in self.curves)),
             "values": f"{self.n_values}",
         }
-        return card(
+        return Card(
             f"Study {self.name}", marks=[self.label], facts=facts,
             header=("parameter", "prior", "unit", "own value for each"), rows=rows,
         )  # fmt: skip

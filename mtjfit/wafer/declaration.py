@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 import numpy as np
 from pydantic import Field
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.data.column_names import split_unit
 from mtjfit.data.curve import Origin, OriginKind, TorqueCurve
 from mtjfit.data.declaration import Columns, TableDeclaration
@@ -139,7 +140,7 @@ class StudyTemplate:
 
 
 @dataclass(frozen=True, eq=False)
-class WaferStudy:
+class WaferStudy(ShownAsCard):
     """How to read a table of devices and to reduce it.
 
     Examples

@@ -57,6 +57,27 @@ def test_complex_weights_weigh_the_two_parts_separately() -> None:
         assert only.params["a1"].value == pytest.approx(np.sum(s**2 * x * y) / np.sum(s**2 * x * x), rel=1e-6)
 
 
+@pytest.mark.parametrize("added", [False, True])
+def test_r_squared_of_complex_data_is_real(added: bool) -> None:
+    """lmfit's own squares complex residuals. With all data in one part it is that of a fit to real numbers."""
+    model: lmfit.Model = SpinTorqueModel()
+    data, start = noisy(model, noise=0.3), at_truth(model, a1=1.2)
+    if added:
+        start.update(SpinTorqueModel(prefix="m2_").make_params(a1=0.0, b2=0.0))
+        model = model + SpinTorqueModel(prefix="m2_")
+    for parameter in start.values():
+        parameter.vary = parameter.name == "a1"
+    result = model.fit(data, start, V=V, d=D, weights=np.full(V.size, 2 + 5j))
+    left, about = data - result.best_fit, data - data.mean()
+    expected = 1 - (left.real**2 + left.imag**2).sum() / (about.real**2 + about.imag**2).sum()
+    assert result.rsquared == pytest.approx(expected, rel=1e-12)
+    result.fit()  # once more, by lmfit's own way
+    assert isinstance(result.rsquared, float)
+    assert 0 < result.rsquared < 1
+    line = next(line for line in result.fit_report().splitlines() if "R-squared" in line)
+    assert float(line.split("=")[1]) == pytest.approx(result.rsquared, abs=1e-6)
+
+
 def test_models_compose_with_prefixes() -> None:
     one, two = SpinTorqueModel(prefix="m1_"), SpinTorqueModel(prefix="m2_")
     both = one + two

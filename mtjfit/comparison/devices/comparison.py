@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mtjfit.cards import REFUSED, Card, ShownAsCard
 from mtjfit.comparison.devices.freedoms import DeviceTests
 from mtjfit.comparison.devices.odd import Lengths, OddDevice, find_odd_devices
 from mtjfit.comparison.devices.outliers import outliers
@@ -28,7 +29,7 @@ from mtjfit.multiple_tests import FALSE_ALARM
 from mtjfit.results.coefficients import ALONE, Coefficients, own_coefficients, posterior_coefficients
 from mtjfit.results.tables import interval
 from mtjfit.study import Study
-from mtjfit.text import Table, card, p_text, value_with_error
+from mtjfit.text import Table, p_text, value_with_error
 
 _DRAWS = 4000
 _LISTED = 3  # pairs of each quantity that are listed one by one
@@ -45,7 +46,7 @@ def marked(tables: tuple[Table, ...], converged: bool) -> tuple[Table, ...]:
     """The tables, with titles that refuse them if the draws have not converged."""
     if converged:
         return tables
-    refused = "NOT CONVERGED, no result: "
+    refused = f"{REFUSED}: "
     return tuple(replace(one, title=f"{refused}{one.title[0].lower()}{one.title[1:]}") for one in tables)
 
 
@@ -168,7 +169,7 @@ def repeats_table(found: pd.DataFrame) -> Table:
 
 
 @dataclass(frozen=True, eq=False)
-class DeviceComparison:
+class DeviceComparison(ShownAsCard):
     """Every device of a study compared with the others.
 
     Attributes
@@ -218,12 +219,10 @@ class DeviceComparison:
         )
         return marked(tuple(one for one in (device_quantities_table(self), *others) if one.rows), self.converged)
 
-    def _repr_html_(self) -> str:
-        """The comparison in a notebook, marked if the posterior behind it was refused."""
-        refused = "" if self.converged else "NOT CONVERGED, no result"
-        head = card(f"Devices of {self.study.name}, {self.source}", marks=[refused, self.study.label])
-        tables = (one._repr_html_() for one in self.tables())
-        return f"<div>{head}{''.join(tables)}{card('', notes=self.notes)}</div>"
+    def _card(self) -> Card:
+        """The comparison, marked if the posterior behind it was refused."""
+        title, refused = f"Devices of {self.study.name}, {self.source}", "" if self.converged else REFUSED
+        return Card(title, [refused, self.study.label], tables=self.tables(), notes=self.notes)
 
     def __str__(self) -> str:
         return "\n\n".join([*(str(one) for one in self.tables()), "\n".join(self.notes)])

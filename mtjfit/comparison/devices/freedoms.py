@@ -18,6 +18,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import chi2, f
 
 from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.comparison.devices.refit import Change, Prediction, Refits
 from mtjfit.model.compress import spanned
 from mtjfit.model.device_combinations import denominator_dof, noise_groups
@@ -73,7 +74,7 @@ class JudgedDevice:
 
 
 @dataclass(frozen=True, eq=False)
-class DeviceTests:
+class DeviceTests(ShownAsCard):
     """Tests of single devices against others of a study."""
 
     refits: Refits

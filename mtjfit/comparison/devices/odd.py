@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.comparison.devices.freedoms import AMPLITUDE, REVERSED, THICKNESS, DeviceTests
 from mtjfit.comparison.devices.refit import Refit, Refits
 from mtjfit.infer import FitResult, Posterior
@@ -29,7 +30,7 @@ Lengths = Mapping[str, tuple[float, float | None]]
 
 
 @dataclass(frozen=True)
-class OddDevice:
+class OddDevice(ShownAsCard):
     """A device that the others, without those that are odd, contradict.
 
     Attributes

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.results.coefficients import Coefficients, torque_unit
 from mtjfit.study import Study
 
@@ -22,7 +23,7 @@ _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class DeterminedQuantity:
+class DeterminedQuantity(ShownAsCard):
     """One number of each device, with draws of shape (n_draws, n_devices), NaN where it does not exist.
 
     `extrapolated`, shape (n_devices,), is True where it needs a bias at which the device was not measured.

@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 
 from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.model.compress import Compressed, spanned
 from mtjfit.model.descent import Descent
@@ -119,7 +120,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class Refits:
+class Refits(ShownAsCard):
     """Fits of one study without some devices, or with some of them changed.
 
     `starts`, shape (n, size), are natural values. Fitted errors stay at the scatter about free polynomials.

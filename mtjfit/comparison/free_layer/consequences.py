@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.comparison.devices.comparison import marked
 from mtjfit.comparison.devices.quantities import LEVELS, usual_bias
 from mtjfit.comparison.free_layer.layer import (
@@ -28,7 +29,7 @@ from mtjfit.infer import Posterior
 from mtjfit.results.coefficients import torque_unit
 from mtjfit.results.tables import interval
 from mtjfit.study import Study
-from mtjfit.text import Table, card
+from mtjfit.text import Table
 
 _DRAWS = 2000
 _DOMINATED = 0.5
@@ -48,7 +49,7 @@ class _Row(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Consequences:
+class Consequences(ShownAsCard):
     """Implications of a posterior for a free layer.
 
     Attributes
@@ -100,12 +101,10 @@ class Consequences:
         )
         return marked(tables, self.posterior.verdict.converged)
 
-    def _repr_html_(self) -> str:
-        """The consequences in a notebook."""
+    def _card(self) -> Card:
         study, device = self.posterior.study, "" if self.device is None else f", device {self.device}"
-        head = card(f"What the posterior of {study.name} implies{device}", marks=[study.label])
-        tables = (one._repr_html_() for one in self.tables())
-        return f"<div>{head}{''.join(tables)}{card('', notes=self.says)}</div>"
+        title, refused = f"What the posterior of {study.name} implies{device}", self.posterior.verdict.refusal
+        return Card(title, [refused, study.label], tables=self.tables(), notes=self.says)
 
     def __str__(self) -> str:
         return "\n\n".join([*(str(one) for one in self.tables()), *self.says])

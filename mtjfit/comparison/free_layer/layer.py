@@ -21,6 +21,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from mtjfit.arrays import ComplexArray, FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import TorqueCurve
 from mtjfit.errors import NotDetermined
 from mtjfit.infer import Posterior
@@ -117,7 +118,7 @@ _OF_LAYER = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", 
 
 
 @dataclass(frozen=True, eq=False)
-class FreeLayer:
+class FreeLayer(ShownAsCard):
     """Lengths and interface current of one kind of device, for each of n draws.
 
     `lengths` are lambda_J, lambda_phi, lambda_sf_F, Lambda, dead_layer in nm, each (n, 1); `current`, (n, P), the c_n

@@ -10,6 +10,7 @@ from operator import call
 import numpy as np
 import pandas as pd
 
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.comparison.mechanisms.models import (
     MECHANISMS,
     Mechanism,
@@ -24,7 +25,6 @@ from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.parallel import WorkerKilled, in_parallel
 from mtjfit.study import Study
-from mtjfit.text import card
 
 DECISIVE = 3.0
 """ln of the Bayes factor, 20 to 1, that must be exceeded under every prior width, two errors included."""
@@ -35,7 +35,7 @@ _DRAWS, _SIMULATIONS = 1000, 200
 
 
 @dataclass(frozen=True, eq=False)
-class MechanismResult:
+class MechanismResult(ShownAsCard):
     """Evidence, predictions and fit of one mechanism.
 
     `changes` are ln Z' − ln Z by the name of each change of priors, `WIDTHS`, NaN where not reliable; `bounds` the
@@ -95,7 +95,7 @@ class MechanismResult:
 
 
 @dataclass(frozen=True)
-class BayesFactor:
+class BayesFactor(ShownAsCard):
     """ln of the Bayes factor of the best mechanism over another.
 
     `value` and its standard error are those under the declared priors, `lowest` and `highest` those over all changes of
@@ -124,7 +124,7 @@ class BayesFactor:
 
 
 @dataclass(frozen=True, eq=False)
-class MechanismComparison:
+class MechanismComparison(ShownAsCard):
     """Several mechanisms on the same data.
 
     Attributes
@@ -189,7 +189,7 @@ class MechanismComparison:
         """True if one mechanism is left and describes the data; a number that decides nothing may be missing."""
         return self.described and not self.rivals
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         """The comparison in a notebook: the evidence of every mechanism, and a warning if it decides nothing."""
         refused = {
             "NOT RELIABLE: some number could not be computed well enough": not self.settled and not self.decided,
@@ -203,7 +203,7 @@ class MechanismComparison:
                 f"{factor.value:.2f} ± {factor.error:.2g}", f"{factor.lowest:.2f} to {factor.highest:.2f}"
             )  # fmt: skip
             rows.append([one.name, one.mechanism.says, f"{one.evidence.value:.2f}", *over, one.fit.chi2_says])
-        return card(
+        return Card(
             f"Mechanisms of {self.study.name}", marks=[*(words for words, true in refused.items() if true),
                                                        self.study.label],
             header=("mechanism", "meaning", "ln Z", f"ln B of {self.best.name} over it", "under other priors",

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.infer.convergence.diagnostics import thinning
 from mtjfit.infer.convergence.gate import Chains, Verdict, about_priors
@@ -154,7 +155,7 @@ def _problems(studies: Mapping[str, Study], shared: Sequence[str]) -> Iterator[P
 
 
 @dataclass(frozen=True, eq=False)
-class Sampled:
+class Sampled(ShownAsCard):
     """Draws of one posterior, joint or single, with their likelihood, (n_draws,), and evidence.
 
     The evidence is NaN where the run did not converge.

@@ -21,10 +21,11 @@ from scipy.special import ndtri
 from scipy.stats import chi2
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import REFUSED, Card, ShownAsCard
 from mtjfit.comparison.studies.joint import JointPosterior, Sampled, joint_posterior, sampled
 from mtjfit.infer.convergence.diagnostics import ess
 from mtjfit.study import Study
-from mtjfit.text import card, number, p_text
+from mtjfit.text import number, p_text
 
 DISAGREE = 0.01
 """Below this p-value data sets are said to disagree."""
@@ -86,7 +87,7 @@ class Tension:
 
 
 @dataclass(frozen=True, eq=False)
-class StudyComparison:
+class StudyComparison(ShownAsCard):
     """Several studies, each on its own and all together.
 
     Attributes
@@ -121,13 +122,13 @@ class StudyComparison:
             found[label] = pd.DataFrame({name: values[name] for name in self.model.shared if name in values})
         return found
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         """The comparison in a notebook: common lengths of each data set and of all, and whether they agree."""
-        refused = [f"NOT CONVERGED, no result: {label}: {'; '.join(one.verdict.reasons)}"
+        refused = [f"{REFUSED}: {label}: {'; '.join(one.verdict.reasons)}"
                    for label, one in self.runs.items() if not one.verdict.converged]  # fmt: skip
         marks = [f"{name}: {each.study.label}" for name, each in self.model.models.items() if each.study.label]
         rows = [[name, *(_median(draws, name) for draws in self.lengths.values())] for name in self.model.shared]
-        return card(
+        return Card(
             f"{len(self.single)} data sets", marks=[*refused, *marks],
             facts={"in words": self.tension.sentence, "tension": str(self.tension)},
             header=("common", *self.runs), rows=rows, notes=["Median (90 % interval)."],

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data.column_names import ColumnNames, split_unit
 from mtjfit.data.format import ReadOptions
 from mtjfit.data.tidy import parse_number, plain_numbers
@@ -40,7 +41,7 @@ Decimal: TypeAlias = Literal[".", ","]
 
 
 @dataclass(frozen=True)
-class SourceFile:
+class SourceFile(ShownAsCard):
     """A file as read: its name for messages, its bytes, and its own name without folders."""
 
     label: str

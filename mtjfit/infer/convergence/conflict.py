@@ -20,6 +20,7 @@ from scipy.special import ndtri
 from scipy.stats import chi2, f
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.infer.optimum import Optimum
 from mtjfit.model.device_combinations import noise_groups
 from mtjfit.model.equivalent_noise import least_squares_model
@@ -38,7 +39,7 @@ _SCREENED = 4.0  # Δ to first order below which the prior of a single device is
 
 
 @dataclass(frozen=True)
-class Conflict:
+class Conflict(ShownAsCard):
     """A prior that the data contradict."""
 
     name: str

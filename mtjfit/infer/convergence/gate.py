@@ -20,6 +20,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import REFUSED, Card, ShownAsCard
 from mtjfit.infer.convergence.diagnostics import (
     autocorrelation_time,
     ess,
@@ -30,7 +31,6 @@ from mtjfit.infer.convergence.diagnostics import (
     split_r_hat,
     split_superchain_r_hat,
 )
-from mtjfit.text import card
 
 MIN_LENGTH = 50.0  # autocorrelation times in each ensemble: below it τ itself is underestimated
 MAX_TAU_CHANGE = 0.30  # from the first half to the whole; 5 to 10 % by chance at 50 τ, and more if walkers slow down
@@ -48,7 +48,7 @@ _SIDES = ((-1, "lower"), (1, "upper"))
 
 
 @dataclass(frozen=True)
-class Chains:
+class Chains(ShownAsCard):
     """Draws after warm-up, before thinning.
 
     Attributes
@@ -92,7 +92,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(ShownAsCard):
     """Verdict of the gate.
 
     Attributes
@@ -119,12 +119,17 @@ class Verdict:
         """Objections to convergence; empty if converged."""
         return tuple(check.says for check in self.checks if not check.ok)
 
-    def as_card(self, title: str, word: str, facts: Mapping[str, str] | None = None) -> str:
-        """Every check with its reason, for a notebook; NOT and the word stand above what was refused."""
+    @property
+    def refusal(self) -> str:
+        """What stands above numbers of a refused run, with the reasons; empty if converged."""
+        return "" if self.converged else f"{REFUSED}: {'; '.join(self.reasons)}"
+
+    def as_card(self, title: str, word: str, facts: Mapping[str, str] | None = None) -> Card:
+        """Every check with its reason; NOT and the word stand above what was refused."""
         refused = "" if self.converged else f"NOT {word}: " + "; ".join(self.reasons)
         rows = [["✓" if check.ok else "✗ NO", check.name, check.says] for check in self.checks]
-        notes = (note.says for note in self.notes)
-        return card(title, marks=[refused], facts=facts, header=("", "check", "found"), rows=rows, notes=notes)
+        notes = [note.says for note in self.notes]
+        return Card(title, [refused], facts or {}, header=("", "check", "found"), rows=rows, notes=notes)
 
     def as_text(self, word: str) -> str:
         """The word, or NOT and the word, then every check and note on a line."""
@@ -132,7 +137,7 @@ class Verdict:
         head = word if self.converged else f"NOT {word}"
         return "\n".join((head, *lines, *(f"  – {note.says}" for note in self.notes)))
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         return self.as_card("Verdict: converged" if self.converged else "Verdict", "CONVERGED")
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.infer.ensembles.jumps import Jump, TargetDensity
 
 _PRIOR_DRAWS = 10.0  # weight of the prior k = 1/2 of Vehtari et al. (2024), in draws of the tail
@@ -78,7 +79,7 @@ def reliable_k_hat(n: int) -> float:
 
 
 @dataclass(frozen=True)
-class Weighted:
+class Weighted(ShownAsCard):
     """n weighted draws from a posterior; the mean of exp(`log_ratio`) is its evidence."""
 
     x: FloatArray  # shape (n, size)

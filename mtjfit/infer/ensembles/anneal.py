@@ -19,6 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.ensembles.jumps import Straight
 from mtjfit.infer.ensembles.mixture import fitted
@@ -52,7 +53,7 @@ class Population:
 
 
 @dataclass(frozen=True, eq=False)
-class Annealed:
+class Annealed(ShownAsCard):
     """Result of one annealing run."""
 
     levels: tuple[Population, ...]  # from the start, β = 0, to β = 1

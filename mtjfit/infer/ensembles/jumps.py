@@ -17,6 +17,7 @@ from emcee.model import Model
 from scipy.special import ndtri
 
 from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.model.straight import Frame
 
@@ -37,7 +38,7 @@ class TargetDensity(Protocol):
 
 
 @dataclass(frozen=True)
-class Straight:
+class Straight(ShownAsCard):
     """A target in coordinates v in which its posterior is straight; without a ``frame``, in its own coordinates."""
 
     target: TargetDensity
@@ -90,7 +91,7 @@ class Straight:
 
 
 @dataclass(frozen=True, eq=False)
-class Jump:
+class Jump(ShownAsCard):
     """Independence proposal in the coordinates of a posterior, from a mixture in straight coordinates."""
 
     mixture: Mixture

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 
 TAIL_DOF = 5.0
 """Degrees of freedom of each t: heavier tails than the posterior's, so that no region is proposed too rarely."""
@@ -27,7 +28,7 @@ _PER_COMPONENT = 10  # effective points for each dimension of a component, at le
 
 
 @dataclass(frozen=True)
-class Mixture:
+class Mixture(ShownAsCard):
     """A mixture of K multivariate t distributions of `TAIL_DOF` degrees of freedom."""
 
     weights: FloatArray  # shape (K,)

@@ -9,6 +9,7 @@ from typing import TextIO, TypeAlias
 
 import numpy as np
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.convergence.crosscheck import cross_check
 from mtjfit.infer.convergence.gate import MIN_LENGTH, Chains, Check, Verdict, judge
@@ -42,7 +43,7 @@ _SAMPLING = "sampling |{bar}| {n_fmt}/{total_fmt} steps, {remaining} left{postfi
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(ShownAsCard):
     """Result of the ensembles."""
 
     chains: Chains  # after warm-up

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.ensembles.ensemble import ChainBlock, History, Stage
 from mtjfit.infer.store.fingerprint import description_changes, versions
@@ -115,7 +116,7 @@ def _is_ours(lock: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Journal:
+class Journal(ShownAsCard):
     """A saved run that this process alone may extend."""
 
     folder: Path

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.data.origin import to_json
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.catalogue.files import discard_if_empty
@@ -63,7 +64,7 @@ def open_catalogue(path: str | Path, *, write: bool = False) -> Catalogue:
 
 
 @dataclass(frozen=True, eq=False)
-class Catalogue(Queries):
+class Catalogue(ShownAsCard, Queries):
     """Reduced devices by configuration, wafer and name; `open_catalogue` opens one.
 
     A *configuration* is all that changes numbers: declarations, amplitudes, version of the model. Where a catalogue

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.data.curve import BoolArray, FloatArray, Origin
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.units import bias_factor, thickness_factor
@@ -62,7 +63,7 @@ class TableSaid:
 
 
 @dataclass(frozen=True, eq=False)
-class Chunk:
+class Chunk(ShownAsCard):
     """Curves of J devices, their rows below one another: ``start[j]:start[j + 1]`` are those of device j.
 
     Attributes

@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.interrupts import graceful_interrupt
 from mtjfit.progress import bar
@@ -23,7 +24,7 @@ from mtjfit.wafer.reduce.reduced import FLAGS, Reduced, column_names, units_of
 
 
 @dataclass(frozen=True)
-class BatchSummary:
+class BatchSummary(ShownAsCard):
     """Numbers of devices of a table in a catalogue, and of those that this run added."""
 
     source: Source

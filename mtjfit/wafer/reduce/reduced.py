@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data.curve import Origin
 from mtjfit.data.units import find_unit
 from mtjfit.model.phase import Terms
@@ -39,7 +40,7 @@ ALARM = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Reduced:
+class Reduced(ShownAsCard):
     """A `Chunk` after reduction.
 
     Attributes

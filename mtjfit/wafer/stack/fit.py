@@ -12,6 +12,7 @@ from scipy.optimize import least_squares
 from scipy.stats import chi2
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.model.identifiability import as_error, as_linear
 from mtjfit.model.jacobian import relative_errors
 from mtjfit.model.layout import even_points
@@ -27,7 +28,7 @@ _ERRORS = 2.0  # standard errors at which the rise of χ² is looked at
 
 
 @dataclass(frozen=True, eq=False)
-class StackFit:
+class StackFit(ShownAsCard):
     """Best fit of one stack.
 
     Attributes

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import ConfigError, Problem, did_you_mean
 from mtjfit.model.compress import Compressed
@@ -18,7 +19,7 @@ from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, AnyPrior, 
 
 
 @dataclass(frozen=True, eq=False)
-class WaferDevices:
+class WaferDevices(ShownAsCard):
     """Devices of one stack on one or more wafers; the raw points are no longer needed.
 
     Names of wafers are ``""`` where none was declared; nominal thicknesses in nm and positions in mm from the centre
@@ -100,7 +101,7 @@ SMOOTH_SD = 0.05
 
 
 @dataclass(frozen=True)
-class Hierarchy:
+class Hierarchy(ShownAsCard):
     """How the devices of a stack depart from the stack.
 
     Attributes

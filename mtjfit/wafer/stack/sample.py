@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import Card, ShownAsCard
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.convergence.gate import Verdict
 from mtjfit.infer.ensembles.ensemble import Stream, stream
@@ -21,7 +22,6 @@ from mtjfit.infer.posterior import SUMMARY_HEADER, determined_sides, draws_summa
 from mtjfit.infer.sampling import checked_verdict, kept_draws, run_model
 from mtjfit.infer.store.fingerprint import MODEL_VERSION
 from mtjfit.study import Sampling
-from mtjfit.text import card
 from mtjfit.wafer.stack.posterior import WaferPosterior
 
 _LOADING = 0.3  # parameters that a direction is named by
@@ -94,7 +94,7 @@ def open_directions(H: FloatArray, names: tuple[str, ...]) -> tuple[OpenDirectio
 
 
 @dataclass(frozen=True, eq=False)
-class StackPosterior:
+class StackPosterior(ShownAsCard):
     """Draws from the posterior of one stack.
 
     Attributes
@@ -201,11 +201,10 @@ class StackPosterior:
             table |= {name: drawn.mean(axis=0), f"{name}_sd": drawn.std(axis=0, ddof=1)}
         return pd.DataFrame(table)
 
-    def _repr_html_(self) -> str:
+    def _card(self) -> Card:
         """The summary in a notebook, marked where the run did not converge."""
-        refused = "" if self.verdict.converged else "NOT CONVERGED, no result: " + "; ".join(self.verdict.reasons)
-        return card(
-            "Posterior of a stack", marks=[refused],
+        return Card(
+            "Posterior of a stack", marks=[self.verdict.refusal],
             facts={"devices": f"{self.model.devices.n}", "draws": f"{len(self.draws)}"},
             header=SUMMARY_HEADER, rows=summary_rows(self.summary()),
             notes=[str(one) for one in self.open_directions],

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
 from mtjfit.text import counted
 from mtjfit.wafer.read.chunk import AllBut, Chunk
@@ -26,7 +27,7 @@ _Name = tuple[str, str]
 
 
 @dataclass(frozen=True, eq=False)
-class DeviceCurve:
+class DeviceCurve(ShownAsCard):
     """Measured points of one device, and the polynomials fitted to them.
 
     Attributes
@@ -72,7 +73,7 @@ class DeviceCurve:
 
 
 @dataclass(frozen=True)
-class Curves:
+class Curves(ShownAsCard):
     """Curves by wafer and device, and a sentence on why some are missing."""
 
     found: Mapping[_Name, DeviceCurve]

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import pretty
 from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
 from mtjfit.text import counted, number, p_text
@@ -147,7 +148,7 @@ def _row(
 
 
 @dataclass(frozen=True, eq=False)
-class WaferFindings:
+class WaferFindings(ShownAsCard):
     """Numbers of one quantity of a survey, each computed once, when it is first needed.
 
     `own` and `common` are relative errors of wafers, as for `mtjfit.wafer.survey.compare.wafer_means`.

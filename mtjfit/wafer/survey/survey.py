@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.data import Origin
 from mtjfit.data.origin import kinds
 from mtjfit.errors import DataError, Problem
@@ -22,7 +23,7 @@ _FEWEST = 5  # devices of a nominal thickness, on average
 
 
 @dataclass(frozen=True, eq=False)
-class Survey:
+class Survey(ShownAsCard):
     """One row for each device.
 
     Attributes
