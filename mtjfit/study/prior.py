@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
@@ -152,8 +152,9 @@ class Fixed:
 
 
 def numbers_of(prior: object) -> dict[str, str | float]:
-    """The finite numbers of a prior, by their keys in a study file."""
-    return {key: value for key, value in vars(prior).items() if math.isfinite(value)}
+    """The numbers of a prior by their keys in a study file, without bounds that bound nothing."""
+    each = ((one.name, getattr(prior, one.name), one.default) for one in fields(prior))  # type: ignore[arg-type]
+    return {key: value for key, value, default in each if value != default}
 
 
 def rounded_sum(x: float, by: float) -> float:

@@ -51,8 +51,8 @@ def describe(study: Study, seed: int) -> dict[str, str]:
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
     >>> found = describe(study, seed=1)
-    >>> found["sampling.seed"], found["device F2.0nm: thickness"], found["parameters.lambda_sf_F"]
-    ('1', '2.0', 'Parameter(name=lambda_sf_F, prior=LogNormal(median=10.0, factor=2.0), scope=shared)')
+    >>> found["sampling.seed"], found["device F2.0nm: thickness"], found["parameters.lambda_J"]
+    ('1', '2.0', 'Parameter(name=lambda_J, prior=LogUniform(low=0.1, high=100.0), scope=shared)')
     """
     found = {"model version": str(MODEL_VERSION), "devices": ", ".join(study.devices)}
     for curve in study.curves:
