@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import TypeVar, get_args
 
@@ -168,6 +168,7 @@ class Layout:
     # entry that gives a parameter to each device, −1 where the value is fixed, shape (n_devices,)
     index: dict[str, IntArray]
     fixed: dict[str, FloatArray]  # values of fixed parameters, NaN elsewhere, shape (n_devices,)
+    ratio: Mapping[str, float] = field(default_factory=dict)  # of tied parameters to the entry that serves them
 
     @property
     def names(self) -> tuple[ParameterName, ...]:
@@ -198,7 +199,7 @@ class Layout:
         index, fixed = self.index[name], self.fixed[name]
         if np.all(index < 0):
             return fixed
-        return np.where(index < 0, fixed, values[..., index])
+        return np.asarray(self.ratio.get(name, 1.0) * np.where(index < 0, fixed, values[..., index]))
 
     def magnetic(self, values: FloatArray) -> FloatArray:
         """Thickness without the dead layer of each device in nm, shape (..., n_devices)."""
@@ -292,9 +293,10 @@ def layout_of(study: Study, names: Sequence[str]) -> Layout:
     entries: dict[ParameterName, Entry] = {}
     index: dict[str, IntArray] = {}
     fixed: dict[str, FloatArray] = {}
-    for name in names:
-        parameter = study.parameters.get(name)
-        if parameter is None:
+    declared = {name: study.parameters[name] for name in names if name in study.parameters}
+    ties = {name: parameter.tie for name, parameter in declared.items() if parameter.tie is not None}
+    for name, parameter in declared.items():
+        if name in ties:
             continue
         nominal, labels = study.thicknesses, study.names_of(name)
         if parameter.value is not None:
@@ -312,7 +314,9 @@ def layout_of(study: Study, names: Sequence[str]) -> Layout:
     if any(name in index for name in NOISE):
         for name in set(NOISE) & set(names) - set(index):  # of a component that no device has
             index[name], fixed[name] = np.full(study.thicknesses.size, -1), np.ones(study.thicknesses.size)
-    return Layout(tuple(entries.values()), index, fixed)
+    for name, tie in ties.items():
+        index[name], fixed[name] = index[tie.target], fixed[tie.target]
+    return Layout(tuple(entries.values()), index, fixed, {name: tie.ratio for name, tie in ties.items()})
 
 
 @once_per_study

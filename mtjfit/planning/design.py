@@ -15,6 +15,7 @@ from mtjfit.study.parameter import Parameter, parameter_unit
 from mtjfit.study.plan_request import PlanRequest, plan_request_from
 from mtjfit.study.schema import ProposalDocument, validated_table
 from mtjfit.study.study import Sampling, Study
+from mtjfit.study.tie_checks import bound
 from mtjfit.toml import CollectedProblems, placeholders, read_toml
 
 _NEEDED = {
@@ -73,7 +74,7 @@ class Design:
     text: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+        object.__setattr__(self, "parameters", MappingProxyType(bound(self.parameters)))
         problems = [*parameter_problems(self.parameters), *request_problems(self.request)]
         if problems:
             raise ConfigError(problems)

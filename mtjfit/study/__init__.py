@@ -26,6 +26,7 @@ from mtjfit.study.plan_request import Noise, PlanRequest, grid
 from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
 from mtjfit.study.study import NOTHING_FREE, Sampling, Study, nothing_free, refuse_nothing_free
 from mtjfit.study.template import study_template
+from mtjfit.study.ties import EqualTo
 
 __all__ = [
     "DOF",
@@ -36,6 +37,7 @@ __all__ = [
     "SCATTER",
     "AboutNominal",
     "AnyPrior",
+    "EqualTo",
     "Fixed",
     "LogNormal",
     "LogUniform",

@@ -30,8 +30,11 @@ class Prior(ABC):
 
     kind: ClassVar[str] = ""
     """Its name in a study file."""
-    is_log: ClassVar[bool] = False
-    """True where its own coordinate is the logarithm of the value."""
+
+    @property
+    def is_log(self) -> bool:
+        """True where its own coordinate is the logarithm of the value."""
+        return False
 
     @property
     @abstractmethod
@@ -118,7 +121,9 @@ class Prior(ABC):
         return None
 
     def to_toml(self) -> dict[str, str | float]:
-        """The prior as a study file writes it."""
+        """The prior as a study file writes it; TypeError where it has no form there."""
+        if not self.kind:
+            raise TypeError(f"a study file cannot hold a prior of the class {type(self).__name__} ({self.describe()})")
         return {"prior": self.kind, **numbers_of(self)}
 
 
@@ -238,7 +243,9 @@ class Uniform(Prior):
 class LogPrior(Prior):
     """A prior that is declared in the logarithm of the value."""
 
-    is_log: ClassVar[bool] = True
+    @property
+    def is_log(self) -> bool:
+        return True
 
     @property
     @abstractmethod

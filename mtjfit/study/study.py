@@ -14,6 +14,8 @@ from mtjfit.data.units import conversion, pretty
 from mtjfit.errors import ConfigError, MtjfitError, Problem
 from mtjfit.study.checks import study_problems
 from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, parameter_unit
+from mtjfit.study.tie_checks import bound
+from mtjfit.study.ties import EqualTo
 from mtjfit.text import card, counted, shortened
 
 NOTHING_FREE = "every parameter of the study is fixed"
@@ -109,7 +111,7 @@ class Study:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "curves", tuple(self.curves))
-        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+        object.__setattr__(self, "parameters", MappingProxyType(bound(self.parameters)))
         object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
         problems = study_problems(self.curves, self.parameters)
         if problems:
@@ -164,6 +166,16 @@ class Study:
     def names_of(self, parameter: str) -> list[ParameterName]:
         """Name in tables of the number that serves each curve, such as ``a1``, ``a1[wafer2]`` or ``a1[dev1]``."""
         return [self.parameters[parameter].name_for(curve) for curve in self.curves]
+
+    @property
+    def tied(self) -> list[tuple[ParameterName, ParameterName, EqualTo]]:
+        """Names of numbers that follow from others, with the names of these."""
+        found = {}
+        for name, one in self.parameters.items():
+            if one.tie is not None:
+                pairs = zip(self.names_of(name), self.names_of(one.tie.target), strict=True)
+                found.update({each: (each, of, one.tie) for each, of in pairs})
+        return list(found.values())
 
     @property
     def n_values(self) -> int:
