@@ -60,7 +60,7 @@ class Scores:
 
     @cached_property
     def _others(self) -> tuple[tuple[int, Prior], ...]:
-        return tuple((k, prior) for k, prior in enumerate(self.priors) if prior.truncated)
+        return tuple((k, prior) for k, prior in enumerate(self.priors) if prior.truncated or not prior.plain)
 
     def values(self, z: FloatArray) -> FloatArray:
         """Natural values, shape (n, size), of scores of the same shape."""

@@ -94,6 +94,10 @@ class Scattered(Prior):
     shared: AnyPrior
     scatter: AnyPrior
 
+    @property
+    def is_log(self) -> bool:
+        return False
+
     @cached_property
     def _sorted(self) -> FloatArray:
         u = even_points(3, _POINTS).clip(1e-12, 1 - 1e-12)
@@ -145,12 +149,14 @@ class Entry:
 def _coordinate_form(entry: Entry) -> tuple[float, float, float, float, float]:
     """The density of an entry's coordinate as constant − ½ ((x − centre)/sd)² between two bounds.
 
-    Every prior is of this form in its own coordinate: flat or normal, in the value or in its logarithm.
+    Of plain priors; of others only the bounds.
     """
     prior = entry.prior
     to = np.log if entry.log else np.asarray
     with np.errstate(divide="ignore"):
         low, high = (float(to(bound)) for bound in prior.support)
+    if not prior.plain:
+        return 0.0, 0.0, low, high, 0.0
     centre, sd = prior.centre_and_sd
     # the constant follows from the density at one point inside
     at = float(prior.quantile(0.5))
@@ -184,6 +190,11 @@ class Layout:
     def log(self) -> BoolArray:
         """True where the coordinate is the logarithm of the value, shape (size,)."""
         return np.array([entry.log for entry in self.entries], dtype=bool)
+
+    @cached_property
+    def others(self) -> tuple[int, ...]:
+        """Entries whose priors are not plain."""
+        return tuple(k for k, entry in enumerate(self.entries) if not entry.prior.plain)
 
     def values(self, theta: FloatArray) -> FloatArray:
         """Coordinates to natural values, shape (..., size)."""
@@ -221,7 +232,12 @@ class Layout:
         if "dead_layer" in self.index:  # a device with a torque is thicker than its dead layer
             inside &= np.all(self.magnetic(self.values(theta)) > 0, axis=-1)
         z = (theta - centre) * inverse_sd
-        return np.where(inside, constant.sum() - 0.5 * np.sum(z * z, axis=-1), -np.inf)
+        found = constant.sum() - 0.5 * np.sum(z * z, axis=-1)
+        for k in self.others:  # their density in the coordinate
+            with np.errstate(over="ignore"):
+                x = np.exp(theta[..., k]) if self.log[k] else theta[..., k]
+            found = found + self.entries[k].prior.logpdf(x) + (theta[..., k] if self.log[k] else 0.0)
+        return np.where(inside, found, -np.inf)
 
     def from_unit_cube(self, u: FloatArray) -> FloatArray:
         """Prior quantiles as coordinates: uniform numbers to prior draws, shape (..., size)."""

@@ -24,6 +24,7 @@ from mtjfit.study.parameter import (
 )
 from mtjfit.study.plan_request import Noise, PlanRequest, grid
 from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
+from mtjfit.study.scipy_prior import FromScipy
 from mtjfit.study.study import NOTHING_FREE, Sampling, Study, nothing_free, refuse_nothing_free
 from mtjfit.study.template import study_template
 from mtjfit.study.ties import EqualTo
@@ -39,6 +40,7 @@ __all__ = [
     "AnyPrior",
     "EqualTo",
     "Fixed",
+    "FromScipy",
     "LogNormal",
     "LogUniform",
     "Noise",

@@ -154,7 +154,12 @@ def _prior_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
     elif isinstance(prior, Fixed):
         yield from _fixed_problems(name, prior.value, where)
     elif prior.support[0] < 0:
-        yield Problem(where, f"its prior ({prior.describe()}) allows negative values", "set low = 0.0 or larger")
+        todo = (
+            "set low = 0.0 or larger"
+            if not isinstance(prior, Prior) or prior.plain
+            else "take one of positive numbers, or set loc"
+        )
+        yield Problem(where, f"its prior ({prior.describe()}) allows negative values", todo)
 
 
 def _size_problems(parameter: Parameter, where: str) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import log_ndtr, ndtr, ndtri_exp
 
 from mtjfit.arrays import FloatArray
-from mtjfit.study.prior import EDGE, LogPrior, Prior, clip, numbers_of, require, rounded_sum
+from mtjfit.study.prior import EDGE, LogPrior, PlainPrior, clip, numbers_of, require, rounded_sum
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 _LN_2 = float(np.log(2))
@@ -46,7 +46,7 @@ def between(low: ArrayLike, high: ArrayLike, log_u: FloatArray, log_rest: FloatA
 
 
 @dataclass(frozen=True)
-class Normal(Prior):
+class Normal(PlainPrior):
     """Normal with `mean` and `sd`, restricted to [`low`, `high`] where given (`low` = 0, `mean` = 0: half-normal).
 
     The bounds may lie far out in a tail.

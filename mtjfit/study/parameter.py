@@ -15,6 +15,7 @@ from mtjfit.arrays import FloatArray
 from mtjfit.data.units import Per, Quantity, amplitude_unit
 from mtjfit.study.normal_priors import AboutNominal
 from mtjfit.study.prior import Fixed, Prior
+from mtjfit.study.scipy_prior import FromScipy
 from mtjfit.study.ties import EqualTo
 
 Scope: TypeAlias = Literal["shared", "group", "device", "curve"]
@@ -155,6 +156,8 @@ class Parameter:
     name : str
         One of `LENGTHS`, ``thickness``, an amplitude (a1, a2, b0, b1, b2, …) or its scatter (``scatter_a1``), one of
         `NOISE` or `JITTER`, or `DOF`.
+    prior : Prior, Fixed, AboutNominal, EqualTo, or a frozen distribution of scipy.stats
+        TypeError for anything else; a frozen distribution becomes a `FromScipy`.
     scope : {"shared", "group", "device", "curve"}
         One value for the study, for each group of curves, for each device, or for each of the curves of a device.
     """
@@ -162,6 +165,11 @@ class Parameter:
     name: str
     prior: AnyPrior
     scope: Scope = "shared"
+
+    def __post_init__(self) -> None:
+        given: object = self.prior
+        if not isinstance(given, AnyPrior):
+            object.__setattr__(self, "prior", FromScipy.of(given))
 
     @property
     def is_fixed(self) -> bool:
@@ -233,6 +241,10 @@ class Product(Prior):
 
     one: Prior
     other: AnyPrior
+
+    @property
+    def is_log(self) -> bool:
+        return False
 
     @cached_property
     def _factors(self) -> FloatArray:

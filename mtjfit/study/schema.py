@@ -16,6 +16,7 @@ from mtjfit.errors import Problem, did_you_mean
 from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
 from mtjfit.study.parameter import AnyPrior, Parameter, Scope
 from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
+from mtjfit.study.scipy_prior import FromScipy
 from mtjfit.study.ties import EqualTo
 from mtjfit.toml import TABLE, WORD, WORD_OR_TABLE, TomlTable, validated
 
@@ -66,7 +67,7 @@ class DataTable(TableDeclaration):
 class ParameterTable(TomlTable):
     """One line of ``[parameters]``."""
 
-    prior: Literal["uniform", "loguniform", "normal", "lognormal"] | None = None
+    prior: Literal["uniform", "loguniform", "normal", "lognormal", "scipy"] | None = None
     fixed: Annotated[bool | float | None, PlainValidator(_true_or_number)] = None
     low: float | None = None
     high: float | None = None
@@ -76,6 +77,8 @@ class ParameterTable(TomlTable):
     factor: float | None = None
     scope: Scope | None = None
     equals: str | None = None
+    name: str | None = None
+    numbers: dict[str, float] | None = None
 
 
 class NoiseTable(TomlTable):
@@ -165,7 +168,7 @@ def validated_table(model: type[T], raw: object, where: str) -> T | list[Problem
 _LONGEST = 60  # of a text that is quoted
 
 _PRIORS: Mapping[str, type[Prior | AboutNominal]] = MappingProxyType(
-    {prior.kind: prior for prior in (Uniform, LogUniform, Normal, LogNormal)}
+    {prior.kind: prior for prior in (Uniform, LogUniform, Normal, LogNormal, FromScipy)}
 )
 _THICKNESS: Mapping[str, type[Prior | AboutNominal]] = MappingProxyType({AboutNominal.kind: AboutNominal})
 
@@ -201,7 +204,7 @@ def _tied(name: str, equals: str, where: str) -> Parameter | list[Problem]:
         return [Problem(where, f"is {said}: {error}", 'write "lambda_J", or a ratio as in "2 * lambda_J"')]
 
 
-def _numbers(table: ParameterTable) -> dict[str, float]:
+def _numbers(table: ParameterTable) -> dict[str, Any]:
     return table.model_dump(exclude={"prior", "fixed", "scope", "equals"}, exclude_none=True)
 
 

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from mtjfit.arrays import BoolArray
-from mtjfit.study import Study
+from mtjfit.study import Prior, Study
 
 MODEL_VERSION = 4
 """Raise it whenever a study gets another log posterior at the same coordinates, or a seed other draws."""
@@ -26,6 +26,7 @@ IGNORED_OF_STUDY = {"name", "curves", "parameters", "sampling", "text", "files"}
 IGNORED_OF_SAMPLING = {"seed", "target_ess", "max_steps"}
 _PACKAGES = ("mtjfit", "numpy", "scipy", "pandas", "lmfit", "emcee")
 _LONGEST = 160
+_LEVELS = np.array([0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999])
 
 
 def versions() -> dict[str, str]:
@@ -88,6 +89,9 @@ def _words(value: object, used: BoolArray | None = None) -> str:
         return "{" + ", ".join(f"{key}: {_words(each, used)}" for key, each in value.items()) + "}"
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_words(each, used) for each in value) + "]"
+    if isinstance(value, Prior) and not is_dataclass(value):  # of a class of its user's
+        at = _words(value.quantile(_LEVELS).tolist())
+        return f"{type(value).__qualname__}({value.describe()}, quantiles={at})"
     if is_dataclass(value):
         inside = ", ".join(f"{name}={words}" for name, words in _fields(value, set(), used).items())
         return f"{type(value).__name__}({inside})"
