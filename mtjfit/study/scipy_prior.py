@@ -86,8 +86,9 @@ class FromScipy(Prior):
     @classmethod
     def of(cls, frozen: Any) -> FromScipy:
         """The prior of a frozen distribution such as ``stats.gamma(2.0, scale=3.0)``; TypeError for anything else."""
-        law: Any = vars(frozen)["dist"] if "dist" in getattr(frozen, "__dict__", {}) else ""
-        if not isinstance(law, stats.rv_continuous) or type(getattr(stats, law.name, None)) is not type(law):
+        law: Any = getattr(frozen, "dist", None)
+        public = type(getattr(stats, str(getattr(law, "name", "")), None)) is type(law)
+        if not (public and isinstance(law, stats.rv_continuous)):
             raise TypeError(
                 f"{type(frozen).__name__} is no frozen continuous distribution of scipy.stats, such as "
                 "stats.gamma(2.0, scale=3.0); for a distribution of your own make a subclass of mtjfit.study.Prior"
