@@ -81,7 +81,9 @@ class ExploredStudy(ShownAsCard):
 
 
 def _freed(parameter: Parameter, prior: AnyPrior) -> Parameter:
-    return replace(parameter, prior=prior) if parameter.is_fixed else parameter
+    """A parameter that moves by itself, as a tied one does with the prior that follows from the other."""
+    follows = None if parameter.tie is None else parameter.tie.prior
+    return replace(parameter, prior=prior if parameter.is_fixed else follows or parameter.prior)
 
 
 def start(explored: ExploredStudy) -> SliderState:

@@ -31,7 +31,7 @@ from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.model.patterns import Pattern, find_patterns
 from mtjfit.model.profile import determined_by_profile
 from mtjfit.model.rank import structure
-from mtjfit.study import JITTER, LENGTHS, NOISE, ParameterName, Study
+from mtjfit.study import JITTER, LENGTHS, NOISE, EqualTo, ParameterName, Study
 from mtjfit.text import number, p_text, table, value_with_error
 
 _STARTS_OF_CAUSES = 3
@@ -217,8 +217,12 @@ class FitResult(ShownAsCard):
                 shown = "not determined" if error is None else value_with_error(value, error)
                 rows.append([name, shown, unit, why])
             else:
-                noise = name.startswith("noise") and not self.study.parameters[ParameterName(name).base].is_fixed
-                rows.append([name, number(value), unit, "from the scatter" if noise else "fixed"])
+                declared, shown = self.study.parameters[ParameterName(name).base], number(value)
+                if declared.tie is not None:
+                    shown = "not determined" if error is None else value_with_error(value, error)
+                noise = name.startswith("noise") and not declared.is_fixed
+                tied = declared.prior.describe() if isinstance(declared.prior, EqualTo) else ""
+                rows.append([name, shown, unit, tied or ("from the scatter" if noise else "fixed")])
         return rows
 
 
@@ -261,7 +265,9 @@ def _in_order(model: FullPosterior, values: Mapping[str, float]) -> dict[str, fl
     ordered: dict[str, float] = {}
     for name, parameter in model.study.parameters.items():
         mine = [n for n in values if ParameterName(n).base == name]
-        if mine:
+        if parameter.tie is not None:
+            ordered.update({each: tie.ratio * values[of] for each, of, tie in model.study.tied if each.base == name})
+        elif mine:
             ordered.update({n: values[n] for n in mine})
         elif parameter.value is not None and name != "thickness":
             ordered[name] = parameter.value
@@ -305,6 +311,9 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
     )
     values = _in_order(model, {name: float(value) for name, value in free.items()} | student_scales(study))
     errors = {name: _error(determined, name, factor) for name in values}
+    for name, of, tie in study.tied:
+        error = errors[of]
+        errors[name] = None if error is None else tie.ratio * error
     matrix = pd.DataFrame(correlation, index=determined.index, columns=determined.index)
     return FitResult(
         study=study,

@@ -21,7 +21,7 @@ from mtjfit.model.layout import Scattered
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.profile import EDGE, OPEN, answer_of_sides
-from mtjfit.study import Fixed, ParameterName, Prior, Product, Study
+from mtjfit.study import AnyPrior, EqualTo, Fixed, ParameterName, Prior, Product, Study
 from mtjfit.text import number
 
 FROM_PRIOR = 0.1
@@ -155,14 +155,23 @@ class Posterior(ShownAsCard):
     def _prior(self, name: str) -> Prior | None:
         if name in self.priors:
             return self.priors[name]
+        declared = self.study.parameters.get(ParameterName(name).base)
+        if declared is not None and declared.tie is not None:
+            return declared.tie.prior if isinstance(declared.tie.prior, Prior) else None
         if ParameterName(name).base != "Lambda":
             return None
-        declared = self.study.parameters
-        factors = (ParameterName(name).of(base) for base in ("lambda_sf_N", "D_ratio"))
-        one, other = (self.priors.get(each, self.priors.get(each.base, declared[each.base].prior)) for each in factors)
+        factors = [ParameterName(name).of(base) for base in ("lambda_sf_N", "D_ratio")]
+        one, other = (self._factor(each) for each in factors)
         if isinstance(one, Fixed):
             one, other = other, one
-        return Product(one, other) if isinstance(one, Prior) and other.support not in _DEGENERATE else None
+        if not (isinstance(one, Prior) and isinstance(other, Prior | Fixed)) or other.support in _DEGENERATE:
+            return None
+        return Product(one, other)
+
+    def _factor(self, name: ParameterName) -> AnyPrior | None:
+        """Prior of a factor of Λ, of its owner or of all."""
+        found = self.priors.get(name, self.priors.get(name.base, self.study.parameters[name.base].prior))
+        return found.prior if isinstance(found, EqualTo) else found
 
     @cached_property
     def _summary(self) -> pd.DataFrame:

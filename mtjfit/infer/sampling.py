@@ -92,10 +92,13 @@ def drawn_names(model: MarginalPosterior) -> tuple[str, ...]:
 def _in_order(model: MarginalPosterior, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Columns of the table: lengths, Λ, noise scales, amplitudes, thicknesses."""
     lengths = {name: x for name, x in drawn.items() if ParameterName(name).base in LENGTHS}
+    tied = {name: tie.ratio * drawn[of] for name, of, tie in model.study.tied}
+    derived = _derived_Lambda(model, lengths)
+    lengths = {name: x for base in LENGTHS for name, x in (lengths | tied).items() if ParameterName(name).base == base}
     thickness = {name: x for name, x in drawn.items() if ParameterName(name).is_thickness}
     noise = {name: x for name, x in drawn.items() if ParameterName(name).is_noise}
     rest = {name: x for name, x in drawn.items() if name not in lengths | thickness | noise}
-    return lengths | _derived_Lambda(model, lengths) | noise | rest | thickness
+    return lengths | derived | noise | rest | thickness
 
 
 def _derived_Lambda(model: MarginalPosterior, lengths: dict[str, FloatArray]) -> dict[str, FloatArray]:

@@ -69,6 +69,8 @@ class DeviceModel(ShownAsCard):
     def __getitem__(self, name: str) -> FloatArray:
         """Value of a parameter in this device, free or fixed, shape (n,) or ()."""
         parameter = self.study.parameters[name]
+        if parameter.tie is not None:
+            return np.asarray(parameter.tie.ratio * self[parameter.tie.target])
         if parameter.value is not None:
             return np.asarray(self.curve.thickness if name == "thickness" else parameter.value)
         return np.asarray(self.values[parameter.name_for(self.curve)])

@@ -61,7 +61,7 @@ class Scores(ShownAsCard):
 
     @cached_property
     def _others(self) -> tuple[tuple[int, Prior], ...]:
-        return tuple((k, prior) for k, prior in enumerate(self.priors) if prior.truncated)
+        return tuple((k, prior) for k, prior in enumerate(self.priors) if prior.truncated or not prior.plain)
 
     def values(self, z: FloatArray) -> FloatArray:
         """Natural values, shape (n, size), of scores of the same shape."""
@@ -232,18 +232,20 @@ class _Source:
 
     columns: IntArray | None
     known: FloatArray
+    ratio: float = 1.0  # to the columns
 
     @classmethod
-    def of(cls, columns: list[int], known: FloatArray) -> _Source:
+    def of(cls, columns: list[int], known: FloatArray, ratio: float = 1.0) -> _Source:
         if max(columns, default=-1) < 0:
             return cls(None, np.asarray(known[None, :1] if np.all(known == known[0]) else known[None]))
-        return cls(np.array(columns[:1] if len(set(columns)) == 1 else columns), known)
+        return cls(np.array(columns[:1] if len(set(columns)) == 1 else columns), known, ratio)
 
     def values(self, sampled: FloatArray) -> FloatArray:
         """Shape (n or 1, n_devices or 1), from sampled values of shape (n, size)."""
         if self.columns is None:
             return self.known
-        return np.where(self.columns < 0, self.known[: self.columns.size], sampled[:, self.columns])
+        found = np.where(self.columns < 0, self.known[: self.columns.size], sampled[:, self.columns])
+        return np.asarray(found if self.ratio == 1 else self.ratio * found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,7 +312,11 @@ class Coordinates(ShownAsCard, DeviceCoordinates):
     def _sources(self) -> dict[str, _Source]:
         place = {entry: k for k, entry in enumerate(self.split.entries)}
         found = {
-            name: _Source.of([place.get(entry, -1) for entry in index.tolist()], self.layout.fixed[name])
+            name: _Source.of(
+                [place.get(entry, -1) for entry in index.tolist()],
+                self.layout.fixed[name],
+                self.layout.ratio.get(name, 1.0),
+            )
             for name, index in self.layout.index.items()
             if name != "thickness"
         }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import TypeVar, get_args
 
@@ -95,6 +95,10 @@ class Scattered(Prior):
     shared: AnyPrior
     scatter: AnyPrior
 
+    @property
+    def is_log(self) -> bool:
+        return False
+
     @cached_property
     def _sorted(self) -> FloatArray:
         u = even_points(3, _POINTS).clip(1e-12, 1 - 1e-12)
@@ -146,12 +150,14 @@ class Entry:
 def _coordinate_form(entry: Entry) -> tuple[float, float, float, float, float]:
     """The density of an entry's coordinate as constant − ½ ((x − centre)/sd)² between two bounds.
 
-    Every prior is of this form in its own coordinate: flat or normal, in the value or in its logarithm.
+    Of plain priors; of others only the bounds.
     """
     prior = entry.prior
     to = np.log if entry.log else np.asarray
     with np.errstate(divide="ignore"):
         low, high = (float(to(bound)) for bound in prior.support)
+    if not prior.plain:
+        return 0.0, 0.0, low, high, 0.0
     centre, sd = prior.centre_and_sd
     # the constant follows from the density at one point inside
     at = float(prior.quantile(0.5))
@@ -169,6 +175,7 @@ class Layout(ShownAsCard):
     # entry that gives a parameter to each device, −1 where the value is fixed, shape (n_devices,)
     index: dict[str, IntArray]
     fixed: dict[str, FloatArray]  # values of fixed parameters, NaN elsewhere, shape (n_devices,)
+    ratio: Mapping[str, float] = field(default_factory=dict)  # of tied parameters to the entry that serves them
 
     @property
     def names(self) -> tuple[ParameterName, ...]:
@@ -185,6 +192,11 @@ class Layout(ShownAsCard):
         """True where the coordinate is the logarithm of the value, shape (size,)."""
         return np.array([entry.log for entry in self.entries], dtype=bool)
 
+    @cached_property
+    def others(self) -> tuple[int, ...]:
+        """Entries whose priors are not plain."""
+        return tuple(k for k, entry in enumerate(self.entries) if not entry.prior.plain)
+
     def values(self, theta: FloatArray) -> FloatArray:
         """Coordinates to natural values, shape (..., size)."""
         with np.errstate(over="ignore"):
@@ -199,7 +211,7 @@ class Layout(ShownAsCard):
         index, fixed = self.index[name], self.fixed[name]
         if np.all(index < 0):
             return fixed
-        return np.where(index < 0, fixed, values[..., index])
+        return np.asarray(self.ratio.get(name, 1.0) * np.where(index < 0, fixed, values[..., index]))
 
     def magnetic(self, values: FloatArray) -> FloatArray:
         """Thickness without the dead layer of each device in nm, shape (..., n_devices)."""
@@ -221,7 +233,12 @@ class Layout(ShownAsCard):
         if "dead_layer" in self.index:  # a device with a torque is thicker than its dead layer
             inside &= np.all(self.magnetic(self.values(theta)) > 0, axis=-1)
         z = (theta - centre) * inverse_sd
-        return np.where(inside, constant.sum() - 0.5 * np.sum(z * z, axis=-1), -np.inf)
+        found = constant.sum() - 0.5 * np.sum(z * z, axis=-1)
+        for k in self.others:  # their density in the coordinate
+            with np.errstate(over="ignore"):
+                x = np.exp(theta[..., k]) if self.log[k] else theta[..., k]
+            found = found + self.entries[k].prior.logpdf(x) + (theta[..., k] if self.log[k] else 0.0)
+        return np.where(inside, found, -np.inf)
 
     def from_unit_cube(self, u: FloatArray) -> FloatArray:
         """Prior quantiles as coordinates: uniform numbers to prior draws, shape (..., size)."""
@@ -293,9 +310,10 @@ def layout_of(study: Study, names: Sequence[str]) -> Layout:
     entries: dict[ParameterName, Entry] = {}
     index: dict[str, IntArray] = {}
     fixed: dict[str, FloatArray] = {}
-    for name in names:
-        parameter = study.parameters.get(name)
-        if parameter is None:
+    declared = {name: study.parameters[name] for name in names if name in study.parameters}
+    ties = {name: parameter.tie for name, parameter in declared.items() if parameter.tie is not None}
+    for name, parameter in declared.items():
+        if name in ties:
             continue
         nominal, labels = study.thicknesses, study.names_of(name)
         if parameter.value is not None:
@@ -313,7 +331,9 @@ def layout_of(study: Study, names: Sequence[str]) -> Layout:
     if any(name in index for name in NOISE):
         for name in set(NOISE) & set(names) - set(index):  # of a component that no device has
             index[name], fixed[name] = np.full(study.thicknesses.size, -1), np.ones(study.thicknesses.size)
-    return Layout(tuple(entries.values()), index, fixed)
+    for name, tie in ties.items():
+        index[name], fixed[name] = index[tie.target], fixed[tie.target]
+    return Layout(tuple(entries.values()), index, fixed, {name: tie.ratio for name, tie in ties.items()})
 
 
 @once_per_study

@@ -1,7 +1,8 @@
 """Least squares with priors as measurements, any of which may be left out.
 
 The sum F = χ² + Σ ((x − centre)/sd)² runs over the priors of thicknesses, lengths, dead layers and amplitudes, each in
-the coordinate in which it is normal; flat priors only bound the search. Noise scales stay where they are.
+the coordinate in which it is normal, which may be its normal score; flat priors only bound the search. Noise scales
+stay where they are.
 """
 
 from __future__ import annotations
@@ -68,6 +69,16 @@ class Penalised:
         centre, sd = np.array(found, dtype=float).reshape(-1, 2).T
         return centre, np.where(kept, 1 / sd, 0.0)
 
+    def _pulled(self, x: FloatArray) -> FloatArray:
+        """(x − centre)/sd of every free coordinate (n, k), 0 where no prior counts."""
+        centre, pull = self._pulls
+        found, layout = (x - centre) * pull, self.model.layout
+        for column, k in enumerate(self._free):
+            if k in layout.others and layout.entries[k].name not in self.without:
+                value = np.exp(x[:, column]) if layout.log[k] else x[:, column]
+                found[:, column] = layout.entries[k].prior.score(value)
+        return np.asarray(found)
+
     @cached_property
     def _amplitude_pulls(self) -> FloatArray:
         """1/sd of every amplitude, 0 where its prior does not count."""
@@ -115,8 +126,7 @@ class Penalised:
 
     def residual(self, x: FloatArray) -> FloatArray:
         """Everything whose squares F sums but for the scatter about free polynomials, shape (n, rows)."""
-        centre, pull = self._pulls
-        return np.concatenate([self._rows(x)[0], (x - centre) * pull], axis=1)
+        return np.concatenate([self._rows(x)[0], self._pulled(x)], axis=1)
 
     def lowest(self, starts: Sequence[FloatArray]) -> PenalisedPoint:
         """The point of smallest F that searches from these coordinates, shape (size,) each, reach."""
@@ -156,10 +166,9 @@ class Penalised:
     def _at(self, x: FloatArray) -> PenalisedPoint:
         rows, amplitudes, rss = self._rows(x[None])
         n = rows.shape[1] - amplitudes.shape[1]
-        centre, pull = self._pulls
         theta = self.model.layout.coordinates(self.values).copy()
         theta[self._free] = x
-        total = float(rss[0] + np.sum(rows[0] ** 2) + np.sum(((x - centre) * pull) ** 2))
+        total = float(rss[0] + np.sum(rows[0] ** 2) + np.sum(self._pulled(x[None]) ** 2))
         return PenalisedPoint(theta, amplitudes[0], total, float(rss[0] + np.sum(rows[0, :n] ** 2)))
 
     def starts(self) -> list[FloatArray]:

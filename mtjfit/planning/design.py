@@ -17,6 +17,7 @@ from mtjfit.study.plan_request import PlanRequest, plan_request_from
 from mtjfit.study.sampling_settings import Sampling
 from mtjfit.study.schema import ProposalDocument, validated_table
 from mtjfit.study.study import Study
+from mtjfit.study.tie_checks import bound
 from mtjfit.toml import CollectedProblems, placeholders, read_toml
 
 _NEEDED = {
@@ -75,7 +76,7 @@ class Design(ShownAsCard):
     text: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+        object.__setattr__(self, "parameters", MappingProxyType(bound(self.parameters)))
         problems = [*parameter_problems(self.parameters), *request_problems(self.request)]
         if problems:
             raise ConfigError(problems)

@@ -101,8 +101,14 @@ class ParameterDraws(ShownAsCard):
         return replace(self, values={name: x[chosen] for name, x in self.values.items()})
 
     def label(self, name: str, measurement: Measurement) -> ParameterName:
-        """Name in tables of the number that serves a device."""
-        return self.parameters[name].name_for(measurement)
+        """Name in tables of the number that serves a device; of a tied one, the name of what it is tied to."""
+        tie = self.parameters[name].tie
+        return self.parameters[name if tie is None else tie.target].name_for(measurement)
+
+    def ratio(self, name: str) -> float:
+        """Ratio of a parameter to the number of its `label`."""
+        tie = self.parameters[name].tie
+        return 1.0 if tie is None else tie.ratio
 
     def is_new(self, measurement: Measurement) -> bool:
         """True for a device that has no parameter of its own among the draws."""

@@ -85,7 +85,9 @@ def _terms(draws: ParameterDraws, measurement: Measurement) -> Iterator[_Term]:
 def number_of(draws: ParameterDraws, measurement: Measurement, name: str) -> FloatArray:
     """A parameter of a device at every draw, shape (n,)."""
     value = draws.parameters[name].value
-    return draws.values[draws.label(name, measurement)] if value is None else np.full(draws.n, value)
+    if value is None:
+        return np.asarray(draws.ratio(name) * draws.values[draws.label(name, measurement)])
+    return np.full(draws.n, value)
 
 
 def _largest_signal(draws: ParameterDraws, measurement: Measurement, design: FloatArray) -> FloatArray:

@@ -42,7 +42,8 @@ _EDGES = (0.001, 0.999)  # of the draws; a few strays would squeeze everything e
 def corner_names(posterior: Posterior) -> tuple[str, ...]:
     """Default parameters of the plot: lengths, Λ in place of λ_sf^N and D_ratio, amplitudes; at most eight."""
     bases = {name: ParameterName(name).base for name in posterior.names}
-    left_out = {"thickness", *(("lambda_sf_N", "D_ratio") if "Lambda" in bases.values() else ())}
+    tied = {name for name, one in posterior.study.parameters.items() if one.tie is not None}
+    left_out = {"thickness", *tied, *(("lambda_sf_N", "D_ratio") if "Lambda" in bases.values() else ())}
     chosen = [
         name
         for name, base in bases.items()
@@ -52,7 +53,7 @@ def corner_names(posterior: Posterior) -> tuple[str, ...]:
 
 
 def _is_log(posterior: Posterior, name: str) -> bool:
-    prior = posterior.priors.get(name)
+    prior = posterior.priors.get(name, posterior.prior_of(name))
     return ParameterName(name).base == "Lambda" or (prior is not None and prior.is_log)
 
 

@@ -194,6 +194,8 @@ def errors_of(study: Study, values: Mapping[str, float], curve: TorqueCurve) -> 
 def parameter_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) -> FloatArray:
     """A parameter as one device has it, shape (n_draws,); a fixed one repeated. KeyError if there is none."""
     parameter = study.parameters[name]
+    if parameter.tie is not None:
+        return np.asarray(parameter.tie.ratio * parameter_draws(study, draws, curve, parameter.tie.target))
     if parameter.value is not None:
         return np.full(len(draws), parameter.value)
     return draws[parameter.name_for(curve)].to_numpy(dtype=float)

@@ -98,6 +98,9 @@ def result_text(posterior: Posterior, name: str, row: pd.Series) -> tuple[str, s
 def prior_text(posterior: Posterior, name: str) -> str:
     """The prior of a parameter in words; what it is derived from, or how a thickness was declared."""
     prior = posterior.priors.get(name)
+    declared = posterior.study.parameters.get(ParameterName(name).base)
+    if declared is not None and declared.tie is not None:
+        return declared.tie.describe()
     if prior is None:
         return "derived: D_ratio · lambda_sf_N" if name == "Lambda" else "derived"
     if ParameterName(name).is_thickness:

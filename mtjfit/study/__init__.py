@@ -25,8 +25,10 @@ from mtjfit.study.parameter import (
 from mtjfit.study.plan_request import Noise, PlanRequest, grid
 from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
 from mtjfit.study.sampling_settings import Sampling
+from mtjfit.study.scipy_prior import FromScipy
 from mtjfit.study.study import NOTHING_FREE, Study, nothing_free, refuse_nothing_free
 from mtjfit.study.template import study_template
+from mtjfit.study.ties import EqualTo
 
 __all__ = [
     "DOF",
@@ -37,7 +39,9 @@ __all__ = [
     "SCATTER",
     "AboutNominal",
     "AnyPrior",
+    "EqualTo",
     "Fixed",
+    "FromScipy",
     "LogNormal",
     "LogUniform",
     "Noise",

@@ -17,6 +17,8 @@ from mtjfit.errors import Problem, did_you_mean
 from mtjfit.study.normal_priors import AboutNominal, Normal
 from mtjfit.study.parameter import DOF, JITTER, LENGTHS, NOISE, SCATTER, Parameter, Scope, amplitudes_of, is_amplitude
 from mtjfit.study.prior import EDGE, Fixed, Prior
+from mtjfit.study.tie_checks import bound, tie_problems
+from mtjfit.study.ties import EqualTo
 from mtjfit.text import some
 
 _AMPLITUDES = amplitudes_of(f"{part}{power}" for part in "ab" for power in range(5))
@@ -114,6 +116,7 @@ def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[s
 
     Names in `broken` were declared but could not be understood; they do not count as missing.
     """
+    parameters = bound(parameters)
     unknown = (key for key in (*parameters, *broken) if key not in KNOWN)
     for key in islice(unknown, _MOST_UNKNOWN):
         yield Problem(f"parameters.{key}", "is no parameter", did_you_mean(key, KNOWN))
@@ -124,10 +127,15 @@ def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[s
         if parameter.name != key:
             yield Problem(where, f"holds the parameter {parameter.name!r}", "use the name of the parameter as the key")
             continue
+        if isinstance(parameter.prior, EqualTo):
+            if parameter.value is not None and key in LENGTHS:
+                yield from _fixed_problems(key, parameter.value, where)
+            continue
         yield from _prior_problems(parameter, where)
         yield from _size_problems(parameter, where)
         yield from _width_problems(parameter, where)
         yield from _scope_problems(parameter, where)
+    yield from tie_problems(parameters, broken)
     yield from _bounded_problems(parameters)
     yield from _scatter_problems(parameters, broken)
     yield from _missing({*parameters, *broken})
@@ -156,7 +164,12 @@ def _prior_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
     elif isinstance(prior, Fixed):
         yield from _fixed_problems(name, prior.value, where)
     elif prior.support[0] < 0:
-        yield Problem(where, f"its prior ({prior.describe()}) allows negative values", "set low = 0.0 or larger")
+        todo = (
+            "set low = 0.0 or larger"
+            if not isinstance(prior, Prior) or prior.plain
+            else "take one of positive numbers, or set loc"
+        )
+        yield Problem(where, f"its prior ({prior.describe()}) allows negative values", todo)
 
 
 def _size_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
@@ -165,7 +178,9 @@ def _size_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
     numbers = [abs(each) for each in vars(prior).values() if isinstance(each, float) and math.isfinite(each) and each]
     with np.errstate(all="ignore"):
         ends = (
-            [] if isinstance(prior, Fixed | AboutNominal) else np.abs(prior.at_score(np.array([-EDGE, EDGE]))).tolist()
+            []
+            if isinstance(prior, Fixed | AboutNominal | EqualTo)
+            else np.abs(prior.at_score(np.array([-EDGE, EDGE]))).tolist()
         )
     far = ends if isinstance(prior, Prior) and prior.is_log else [each for each in ends if each > 1]
     for size in (*numbers, *far):
@@ -178,7 +193,7 @@ def _size_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
 def _width_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
     """A prior so narrow that numbers of a computer do not tell its ends apart."""
     prior = parameter.prior
-    if isinstance(prior, Fixed):
+    if isinstance(prior, Fixed | EqualTo):
         return
     if isinstance(prior, AboutNominal):
         width, size = prior.sd, 1.0
@@ -275,6 +290,7 @@ def joint_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
     """Problems of parameters and data together: one needs what the other does not have."""
     if not curves:
         return
+    parameters = bound(parameters)
     fitted = [curve.name for curve in curves if curve.sigma_is_fitted]
     for c, name in enumerate(NOISE):
         measured = any(curve.used_values[c].any() for curve in curves)

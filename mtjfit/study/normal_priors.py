@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import log_ndtr, ndtr, ndtri_exp
 
 from mtjfit.arrays import FloatArray
-from mtjfit.study.prior import EDGE, LogPrior, Prior, clip, numbers_of, require, rounded_sum
+from mtjfit.study.prior import EDGE, LogPrior, PlainPrior, clip, numbers_of, require, rounded_sum
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 _LN_2 = float(np.log(2))
@@ -46,7 +46,7 @@ def between(low: ArrayLike, high: ArrayLike, log_u: FloatArray, log_rest: FloatA
 
 
 @dataclass(frozen=True)
-class Normal(Prior):
+class Normal(PlainPrior):
     """Normal with `mean` and `sd`, restricted to [`low`, `high`] where given (`low` = 0, `mean` = 0: half-normal).
 
     The bounds may lie far out in a tail.
@@ -172,55 +172,88 @@ class Normal(Prior):
 class LogNormal(LogPrior):
     """ln x normal: `median`, and `factor` by which one standard deviation multiplies or divides.
 
+    Restricted to [`low`, `high`] where given; `median` and `factor` are those without bounds.
+
     Examples
     --------
     >>> prior = LogNormal(10.0, 2.0)
-    >>> round(float(prior.cdf(20.0)), 4), prior.widened(1.4), prior.stretched(3.0)
-    (0.8413, LogNormal(median=10.0, factor=2.64), LogNormal(median=10.0, factor=6.0))
-    >>> prior.stretched(3.0).stretched(1 / 3), prior.on_other_scale()
-    (LogNormal(median=10.0, factor=2.0), Normal(mean=10.0, sd=10.0, low=0.0, high=inf))
+    >>> round(float(prior.cdf(20.0)), 4), prior.widened(1.4).factor, prior.stretched(3.0).factor
+    (0.8413, 2.64, 6.0)
+    >>> prior.stretched(3.0).stretched(1 / 3) == prior, prior.on_other_scale()
+    (True, Normal(mean=10.0, sd=10.0, low=0.0, high=inf))
+    >>> LogNormal(10.0, 2.0, high=30.0).describe()
+    'log-normal, median 10, factor 2, restricted to 0 to 30'
     """
 
     median: float
     factor: float
+    low: float = 0.0
+    high: float = np.inf
 
     kind: ClassVar[str] = "lognormal"
 
     def __post_init__(self) -> None:
         require(0 < self.median < np.inf, "lognormal needs a positive, finite median")
         require(1 < self.factor < np.inf, "lognormal needs factor > 1 (2 means: one sd is a factor of two)")
+        require(0 <= self.low < self.high, "lognormal needs 0 <= low < high")
+        if self.truncated:
+            narrow = "lognormal needs bounds that leave some probability between them"
+            above = self.low == 0 or self.high == np.inf or np.log(self.low) < np.log(self.high)
+            require(bool(above), narrow)
+            require(bool(np.isfinite(log_interval(*self._bounds_of_log))), narrow)
 
     @property
     def support(self) -> tuple[float, float]:
-        return 0.0, np.inf
+        return self.low, self.high
+
+    @property
+    def truncated(self) -> bool:
+        return self.low > 0 or self.high < np.inf
+
+    @property
+    def _bounds_of_log(self) -> tuple[float, float]:
+        sd = float(np.log(self.factor))
+        with np.errstate(divide="ignore"):
+            low, high = (float((np.log(end) - np.log(self.median)) / sd) for end in self.support)
+        return low, high
 
     @property
     def of_log(self) -> Normal:
-        return Normal(float(np.log(self.median)), float(np.log(self.factor)))
+        with np.errstate(divide="ignore"):
+            low, high = (float(np.log(end)) for end in self.support)
+        return Normal(float(np.log(self.median)), float(np.log(self.factor)), low, high)
 
     def describe(self) -> str:
-        return f"log-normal, median {self.median:g}, factor {self.factor:g}"
+        bounds = f", restricted to {self.low:g} to {self.high:g}" if self.truncated else ""
+        return f"log-normal, median {self.median:g}, factor {self.factor:g}{bounds}"
 
     @property
     def peak(self) -> float:
-        return self.median
+        return min(max(self.median, self.low), self.high)
 
     @property
     def reach(self) -> tuple[float, float]:
-        return (_LN_FARTHEST / float(np.log(self.factor)),) * 2
+        far = _LN_FARTHEST / float(np.log(self.factor))
+        below, above = self.of_log.reach
+        return min(below, far), min(above, far)
 
     def score(self, x: FloatArray) -> FloatArray:
-        return np.asarray(np.log(x / self.median) / np.log(self.factor))
+        if not self.truncated:
+            return np.asarray(np.log(x / self.median) / np.log(self.factor))
+        return self.of_log.score(np.log(np.clip(x, max(self.low, np.finfo(float).tiny), self.high)))
+
+    def at_score(self, z: FloatArray) -> FloatArray:
+        return clip(np.exp(self.of_log.at_score(z)), *self.support)
 
     def widened(self, factor: float) -> LogNormal:
-        return LogNormal(self.median, rounded_sum(1.0, self.factor**factor - 1))
+        return replace(self, factor=rounded_sum(1.0, self.factor**factor - 1))
 
     def stretched(self, factor: float) -> LogNormal:
         narrower = self.factor * factor
-        return LogNormal(self.median, narrower if narrower > 1.1 else float(np.sqrt(self.factor)))
+        return replace(self, factor=narrower if narrower > 1.1 else float(np.sqrt(self.factor)))
 
     def on_other_scale(self) -> Normal:
-        return Normal(self.median, self.median * (self.factor - 1), low=0.0)
+        return Normal(self.median, self.median * (self.factor - 1), low=self.low, high=self.high)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from mtjfit.arrays import FloatArray
 from mtjfit.data.units import Per, Quantity, amplitude_unit
 from mtjfit.study.normal_priors import AboutNominal
 from mtjfit.study.prior import Fixed, Prior
+from mtjfit.study.scipy_prior import FromScipy
+from mtjfit.study.ties import EqualTo
 
 Scope: TypeAlias = Literal["shared", "group", "device", "curve"]
-AnyPrior: TypeAlias = Prior | Fixed | AboutNominal
+AnyPrior: TypeAlias = Prior | Fixed | AboutNominal | EqualTo
 
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
 """Parameters that shape κ(d), in the order of every table; ``dead_layer`` nm of d, if declared, are not magnetic."""
@@ -154,6 +156,8 @@ class Parameter:
     name : str
         One of `LENGTHS`, ``thickness``, an amplitude (a1, a2, b0, b1, b2, …) or its scatter (``scatter_a1``), one of
         `NOISE` or `JITTER`, or `DOF`.
+    prior : Prior, Fixed, AboutNominal, EqualTo, or a frozen distribution of scipy.stats
+        TypeError for anything else; a frozen distribution becomes a `FromScipy`.
     scope : {"shared", "group", "device", "curve"}
         One value for the study, for each group of curves, for each device, or for each of the curves of a device.
     """
@@ -162,19 +166,30 @@ class Parameter:
     prior: AnyPrior
     scope: Scope = "shared"
 
+    def __post_init__(self) -> None:
+        given: object = self.prior
+        if not isinstance(given, AnyPrior):
+            object.__setattr__(self, "prior", FromScipy.of(given))
+
     @property
     def is_fixed(self) -> bool:
-        """True where the value is taken as known."""
-        return isinstance(self.prior, Fixed)
+        """True where the value is taken as known, or that of the parameter to which it is tied."""
+        return self.value is not None
+
+    @property
+    def tie(self) -> EqualTo | None:
+        """How it follows from another parameter that is free; None where it does not."""
+        return self.prior if isinstance(self.prior, EqualTo) and not self.is_fixed else None
 
     @property
     def value(self) -> float | None:
         """The value where it is known; for the thickness its departure from nominal, which is 0."""
-        return self.prior.value if isinstance(self.prior, Fixed) else None
+        prior = self.prior.prior if isinstance(self.prior, EqualTo) else self.prior
+        return prior.value if isinstance(prior, Fixed) else None
 
     @property
     def free_prior(self) -> Prior | None:
-        """Prior of the number; None where it is fixed, and for the thickness, of which every device has another."""
+        """Prior of the number; None where it is fixed or tied, and for the thickness, different for every device."""
         return self.prior if isinstance(self.prior, Prior) else None
 
     def prior_at(self, nominal: float) -> Prior | None:
@@ -202,7 +217,8 @@ class Parameter:
         """The parameter as a study file writes it."""
         if self.name == "thickness":
             return {"fixed": True} if self.is_fixed else self.prior.to_toml()
-        scope = {} if self.scope == "shared" or self.is_fixed else {"scope": self.scope}
+        own = not (self.scope == "shared" or self.is_fixed or self.tie)
+        scope: dict[str, str | float] = {"scope": self.scope} if own else {}
         return {**self.prior.to_toml(), **scope}
 
 
@@ -225,6 +241,10 @@ class Product(Prior):
 
     one: Prior
     other: AnyPrior
+
+    @property
+    def is_log(self) -> bool:
+        return False
 
     @cached_property
     def _factors(self) -> FloatArray:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from mtjfit.arrays import FloatArray
+from mtjfit.errors import MtjfitError
 
 LN_2PI = float(np.log(2 * np.pi))
 EDGE = 8.0
@@ -25,13 +26,22 @@ _MOMENTS = 4096  # nodes of a variance
 class Prior(ABC):
     """A proper prior of one number. Density, distribution function and quantile are vectorised.
 
-    Every declared prior is flat or normal in its own coordinate, which is the value itself or its logarithm.
+    One of one's own needs no more than the five that are abstract: sampled, it is exact; least squares use its support,
+    and where they use priors as measurements, its normal score. Its own coordinate is the value or its logarithm.
     """
 
     kind: ClassVar[str] = ""
     """Its name in a study file."""
-    is_log: ClassVar[bool] = False
-    """True where its own coordinate is the logarithm of the value."""
+
+    @property
+    def is_log(self) -> bool:
+        """True where its own coordinate is the logarithm of the value: that of positive numbers, if nothing is said."""
+        return self.support[0] >= 0
+
+    @property
+    def plain(self) -> bool:
+        """True where the density in its own coordinate is flat or normal between two bounds."""
+        return False
 
     @property
     @abstractmethod
@@ -79,9 +89,9 @@ class Prior(ABC):
     def score_form(self) -> tuple[float, float, bool, bool, float, float]:
         """Offset, scale, whether of Φ(z), whether ln x, low, high: how a value follows from its normal score z.
 
-        For priors that are a straight line in z or in Φ(z); a truncated one has the form that it has without bounds.
+        For `plain` priors; a truncated one has the form that it has without bounds.
         """
-        raise TypeError(f"no scores of a prior that is {self.describe()}")
+        return 0.0, 1.0, False, False, -math.inf, math.inf
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -100,25 +110,31 @@ class Prior(ABC):
         """A prior `factor` times as wide in its own coordinate, its numbers rounded.
 
         Log-normal: the factor to the power `factor`. Normal: sd times `factor`. Flat: the range times `factor`, to both
-        sides. Positive priors stay positive.
+        sides. Others: all distances from the median. Positive priors stay positive.
         """
-        raise TypeError(f"no wider form of a prior that is {self.describe()}")
+        return Wider(self, factor)
 
     def stretched(self, factor: float) -> Prior:
         """A prior that lets values be `factor` times as far away.
 
         Normal: sd times `factor`, bounds kept. Flat, also in ln x: the lower end divided and the upper one multiplied
         by `factor`; kept where nothing would be left between them. Log-normal: one sd in ln x grows by ln `factor`,
-        or, for a factor below one, shrinks in the same ratio.
+        or, for a factor below one, shrinks in the same ratio; likewise others.
         """
-        raise TypeError(f"no wider form of a prior that is {self.describe()}")
+        if not self.is_log:
+            return Wider(self, factor)
+        grown = 1 + abs(math.log(factor)) / self.spread
+        return Wider(self, grown if factor > 1 else 1 / grown)
 
     def on_other_scale(self) -> Prior | None:
         """A prior of the same range on the other scale, ln x in place of x or the reverse; None where there is none."""
         return None
 
     def to_toml(self) -> dict[str, str | float]:
-        """The prior as a study file writes it."""
+        """The prior as a study file writes it; MtjfitError where it has no form there."""
+        if not self.kind:
+            raise MtjfitError(f"a study file cannot hold a prior of the class {type(self).__name__} "
+                              f"({self.describe()}); those of scipy.stats and of mtjfit have a form there")  # fmt: skip
         return {"prior": self.kind, **numbers_of(self)}
 
 
@@ -152,8 +168,9 @@ class Fixed:
 
 
 def numbers_of(prior: object) -> dict[str, str | float]:
-    """The finite numbers of a prior, by their keys in a study file."""
-    return {key: value for key, value in vars(prior).items() if math.isfinite(value)}
+    """The numbers of a prior by their keys in a study file, without bounds that bound nothing."""
+    each = ((one.name, getattr(prior, one.name), one.default) for one in fields(prior))  # type: ignore[arg-type]
+    return {key: value for key, value, default in each if value != default}
 
 
 def rounded_sum(x: float, by: float) -> float:
@@ -176,7 +193,69 @@ _DECADES = 1000.0  # a log-uniform prior cannot begin at zero
 
 
 @dataclass(frozen=True)
-class Uniform(Prior):
+class Wider(Prior):
+    """Another prior with all distances from its median, in its own coordinate, multiplied by `factor`."""
+
+    of: Prior
+    factor: float
+
+    @property
+    def is_log(self) -> bool:
+        return self.of.is_log
+
+    @property
+    def _median(self) -> float:
+        return float(self.of.quantile(0.5))
+
+    def _outward(self, x: ArrayLike, factor: float) -> FloatArray:
+        x, middle = np.asarray(x, dtype=float), self._median
+        with np.errstate(all="ignore"):
+            return np.asarray(middle * (x / middle) ** factor if self.is_log else middle + factor * (x - middle))
+
+    @property
+    def support(self) -> tuple[float, float]:
+        low, high = self._outward(np.array(self.of.support), self.factor).tolist()
+        return low, high
+
+    def logpdf(self, x: ArrayLike) -> FloatArray:
+        x, (low, high) = np.asarray(x, dtype=float), self.support
+        inside = (x >= low) & (x <= high) & ((x > 0) | (not self.is_log))
+        at = np.where(inside, x, self._median)
+        back = self._outward(at, 1 / self.factor)
+        stretched = np.log(back / at) if self.is_log else 0.0
+        return np.where(inside, self.of.logpdf(back) + stretched - math.log(self.factor), -np.inf)
+
+    def cdf(self, x: ArrayLike) -> FloatArray:
+        low, high = self.support
+        return self.of.cdf(self._outward(np.clip(x, low, high), 1 / self.factor))
+
+    def quantile(self, u: ArrayLike) -> FloatArray:
+        return self._outward(self.of.quantile(u), self.factor)
+
+    def score(self, x: FloatArray) -> FloatArray:
+        return self.of.score(self._outward(x, 1 / self.factor))
+
+    def at_score(self, z: FloatArray) -> FloatArray:
+        return self._outward(self.of.at_score(z), self.factor)
+
+    def describe(self) -> str:
+        return f"{self.of.describe()}, {self.factor:.3g} times as wide"
+
+
+class PlainPrior(Prior):
+    """A prior whose density in its own coordinate is flat or normal between two bounds."""
+
+    @property
+    def is_log(self) -> bool:
+        return False
+
+    @property
+    def plain(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Uniform(PlainPrior):
     """Flat between `low` and `high`.
 
     Examples
@@ -234,10 +313,12 @@ class Uniform(Prior):
         return LogUniform(max(self.low, self.high / _DECADES), self.high) if self.low >= 0 else None
 
 
-class LogPrior(Prior):
+class LogPrior(PlainPrior):
     """A prior that is declared in the logarithm of the value."""
 
-    is_log: ClassVar[bool] = True
+    @property
+    def is_log(self) -> bool:
+        return True
 
     @property
     @abstractmethod

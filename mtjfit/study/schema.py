@@ -17,7 +17,9 @@ from mtjfit.study.checks import KNOWN
 from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
 from mtjfit.study.parameter import AnyPrior, Parameter, Scope
 from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
-from mtjfit.study.study import Sampling
+from mtjfit.study.sampling_settings import Sampling
+from mtjfit.study.scipy_prior import FromScipy
+from mtjfit.study.ties import EqualTo
 from mtjfit.toml import TABLE, WORD, WORD_OR_TABLE, TomlTable, json_schema, read_later, validated
 
 T = TypeVar("T")
@@ -73,7 +75,7 @@ class CurvesTable(TomlTable):
 class ParameterTable(TomlTable):
     """One line of ``[parameters]``."""
 
-    prior: Literal["uniform", "loguniform", "normal", "lognormal"] | None = None
+    prior: Literal["uniform", "loguniform", "normal", "lognormal", "scipy"] | None = None
     fixed: Annotated[
         bool | float | None, PlainValidator(_true_or_number, json_schema_input_type=Literal[True] | float)
     ] = None
@@ -84,6 +86,9 @@ class ParameterTable(TomlTable):
     median: float | None = None
     factor: float | None = None
     scope: Scope | None = None
+    equals: str | None = None
+    name: str | None = None
+    numbers: dict[str, float] | None = None
 
 
 class NoiseTable(TomlTable):
@@ -193,8 +198,10 @@ def validated_table(model: type[T], raw: object, where: str) -> T | list[Problem
     return validated(model, raw, where, STUDY_ADVICE)
 
 
+_LONGEST = 60  # of a text that is quoted
+
 _PRIORS: Mapping[str, type[Prior | AboutNominal]] = MappingProxyType(
-    {prior.kind: prior for prior in (Uniform, LogUniform, Normal, LogNormal)}
+    {prior.kind: prior for prior in (Uniform, LogUniform, Normal, LogNormal, FromScipy)}
 )
 _THICKNESS: Mapping[str, type[Prior | AboutNominal]] = MappingProxyType({AboutNominal.kind: AboutNominal})
 
@@ -213,6 +220,8 @@ def parameter_from(name: str, raw: object, where: str) -> Parameter | list[Probl
     problems = list(_contradictions(name, table, where))
     if problems:
         return problems
+    if table.equals is not None:
+        return _tied(name, table.equals, f"{where}.equals")
     try:
         prior = _prior(name, table)
     except ValueError as error:
@@ -220,13 +229,26 @@ def parameter_from(name: str, raw: object, where: str) -> Parameter | list[Probl
     return Parameter(name, prior, table.scope or ("device" if name == "thickness" else "shared"))
 
 
-def _numbers(table: ParameterTable) -> dict[str, float]:
-    return table.model_dump(exclude={"prior", "fixed", "scope"}, exclude_none=True)
+def _tied(name: str, equals: str, where: str) -> Parameter | list[Problem]:
+    try:
+        return Parameter(name, EqualTo.parsed(equals))
+    except ValueError as error:
+        said = repr(equals if len(equals) <= _LONGEST else equals[:_LONGEST] + "…")
+        return [Problem(where, f"is {said}: {error}", 'write "lambda_J", or a ratio as in "2 * lambda_J"')]
+
+
+def _numbers(table: ParameterTable) -> dict[str, Any]:
+    return table.model_dump(exclude={"prior", "fixed", "scope", "equals"}, exclude_none=True)
 
 
 def _contradictions(name: str, table: ParameterTable, where: str) -> Iterator[Problem]:
     numbers = _numbers(table)
-    if (table.prior is None) == (table.fixed is None):
+    if table.equals is not None:
+        others = table.model_dump(exclude={"equals"}, exclude_none=True)
+        for key in others:
+            yield Problem(f"{where}.{key}", f"is declared beside equals = {table.equals[:_LONGEST]!r}",
+                          "remove it: a tied parameter takes all from the other")  # fmt: skip
+    elif (table.prior is None) == (table.fixed is None):
         what = "has both a prior and a fixed value" if table.prior else "has neither a prior nor a fixed value"
         yield Problem(where, what, "give one of prior = … and fixed = …")
     elif table.fixed is not None:

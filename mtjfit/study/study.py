@@ -20,6 +20,8 @@ from mtjfit.study.checks import name_problems, study_problems
 from mtjfit.study.given import given_parameters, study_of_frame
 from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, parameter_unit
 from mtjfit.study.sampling_settings import Sampling
+from mtjfit.study.tie_checks import bound
+from mtjfit.study.ties import EqualTo
 from mtjfit.study.written import write_study
 from mtjfit.text import counted, shortened
 
@@ -71,7 +73,7 @@ class Study(ShownAsCard):
     def __post_init__(self) -> None:
         object.__setattr__(self, "curves", tuple(self.curves))
         given = given_parameters(self.parameters)
-        object.__setattr__(self, "parameters", MappingProxyType(given.parameters))
+        object.__setattr__(self, "parameters", MappingProxyType(bound(given.parameters)))
         checked = study_problems(self.curves, self.parameters)
         checked = [each for each in checked if each.where.removeprefix("parameters.") not in given.broken]
         problems = [*name_problems(self.name), *given.problems, *checked]
@@ -126,6 +128,16 @@ class Study(ShownAsCard):
     def names_of(self, parameter: str) -> list[ParameterName]:
         """Name in tables of the number that serves each curve, such as ``a1``, ``a1[wafer2]`` or ``a1[dev1]``."""
         return [self.parameters[parameter].name_for(curve) for curve in self.curves]
+
+    @property
+    def tied(self) -> list[tuple[ParameterName, ParameterName, EqualTo]]:
+        """Names of numbers that follow from others, with the names of these."""
+        found = {}
+        for name, one in self.parameters.items():
+            if one.tie is not None:
+                pairs = zip(self.names_of(name), self.names_of(one.tie.target), strict=True)
+                found.update({each: (each, of, one.tie) for each, of in pairs})
+        return list(found.values())
 
     @property
     def n_values(self) -> int:

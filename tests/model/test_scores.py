@@ -13,6 +13,23 @@ from scipy import stats
 from mtjfit.model import Scores
 from mtjfit.study import LogNormal, LogUniform, Normal, Prior, Uniform
 
+
+class CutLogNormal:
+    """exp(x) of normal x with mean 1 and sd 1, between two bounds, by the truncated normal of scipy's."""
+
+    def __init__(self, low: float, high: float):
+        self.of_log = stats.truncnorm(np.log(low) - 1.0, np.log(high) - 1.0, 1.0)
+
+    def __getattr__(self, function: str) -> Any:
+        return lambda x: getattr(self.of_log, function)(np.log(x))
+
+    def rvs(self, n: int, random_state: np.random.Generator) -> np.ndarray:
+        return np.asarray(np.exp(self.of_log.rvs(n, random_state=random_state)))
+
+    def logpdf(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(self.of_log.logpdf(np.log(x)) - np.log(x))
+
+
 PRIORS: dict[str, tuple[Prior, Any]] = {
     "uniform": (Uniform(0.0, 10.0), stats.uniform(0.0, 10.0)),
     "uniform, negative": (Uniform(-3.0, -1.0), stats.uniform(-3.0, 2.0)),
@@ -24,6 +41,8 @@ PRIORS: dict[str, tuple[Prior, Any]] = {
     "bounds far above": (Normal(0.0, 1.0, low=10.0), stats.truncnorm(10.0, np.inf)),
     "bounds far below": (Normal(0.0, 1.0, low=-10.5, high=-10.0), stats.truncnorm(-10.5, -10.0)),
     "lognormal": (LogNormal(10.0, 2.0), stats.lognorm(np.log(2.0), scale=10.0)),
+    "lognormal, cut": (LogNormal(np.e, np.e, low=0.5, high=6.0), CutLogNormal(0.5, 6.0)),
+    "lognormal from below": (LogNormal(np.e, np.e, low=2.0), CutLogNormal(2.0, np.inf)),
 }
 every_prior = pytest.mark.parametrize(("prior", "reference"), PRIORS.values(), ids=list(PRIORS))
 Z = np.linspace(-7.5, 7.5, 61)
@@ -130,7 +149,7 @@ def test_scores_without_priors_are_no_numbers() -> None:
 
 
 TRUNCATED: dict[str, Normal] = {
-    name: prior for name, (prior, _) in PRIORS.items() if getattr(prior, "truncated", False)
+    name: prior for name, (prior, _) in PRIORS.items() if isinstance(prior, Normal) and prior.truncated
 }
 TRUNCATED |= {"bound 20 sd below": Normal(2.0, 0.1, low=0.0), "bound 5 sd above": Normal(-1.0, 2.0, high=9.0)}
 

@@ -14,6 +14,23 @@ from scipy import integrate, stats
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Prior, Uniform
 from mtjfit.study.schema import parameter_from
 
+
+class ExpOf:
+    """exp(x) of a distribution of scipy's."""
+
+    def __init__(self, of_log: stats.rv_continuous):
+        self.of_log = of_log
+
+    def ppf(self, u: np.ndarray) -> np.ndarray:
+        return np.exp(self.of_log.ppf(u))
+
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(self.of_log.cdf(np.log(x)))
+
+    def logpdf(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(self.of_log.logpdf(np.log(x)) - np.log(x))
+
+
 CASES = {
     "uniform": (Uniform(-1.0, 3.0), stats.uniform(-1.0, 4.0)),
     "loguniform": (LogUniform(0.1, 100.0), stats.loguniform(0.1, 100.0)),
@@ -24,6 +41,11 @@ CASES = {
     "10 sd out": (Normal(0.0, 1.0, low=10.0), stats.truncnorm(10.0, np.inf)),
     "interval 10 sd out": (Normal(0.0, 1.0, low=10.0, high=10.5), stats.truncnorm(10.0, 10.5)),
     "lognormal": (LogNormal(10.0, 2.0), stats.lognorm(math.log(2.0), scale=10.0)),
+    "lognormal, cut": (
+        LogNormal(math.e, math.e, low=0.5, high=6.0),
+        ExpOf(stats.truncnorm(math.log(0.5) - 1, math.log(6.0) - 1, 1.0, 1.0)),
+    ),
+    "lognormal, 8 sd out": (LogNormal(1.0, 2.0, low=256.0), ExpOf(stats.truncnorm(8.0, np.inf, 0.0, math.log(2.0)))),
     "thickness": (AboutNominal(0.1).about(2.0), stats.truncnorm(-20.0, np.inf, 2.0, 0.1)),
 }
 IDS = list(CASES)
@@ -104,6 +126,7 @@ WIDER = {
     "half-normal": Normal(0.0, 3.36, low=0.0),
     "both bounds": Normal(1.0, 2.24, low=0.0, high=2.5),
     "lognormal": LogNormal(10.0, 2.0**1.12),
+    "lognormal, cut": LogNormal(math.e, math.e**1.12, low=0.5, high=6.0),
     "thickness": AboutNominal(0.112).about(2.0),
 }
 
@@ -214,6 +237,12 @@ def test_bounded_priors_never_leave_their_bounds(name: str, data: st.DataObject,
         (lambda: Normal(0.0, 1e-200, low=1.0), "normal needs bounds that leave some probability between them"),
         (lambda: LogNormal(0.0, 2.0), "lognormal needs a positive, finite median"),
         (lambda: LogNormal(1.0, 1.0), "lognormal needs factor > 1 (2 means: one sd is a factor of two)"),
+        (lambda: LogNormal(1.0, 2.0, low=-1.0), "lognormal needs 0 <= low < high"),
+        (lambda: LogNormal(1.0, 2.0, low=3.0, high=3.0), "lognormal needs 0 <= low < high"),
+        (
+            lambda: LogNormal(1.0, 2.0, low=1e300, high=float(np.nextafter(1e300, np.inf))),
+            "lognormal needs bounds that leave some probability between them",
+        ),
         (lambda: AboutNominal(0.0), "normal needs 0 < sd, finite"),
     ],
 )
@@ -229,7 +258,10 @@ def test_descriptions() -> None:
         "uniform -1 to 3", "log-uniform 0.1 to 100", "normal 2 ± 0.5", "normal 0 ± 3, restricted to 0 to inf",
         "normal 1 ± 2, restricted to 0 to 2.5", "normal 5 ± 1, restricted to -inf to -1",
         "normal 0 ± 1, restricted to 10 to inf", "normal 0 ± 1, restricted to 10 to 10.5",
-        "log-normal, median 10, factor 2", "normal 2 ± 0.1, restricted to 0 to inf", "fixed at inf",
+        "log-normal, median 10, factor 2",
+        "log-normal, median 2.71828, factor 2.71828, restricted to 0.5 to 6",
+        "log-normal, median 1, factor 2, restricted to 256 to inf", "normal 2 ± 0.1, restricted to 0 to inf",
+        "fixed at inf",
         "normal, nominal ± 0.1",
     ]  # fmt: skip
 
@@ -265,6 +297,7 @@ def test_a_prior_just_above_its_bound_has_a_probability() -> None:
 DECLARED = [
     Parameter("lambda_J", Uniform(1.0, 4.0)), Parameter("lambda_phi", LogUniform(0.1, 50.0), "group"),
     Parameter("a1", Normal(0.0, 2.0, high=3.0), "device"), Parameter("lambda_sf_F", LogNormal(3.0, 2.0)),
+    Parameter("lambda_sf_F", LogNormal(3.0, 2.0, low=0.5)), Parameter("lambda_sf_F", LogNormal(3.0, 2.0, high=7.0)),
     Parameter("D_ratio", Fixed(1.5)), Parameter("thickness", AboutNominal(0.1), "device"),
     Parameter("thickness", Fixed(0.0), "device"),
 ]  # fmt: skip

@@ -110,9 +110,14 @@ class Layout:
         self.index, self.fixed = {}, {}
         self.student = declared.DOF in study.parameters
         scatters = [name for name in study.parameters if name.startswith(declared.SCATTER)]
+        ties = {name: one.prior for name, one in study.parameters.items() if hasattr(one.prior, "target")}
         for name in (*NONLINEAR, *scatters):
-            if name in study.parameters:
+            if name in study.parameters and name not in ties:
                 self._add(name)
+        self.ratio = {name: tie.ratio for name, tie in ties.items()}
+        for name, tie in ties.items():
+            place = self.fixed if tie.target in self.fixed else self.index
+            place[name] = place[tie.target]
         # amplitudes that are integrated out, with their priors: None for those that scatter about a sampled value; and
         # the entries that are amplitudes, whose coordinates depend on all others
         self.terms, self.columns, self.column_priors, self.amplitude_entries = [], [], [], []
@@ -182,7 +187,8 @@ class Layout:
 
     def of(self, name, x):
         """A parameter for each device and row, shape (J, n) or (J, 1), from natural values (size, n)."""
-        return x[self.index[name]] if name in self.index else self.fixed[name][:, None]
+        found = x[self.index[name]] if name in self.index else self.fixed[name][:, None]
+        return self.ratio.get(name, 1.0) * found
 
     def natural(self, z):
         """Natural values (size, n) but for amplitudes, from coordinates (size, n)."""

@@ -171,7 +171,9 @@ def _of_layer(study: Study) -> list[str]:
 
 def _differing(study: Study) -> list[str]:
     """Free parameters of a layer that differ between devices or groups."""
-    free = (name for name in _of_layer(study) if not study.parameters[name].is_fixed)
+    free = (
+        name for name in _of_layer(study) if not study.parameters[name].is_fixed and study.parameters[name].tie is None
+    )
     return [name for name in free if study.parameters[name].scope != "shared"]
 
 
@@ -192,7 +194,7 @@ def _meant(study: Study, device: str | None) -> TorqueCurve:
 def layer_parameters(study: Study, device: str | None = None) -> tuple[str, ...]:
     """Free parameters that the layer of a device depends on, as in `Posterior.names`."""
     curve, layer = _meant(study, device), (study.parameters[name] for name in _of_layer(study))
-    return tuple(each.name_for(curve) for each in layer if not each.is_fixed)
+    return tuple(each.name_for(curve) for each in layer if not (each.is_fixed or each.tie))
 
 
 def layer_draws(study: Study, draws: pd.DataFrame, device: str | None = None) -> FreeLayer:

@@ -133,7 +133,9 @@ def _changed(model: MarginalPosterior, changed: Study) -> list[tuple[str, Prior,
 
 
 def largest_log_ratio(old: Prior, new: Prior) -> float:
-    """sup ln p'/p; infinite where the new prior is wider than the old one on either side."""
+    """sup ln p'/p; infinite where the new prior is wider than the old one on either side, and where it is not known."""
+    if not (new.plain and old.plain):
+        return np.inf
     if new.support[0] < old.support[0] or new.support[1] > old.support[1]:
         return np.inf
     if new.centre_and_sd[1] > old.centre_and_sd[1]:

@@ -145,7 +145,7 @@ def _candidates(
         for entry, value, a, b in zip(free, x, low, high, strict=True)
         if min(value - a, b - value) < 1e-3 * (b - a)
     }
-    flat = {entry.name for entry in free if not np.isfinite(entry.prior.centre_and_sd[1])}
+    flat = {entry.name for entry in free if entry.prior.plain and not np.isfinite(entry.prior.centre_and_sd[1])}
     # the best fit uses no priors but those of thicknesses, so the joint cost of the others bounds the cost of each
     costly = _p(every.model, current.total - chi2_best) < CONTRADICTS / len(names)
 

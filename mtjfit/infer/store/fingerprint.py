@@ -26,6 +26,7 @@ IGNORED_OF_STUDY = {"name", "curves", "parameters", "sampling", "text", "files"}
 IGNORED_OF_SAMPLING = {"seed", "target_ess", "max_steps"}
 _PACKAGES = ("mtjfit", "numpy", "scipy", "pandas", "lmfit", "emcee")
 _LONGEST = 160
+_LEVELS = np.array([0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999])
 
 
 def versions() -> dict[str, str]:
@@ -51,8 +52,8 @@ def describe(study: Study, seed: int) -> dict[str, str]:
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
     >>> found = describe(study, seed=1)
-    >>> found["sampling.seed"], found["device F2.0nm: thickness"], found["parameters.lambda_sf_F"]
-    ('1', '2.0', 'Parameter(name=lambda_sf_F, prior=LogNormal(median=10.0, factor=2.0), scope=shared)')
+    >>> found["sampling.seed"], found["device F2.0nm: thickness"], found["parameters.lambda_J"]
+    ('1', '2.0', 'Parameter(name=lambda_J, prior=LogUniform(low=0.1, high=100.0), scope=shared)')
     """
     found = {"model version": str(MODEL_VERSION), "devices": ", ".join(study.devices)}
     for curve in study.curves:
@@ -90,6 +91,9 @@ def _words(value: object, used: BoolArray | None = None) -> str:
         return "{" + ", ".join(f"{key}: {_words(each, used)}" for key, each in value.items()) + "}"
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_words(each, used) for each in value) + "]"
+    if isinstance(value, Prior) and not is_dataclass(value):  # of a class of its user's
+        at = _words(value.quantile(_LEVELS).tolist())
+        return f"{type(value).__qualname__}({value.describe()}, quantiles={at})"
     if is_dataclass(value):
         inside = ", ".join(f"{name}={words}" for name, words in _fields(value, set(), used).items())
         return f"{type(value).__name__}({inside})"

@@ -15,7 +15,19 @@ from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import ConfigError, Problem, did_you_mean
 from mtjfit.model.compress import Compressed
 from mtjfit.model.likelihood import full_posterior
-from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, AnyPrior, Fixed, Parameter, Study, is_amplitude
+from mtjfit.study import (
+    DOF,
+    JITTER,
+    LENGTHS,
+    SCATTER,
+    AboutNominal,
+    AnyPrior,
+    EqualTo,
+    Fixed,
+    Parameter,
+    Study,
+    is_amplitude,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +169,11 @@ def checked(hierarchy: Hierarchy, parameters: Mapping[str, Parameter], devices: 
 
 
 def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
-    """Problems of the smooth parts and of the scatter of thicknesses."""
+    """Problems of the smooth parts, of the scatter of thicknesses, and of what only studies can declare."""
+    for name, parameter in parameters.items():
+        if isinstance(parameter.prior, EqualTo):
+            todo = "give it a prior or a fixed value, or fit these devices as a study"
+            yield Problem(f"parameters.{name}", f"is tied ({parameter.prior.describe()}), which wafers cannot be", todo)
     for name, shapes in hierarchy.smooth.items():
         where = f"wafer.smooth.{name}"
         if name != "thickness" and not (is_amplitude(name) and name in parameters):
