@@ -49,7 +49,8 @@ def random_curve(rng: np.random.Generator, k: int, noise: str, *, one_component:
     curve = small_curve(
         f"d{k // 2 if conditions else k} µ\n<b>", **values, thickness=1.0 + k // 2, group="W7" if k < 2 else "W8",
         condition=("", "300 K")[k % 2 * conditions], declared_perp_axis="PxM", source="a/b.csv", angle=37.5,
-        sin_theta="divided", origin=Origin("simulated", "by hand"), notices=("two rows were left out",), unit=("1e-19 N m", "aN m")[k // 2],
+        sin_theta="divided", origin=Origin("simulated", "by hand"), notices=("two rows were left out",),
+        unit=("1e-19 N m", "aN m")[k // 2],
     )  # fmt: skip
     return curve.mask(np.arange(n) == 1, "spike")
 
