@@ -9,17 +9,17 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
+from scipy.stats import norm
 
 import mtjfit
 import mtjfit.plot
-from mtjfit.calibration import calibrate, plot_calibration
+from mtjfit.calibration import Calibration, plot_calibration
 from mtjfit.comparison import compare_mechanisms, compare_studies, consequences, plot_studies
 from mtjfit.data import Origin
 from mtjfit.physics import Bilayer
@@ -83,6 +83,14 @@ def curve() -> DeviceCurve:
                        {1: (0.13, -0.03), 2: (0.0, 0.08)})  # fmt: skip
 
 
+def calibration(study: mtjfit.Study) -> Calibration:
+    """Ranks drawn by hand, in place of 300 simulations: posteriors of λ_J too narrow, others right."""
+    rng, names = np.random.default_rng(3), ("lambda_J", "lambda_phi", "lambda_sf_F", "a1", "b2", "log_likelihood")
+    truths = {name: (1.5 if name == "lambda_J" else 1.0) * rng.standard_normal(300) for name in names}
+    ranks = pd.DataFrame({name: np.floor(100 * norm.cdf(z)) for name, z in truths.items()})
+    return Calibration(study, 1, 99, ranks, ("",) * 300)
+
+
 class Results(Mapping[str, Any]):
     """Results by the names that the calls have for them."""
 
@@ -105,8 +113,7 @@ class Results(Mapping[str, Any]):
             "plan": lambda: mtjfit.plan(
                 of("study"), request=PlanRequest((0.5, 0.8, 1.2, 1.6, 2.0, 3.0, 4.0, 5.0), 1, "lambda_phi"),
                 posterior=of("posterior")),
-            "calibration": lambda: calibrate(  # of short runs
-                of("study").replace(sampling=replace(of("study").sampling, target_ess=100)), 12, 1),
+            "calibration": lambda: calibration(of("study")),
             "lines": lambda: analyse(load_spectra(SPECTRA)),
             "swept": swept,
             "survey": survey,

@@ -82,8 +82,9 @@ def plot_calibration(calibration: Calibration, most: int = 32, *, axes: AxesLike
             _panel(ax, calibration, test, name, bands)
         for ax in panels[len(names) :]:
             ax.set_axis_off()
-        for ax in panels[across * (rows - 1) : len(names)]:
+        for ax in panels[max(len(names) - across, 0) : len(names)]:  # nothing is below
             ax.set_xlabel("relative rank of the truth")
+            ax.tick_params(axis="x", labelbottom=True)
         outer = max(float(np.abs(edge - test.z).max()) for edge in bands[1])
         farthest = max(float(np.abs(line.get_ydata()).max()) for ax in panels[: len(names)] for line in ax.lines)
         limit = 1.1 * min(farthest, _FARTHEST * outer)
