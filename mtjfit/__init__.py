@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from mtjfit.infer import FitResult, Posterior, fit, identify, sample
     from mtjfit.model import SpinTorqueModel
     from mtjfit.planning import Plan, plan
-    from mtjfit.study import Study, load_study
+    from mtjfit.study import EQ12, CurrentTerm, Study, load_study, own_model
 
 __all__ = [
+    "EQ12",
+    "CurrentTerm",
     "FitResult",
     "Plan",
     "Posterior",
@@ -38,6 +40,7 @@ __all__ = [
     "fit",
     "identify",
     "load_study",
+    "own_model",
     "physics",
     "plan",
     "sample",
@@ -49,7 +52,7 @@ _HOMES = {
     ".infer": ("FitResult", "Posterior", "fit", "identify", "sample"),
     ".model": ("SpinTorqueModel",),
     ".planning": ("Plan", "plan"),
-    ".study": ("Study", "load_study"),
+    ".study": ("EQ12", "CurrentTerm", "Study", "load_study", "own_model"),
 }
 _ON_DEMAND = names_on_demand(__name__, _HOMES)
 

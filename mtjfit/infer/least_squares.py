@@ -27,7 +27,7 @@ from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.model.patterns import Pattern, find_patterns
 from mtjfit.model.profile import determined_by_profile
 from mtjfit.model.rank import structure
-from mtjfit.study import JITTER, LENGTHS, NOISE, ParameterName, Study
+from mtjfit.study import JITTER, NOISE, ParameterName, Study
 from mtjfit.text import card, number, p_text, shortened, table, value_with_error
 
 _STARTS_OF_CAUSES = 3
@@ -106,7 +106,7 @@ class FitResult:
         """Lengths without an error bar: "yes", "lower limit", "upper limit" or "no", as `Posterior.determined` asks."""
         known = self.identifiability.determined
         asked = [name for name in known.index[~known["determined"].to_numpy(dtype=bool)]
-                 if ParameterName(str(name)).base in LENGTHS]  # fmt: skip
+                 if ParameterName(str(name)).shapes_kappa]  # fmt: skip
         return determined_by_profile(least_squares_model(self.study), self.optimum.values, asked)
 
     @cached_property

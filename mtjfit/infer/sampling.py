@@ -22,7 +22,7 @@ from mtjfit.model.layout import joint_scope
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.posterior import SharedPosterior
-from mtjfit.study import LENGTHS, Parameter, ParameterName, Sampling, Study
+from mtjfit.study import Parameter, ParameterName, Sampling, Study
 
 _MAX_QUADRATURE_ERROR = 0.05
 
@@ -83,7 +83,7 @@ def checked_verdict(model: SharedPosterior, chains: Chains, verdict: Verdict) ->
 
 def _in_order(model: MarginalPosterior, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Columns of the table: lengths, Λ, noise scales, amplitudes, thicknesses."""
-    lengths = {name: x for name, x in drawn.items() if ParameterName(name).base in LENGTHS}
+    lengths = {name: x for name, x in drawn.items() if ParameterName(name).shapes_kappa}
     thickness = {name: x for name, x in drawn.items() if ParameterName(name).is_thickness}
     noise = {name: x for name, x in drawn.items() if ParameterName(name).is_noise}
     rest = {name: x for name, x in drawn.items() if name not in lengths | thickness | noise}
@@ -110,7 +110,7 @@ def _derived_Lambda(model: MarginalPosterior, lengths: dict[str, FloatArray]) ->
 
 def refuse_one_thickness(study: Study) -> None:
     """NotDetermined if all devices have the same thickness and some length is free."""
-    free = [name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed]
+    free = [name for name in study.lengths if not study.parameters[name].is_fixed]
     if study.n_thicknesses == 1 and free:
         raise NotDetermined(
             f"one thickness ({study.thicknesses[0]:g} nm) does not determine {', '.join(free)}: it determines the "

@@ -15,12 +15,13 @@ from scipy.stats import qmc
 from mtjfit.arrays import BoolArray, ComplexArray, FloatArray, IntArray
 from mtjfit.errors import MtjfitError
 from mtjfit.study import (
+    EQ12,
     JITTER,
-    LENGTHS,
     NOISE,
     SCATTER,
     AnyPrior,
     Fixed,
+    KappaModel,
     Normal,
     Parameter,
     ParameterName,
@@ -31,7 +32,6 @@ from mtjfit.study import (
 )
 
 Built = TypeVar("Built")
-_IN_ORDER = (*LENGTHS, *NOISE, "thickness")
 _POINTS = 2**14  # of a prior without a closed form
 _ATTRIBUTE = "_derived"  # no field: neither copied by `replace` nor pickled
 
@@ -168,6 +168,7 @@ class Layout:
     # entry that gives a parameter to each device, −1 where the value is fixed, shape (n_devices,)
     index: dict[str, IntArray]
     fixed: dict[str, FloatArray]  # values of fixed parameters, NaN elsewhere, shape (n_devices,)
+    model: KappaModel = EQ12
 
     @property
     def names(self) -> tuple[ParameterName, ...]:
@@ -199,6 +200,10 @@ class Layout:
         if np.all(index < 0):
             return fixed
         return np.where(index < 0, fixed, values[..., index])
+
+    def of_kappa(self, values: FloatArray) -> dict[str, FloatArray]:
+        """Parameters of κ for each device, each of shape (..., n_devices)."""
+        return {name: self.by_device(name, values) for name in self.model.parameters if name in self.index}
 
     def magnetic(self, values: FloatArray) -> FloatArray:
         """Thickness without the dead layer of each device in nm, shape (..., n_devices)."""
@@ -268,7 +273,7 @@ class AmplitudeLayout:
 @once_per_study
 def layout(study: Study) -> Layout:
     """Lay out the non-linear parameters of a study: lengths, noise scales, thicknesses."""
-    return layout_of(study, _IN_ORDER)
+    return layout_of(study, (*study.lengths, *NOISE, "thickness"))
 
 
 def joint_scope(study: Study, scopes: set[Scope]) -> Scope:
@@ -312,7 +317,7 @@ def layout_of(study: Study, names: Sequence[str]) -> Layout:
     if any(name in index for name in NOISE):
         for name in set(NOISE) & set(names) - set(index):  # of a component that no device has
             index[name], fixed[name] = np.full(study.thicknesses.size, -1), np.ones(study.thicknesses.size)
-    return Layout(tuple(entries.values()), index, fixed)
+    return Layout(tuple(entries.values()), index, fixed, study.model)
 
 
 @once_per_study

@@ -18,7 +18,7 @@ from mtjfit.model import DeviceCombinations
 from mtjfit.model.noise import noise_words
 from mtjfit.results.causes import cause_lines
 from mtjfit.results.patterns import pattern_words
-from mtjfit.study import LENGTHS, Study
+from mtjfit.study import Study
 from mtjfit.text import p_text
 from mtjfit.version import __version__
 
@@ -97,7 +97,7 @@ def measured_quantities(study: Study) -> str:
 
 def free_lengths(study: Study) -> tuple[str, ...]:
     """Declared lengths that are not fixed, in the order of every table."""
-    return tuple(name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed)
+    return tuple(name for name in study.lengths if not study.parameters[name].is_fixed)
 
 
 def _sign_of_one_thickness(study: Study, fit: FitResult) -> str:

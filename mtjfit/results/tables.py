@@ -10,7 +10,7 @@ import pandas as pd
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.headers import masked_points
-from mtjfit.study import LENGTHS, SCATTER, ParameterName, Prior, Study, is_amplitude
+from mtjfit.study import SCATTER, ParameterName, Prior, Study, is_amplitude
 from mtjfit.text import Table, decimals_of, number, p_text, power_of_ten, rounded, value_with_error
 
 NARROWED = 0.9
@@ -180,7 +180,7 @@ def undetermined_table(fit: FitResult) -> Table:
     rows = []
     for name, row in known.iterrows():
         base = ParameterName(str(name)).base
-        if base == "thickness" or (row["determined"] and not (one and base in LENGTHS)):
+        if base == "thickness" or (row["determined"] and not (one and ParameterName(base).shapes_kappa)):
             continue
         rows.append((str(name), str(row["reason"]) or "not separable with one thickness", meaning(base)))
     title = "Undetermined parameters" if one else "Parameters without an error bar"

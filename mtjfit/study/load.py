@@ -17,10 +17,11 @@ from mtjfit.data.table import curves_from_sources
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
 from mtjfit.input import backslash_advice, files_fitting, files_nearly_fitting
 from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
+from mtjfit.study.kappa_model import EQ12, KappaModel
 from mtjfit.study.parameter import DOF, Parameter
 from mtjfit.study.plan_request import plan_request_from
 from mtjfit.study.schema import DataTable, NoiseTable, StudyDocument, StudyTable, parameter_from, validated_table
-from mtjfit.study.study import Sampling, Study
+from mtjfit.study.study import Sampling, Study, default_parameters
 from mtjfit.toml import PLACEHOLDER, CollectedProblems, placeholders, read_toml
 
 _MOST_FILES = 10_000
@@ -83,8 +84,11 @@ def _fitting(folder: Path, pattern: str) -> list[str]:
     return found
 
 
-def load_study(path: str | Path) -> Study:
+def load_study(path: str | Path, *, model: KappaModel = EQ12) -> Study:
     """Read a study file and all data files it names, relative to it.
+
+    `model` is κ in place of Eq. 12, which no file can name: files hold no code. Parameters of κ that the file does not
+    declare have the priors that the model brings.
 
     Returns
     -------
@@ -126,6 +130,9 @@ def load_study(path: str | Path) -> Study:
     curves, files = _curves(raw.get("data"), path.parent, found)
     parameters, broken = declared_parameters(raw.get("parameters"), found)
     _add_noise(raw.get("noise"), parameters, found)
+    if parameters is not None:
+        brought = default_parameters(model)
+        parameters = {**{name: brought[name] for name in brought if name not in broken}, **parameters}
     # Each check runs on whatever could be read, so that no mistake hides another.
     if curves is not None:
         found.config += curve_problems(curves)
@@ -133,11 +140,11 @@ def load_study(path: str | Path) -> Study:
             what = f"hold {len(curves)} devices; a study takes at most {_MOST_DEVICES}"
             found.config.append(Problem("data", what, "reduce them with mtjfit batch, or make a study of some of them"))
     if parameters is not None:
-        found.config += parameter_problems(parameters, broken)
+        found.config += parameter_problems(parameters, broken, model)
     if curves is not None and parameters is not None:
         found.config += understood(joint_problems(curves, parameters), broken)
     found.refuse(path.name)
-    return Study(name, tuple(curves or ()), parameters or {}, sampling, text, files)
+    return Study(name, tuple(curves or ()), parameters or {}, sampling, text, files, model)
 
 
 def declared_name(raw: object, found: CollectedProblems) -> str:

@@ -13,7 +13,8 @@ from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.units import conversion, pretty
 from mtjfit.errors import ConfigError, MtjfitError, Problem
 from mtjfit.study.checks import study_problems
-from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, parameter_unit
+from mtjfit.study.kappa_model import EQ12, KappaModel
+from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, is_amplitude, parameter_unit
 from mtjfit.text import card, counted, shortened
 
 NOTHING_FREE = "every parameter of the study is fixed"
@@ -85,6 +86,8 @@ class Study:
         The study file this came from, verbatim, or empty.
     files : mapping of str to str
         sha256 of every data file by its path as declared.
+    model : KappaModel
+        κ(d) and terms of J0(V): Eq. 12, or a model of one's own (`own_model`).
 
     Examples
     --------
@@ -106,18 +109,20 @@ class Study:
     sampling: Sampling = field(default_factory=Sampling)
     text: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    model: KappaModel = EQ12
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "curves", tuple(self.curves))
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
         object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
-        problems = study_problems(self.curves, self.parameters)
+        problems = study_problems(self.curves, self.parameters, self.model)
         if problems:
             raise ConfigError(problems)
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (
             self.name, self.curves, dict(self.parameters), self.sampling, self.text, dict(self.files),
+            self.model,
         )  # fmt: skip
 
     @property
@@ -144,6 +149,11 @@ class Study:
     def amplitudes(self) -> tuple[str, ...]:
         """Declared coefficients of J0(V), such as ``("a1", "b2")``."""
         return amplitudes_of(self.parameters)
+
+    @property
+    def lengths(self) -> tuple[str, ...]:
+        """Declared parameters that shape κ(d), in the order of tables."""
+        return tuple(name for name in (*self.model.parameters, "dead_layer") if name in self.parameters)
 
     @property
     def n_devices(self) -> int:
@@ -190,8 +200,12 @@ class Study:
 
         `name` may carry a device or group, as in ``a1[dev1]``.
         """
-        first = self.curves[0]
-        return parameter_unit(name, first.unit, first.quantity, first.per)
+        first, base = self.curves[0], ParameterName(name).base
+        if base in self.model.parameters:
+            return self.model.unit_of(base)
+        if is_amplitude(base) and int(base[1:]) in self.model.terms:
+            base = f"a{self.model.terms[int(base[1:])].volts}"
+        return parameter_unit(base, first.unit, first.quantity, first.per)
 
     def scale_of(self, curve: TorqueCurve) -> float:
         """Factor that turns the numbers of `curve` into the unit of the first curve."""
@@ -216,9 +230,32 @@ class Study:
             header=("parameter", "prior", "unit", "own value for each"), rows=rows,
         )  # fmt: skip
 
+    def with_model(self, model: KappaModel) -> Study:
+        """The study with another κ: parameters that it does not have leave, its own join with their default priors.
+
+        What the study declares of parameters that both have is kept. ConfigError names those that are then missing.
+        """
+        names, gone = model.parameters, set(self.model.parameters)
+        kept = {name: one for name, one in self.parameters.items() if name not in gone or name in names}
+        return self.replace(model=model, parameters={**default_parameters(model), **kept}, text="")
+
     def replace(self, **changes: object) -> Study:
         """A copy with some attributes changed, checked again."""
         return replace(self, **changes)  # type: ignore[arg-type]
+
+
+def default_parameters(model: KappaModel) -> dict[str, Parameter]:
+    """Parameters of κ with the priors that its model brings."""
+    return {name: Parameter(name, prior) for name, prior in model.priors.items()}
+
+
+def refuse_own_model(study: Study, what: str) -> None:
+    """MtjfitError in one sentence where κ or J0(V) is one's own, for `what` is known for Eq. 12 alone."""
+    if study.model.identity:
+        raise MtjfitError(
+            f"{what} is computed with Eq. 12 and powers of V alone, not with the model {study.model.name!r}; "
+            "study.with_model(mtjfit.EQ12) returns to it"
+        )
 
 
 def nothing_free(study: Study) -> bool:
