@@ -21,8 +21,20 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "mtjfit"
 
 PUBLIC = [
-    *("FitResult", "Plan", "Posterior", "SpinTorqueModel", "Study", "TorqueCurve", "__version__", "compare", "dataset"),
-    *("datasets", "fit", "identify", "load_study", "physics", "plan", "sample"),
+    *(
+        "CurrentTerm",
+        "EQ12",
+        "FitResult",
+        "Plan",
+        "Posterior",
+        "SpinTorqueModel",
+        "Study",
+        "TorqueCurve",
+        "__version__",
+        "compare",
+        "dataset",
+    ),
+    *("datasets", "fit", "identify", "load_study", "own_model", "physics", "plan", "sample"),
 ]
 OF_WINGS = {"Plan": "planning", "compare": "comparison", "plan": "planning"}
 LONGEST_FILE = 400

@@ -93,6 +93,8 @@ def _in_order(model: MarginalPosterior, drawn: dict[str, FloatArray]) -> dict[st
 def _derived_Lambda(model: MarginalPosterior, lengths: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Λ = D_ratio λ_sf^N where a factor is free: one column, or one for each group, device or curve with its own."""
     parameters = model.study.parameters
+    if not model.study.model.is_eq12:
+        return {}
     factors = [parameters[name] for name in ("lambda_sf_N", "D_ratio") if name in parameters]
     scopes = {factor.scope for factor in factors if not factor.is_fixed}
     if not scopes:

@@ -17,7 +17,8 @@ from mtjfit.physics import wave_numbers
 from mtjfit.study import ParameterName
 
 _DRAWS = 32
-_RANK_TOLERANCE = 1e3  # times the error of the Jacobian, 1e-13 of its columns' norms for Eq. 12
+_ROUNDING = 1e-13  # error of a column of exact derivatives over its norm
+_RANK_TOLERANCE = 1e3  # times that error
 _TAKES_PART = 1e-3
 
 
@@ -45,7 +46,7 @@ def _scaled(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
     return matrix / safe, safe
 
 
-def _null_space(matrix: FloatArray, error: float = 1e-13) -> tuple[int, FloatArray]:
+def _null_space(matrix: FloatArray, error: float = _ROUNDING) -> tuple[int, FloatArray]:
     """Rank and an orthonormal basis of the null space, for columns scaled to unit norm, right to `error`."""
     scaled, _ = _scaled(matrix)
     _, s, vt = np.linalg.svd(scaled, full_matrices=True)
@@ -187,6 +188,13 @@ def prior_points(model: FullPosterior, n: int) -> list[tuple[FloatArray, FloatAr
     return list(zip(values, amplitudes, strict=True))
 
 
+def _error_of(J: Jacobian, slope_error: float) -> float:
+    """Error of the columns over their norms; differences are wrong by a share of the model, not of a small column."""
+    norms = np.linalg.norm(J.model, axis=0)
+    norms = norms[norms > 0]
+    return _ROUNDING if slope_error == 0 or norms.size == 0 else float(slope_error * norms.max() / norms.min())
+
+
 def structure(model: FullPosterior) -> Structure:
     """Structural rank: the largest rank of the Jacobian over points that fill the prior.
 
@@ -203,7 +211,7 @@ def structure(model: FullPosterior) -> Structure:
     for values, amplitudes in prior_points(model, _DRAWS):
         J = jacobian(model, values, amplitudes)
         names = J.names[: J.n_model]
-        rank, basis = _null_space(J.model, model.study.model.slope_error)
+        rank, basis = _null_space(J.model, _error_of(J, model.study.model.slope_error))
         found.append((rank, basis, unseen(model, J, values, amplitudes), _scaled(J.model)[1]))
     rank = max(each[0] for each in found)
     found = [each for each in found if each[0] == rank]

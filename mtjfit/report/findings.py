@@ -121,7 +121,7 @@ def findings(
         checks=checks(fit, posterior, drawn),
         learned=taught,
         not_determined=not_determined(fit, posterior),
-        model_test=model_test(fit.devices, fit.study.amplitudes),
+        model_test=model_test(fit.devices, fit.study.amplitudes, fit.study.model.law),
         methods=methods(fit, posterior, versions if isinstance(versions, Mapping) else {}),
         summary=summary_table(fit, posterior),
         drawn=drawn,
@@ -216,13 +216,12 @@ def _of_diffusion(fit: FitResult, posterior: Posterior | None) -> Section:
     pictures = [] if fit.combinations.empty else [combinations]
     model = fit.study.model
     words: tuple[str, ...] = ()
-    law = model.name if model.is_eq12 else f"the model {model.name!r}"
     if not model.is_eq12:
-        words = (f"κ is that of {law}, not of Eq. 12; it gives no spin accumulation and no spin current.",)
+        words = (f"κ is that of {model.law}, not of Eq. 12; it gives no spin accumulation and no spin current.",)
     if posterior is not None:
         transfer = PlannedFigure(
             "transfer",
-            f"{_mark(posterior)}Transfer of the spin current into torque, κ(d) of {law}: in the complex plane, "
+            f"{_mark(posterior)}Transfer of the spin current into torque, κ(d) of {model.law}: in the complex plane, "
             "both components and their ratio against thickness. Grey: outside of the measured thicknesses.",
             f"Plot of kappa against thickness. {kappa_in_words(posterior)}",
             lambda: plot_transfer(posterior, fit),

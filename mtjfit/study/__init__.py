@@ -8,7 +8,7 @@ from mtjfit.study.current_term import CurrentTerm
 from mtjfit.study.kappa_model import EQ12, Form, KappaModel
 from mtjfit.study.load import load_study
 from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
-from mtjfit.study.own_model import OwnModel, own_model
+from mtjfit.study.own_kappa import OwnModel, own_model
 from mtjfit.study.parameter import (
     DOF,
     JITTER,

@@ -21,7 +21,7 @@ _STEP = 1e-3  # V; of the derivatives that are not given
 _PROBED = np.linspace(-0.5, 0.5, 12)  # V; not 0, where a term may have an edge
 
 
-def identity_of(function: Callable[..., object], version: str) -> str:
+def code_identity(function: Callable[..., object], version: str) -> str:
     """Version that the user gives, or else the hash of the source; ConfigError where there is no source to read."""
     if version:
         return f"version {version}"
@@ -66,9 +66,9 @@ class CurrentTerm:
     @property
     def identity(self) -> str:
         """What a fingerprint holds of it."""
-        parts = [identity_of(self.current, self.version), f"V^{self.volts}"]
+        parts = [code_identity(self.current, self.version), f"V^{self.volts}"]
         if self.derivative is not None:
-            parts.append(identity_of(self.derivative, self.version))
+            parts.append(code_identity(self.derivative, self.version))
         return ", ".join(parts)
 
     def order(self, bias: FloatArray, order: int) -> FloatArray:

@@ -1,4 +1,4 @@
-"""κ(d) of a study: Eq. 12, or a model of one's own (`mtjfit.study.own_model`), behind the same few methods."""
+"""κ(d) of a study: Eq. 12, or a model of one's own (`mtjfit.study.own_kappa`), behind the same few methods."""
 
 from __future__ import annotations
 
@@ -63,6 +63,11 @@ class KappaModel(ABC):
         """How reports call it."""
 
     @property
+    def law(self) -> str:
+        """How a sentence calls it."""
+        return self.name
+
+    @property
     @abstractmethod
     def parameters(self) -> tuple[str, ...]:
         """Names of all parameters of κ, in the order of tables; without ``dead_layer``, which every model may have."""
@@ -74,8 +79,8 @@ class KappaModel(ABC):
 
     @property
     def slope_error(self) -> float:
-        """Relative error of `slopes`."""
-        return 1e-13
+        """Error of `slopes` over κ; 0 where they are exact but for the rounding of each."""
+        return 0.0
 
     @property
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from mtjfit.study.parameter import DOF, Parameter
 from mtjfit.study.plan_request import plan_request_from
 from mtjfit.study.schema import DataTable, NoiseTable, StudyDocument, StudyTable, parameter_from, validated_table
 from mtjfit.study.study import Sampling, Study, default_parameters
+from mtjfit.text import visible
 from mtjfit.toml import PLACEHOLDER, CollectedProblems, placeholders, read_toml
 
 _MOST_FILES = 10_000
@@ -130,6 +131,10 @@ def load_study(path: str | Path, *, model: KappaModel = EQ12) -> Study:
     curves, files = _curves(raw.get("data"), path.parent, found)
     parameters, broken = declared_parameters(raw.get("parameters"), found)
     _add_noise(raw.get("noise"), parameters, found)
+    mismatch = list(_model_problems(raw.get("study"), model))
+    found.config += mismatch
+    if mismatch:  # which parameters there are is not known
+        found.refuse(path.name)
     if parameters is not None:
         brought = default_parameters(model)
         parameters = {**{name: brought[name] for name in brought if name not in broken}, **parameters}
@@ -145,6 +150,19 @@ def load_study(path: str | Path, *, model: KappaModel = EQ12) -> Study:
         found.config += understood(joint_problems(curves, parameters), broken)
     found.refuse(path.name)
     return Study(name, tuple(curves or ()), parameters or {}, sampling, text, files, model)
+
+
+def _model_problems(table: object, model: KappaModel) -> Iterator[Problem]:
+    """The κ that a file needs is not the one that is given."""
+    declared = table.get("model") if isinstance(table, dict) else None
+    if not isinstance(declared, str):
+        return
+    if not model.identity:
+        what = f"is {visible(declared)!r}, a model of one's own: code, which no file holds"
+        yield Problem("study.model", what, "load it in Python with load_study(path, model=…)")
+    elif declared != model.name:
+        what = f"is {visible(declared)!r}, but the model given is {model.name!r}"
+        yield Problem("study.model", what, "give the model of that name")
 
 
 def declared_name(raw: object, found: CollectedProblems) -> str:

@@ -11,7 +11,7 @@ from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.errors import Problem
 from mtjfit.study.kappa_model import KappaModel
-from mtjfit.study.own_model import OwnModel
+from mtjfit.study.own_kappa import OwnModel
 from mtjfit.study.parameter import Parameter
 from mtjfit.study.prior import Fixed, Prior
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.errors import ConfigError, MtjfitError, Problem
-from mtjfit.study.current_term import CurrentTerm, checked_terms, identity_of
+from mtjfit.study.current_term import CurrentTerm, checked_terms, code_identity
 from mtjfit.study.kappa_model import EQ12, KappaModel, KappaSlopes
 from mtjfit.study.parameter import DOF, JITTER, NOISE, SCATTER, AnyPrior, is_amplitude
 from mtjfit.study.prior import Fixed
@@ -138,16 +138,20 @@ class OwnModel(KappaModel):
         return self.title
 
     @property
+    def law(self) -> str:
+        return f"the model {self.title!r}"
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         return tuple(inspect.signature(self.function).parameters)[1:]
 
     @property
     def slope_error(self) -> float:
-        return 1e-13 if self.derivatives else 1e-11
+        return 0.0 if self.derivatives else 1e-13
 
     @property
     def identity(self) -> str:
-        parts = [self.title, identity_of(self.function, self.version)]
+        parts = [self.title, code_identity(self.function, self.version)]
         return ", ".join([*parts, *(f"{n}: {term.identity}" for n, term in sorted(self.terms.items()))])
 
     @property
