@@ -237,7 +237,9 @@ class Study:
         """
         names, gone = model.parameters, set(self.model.parameters)
         kept = {name: one for name, one in self.parameters.items() if name not in gone or name in names}
-        return self.replace(model=model, parameters={**default_parameters(model), **kept}, text="")
+        merged = {**default_parameters(model), **kept}
+        first = {name: merged[name] for name in names if name in merged}
+        return self.replace(model=model, parameters={**first, **merged}, text="")
 
     def replace(self, **changes: object) -> Study:
         """A copy with some attributes changed, checked again."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 import mtjfit
 from mtjfit.errors import ConfigError, MtjfitError
@@ -149,6 +150,29 @@ def test_magnons_in_the_current() -> None:
     assert fit.values["b5"] == pytest.approx(0.02, abs=3 * fit.errors["b5"])
     with pytest.raises(ConfigError, match=r"parameters\.b6: is no parameter"):
         study.replace(parameters={**study.parameters, "b6": Parameter("b6", Normal(0.0, 1.0))})
+
+
+def test_the_likelihood_is_that_of_all_points_at_once() -> None:
+    """With a finite N and |V|: the density of all values, amplitudes integrated out, from their whole covariance."""
+    study = series().with_model(finite_N)
+    study = study.replace(parameters={**study.parameters, "b5": Parameter("b5", Normal(0.01, 0.3))})
+    model = FullPosterior(study)
+    theta = model.prior_transform(np.random.default_rng(2).uniform(0.3, 0.7, (3, model.layout.size)))
+    for one, values in zip(theta, model.layout.values(theta), strict=True):
+        at = dict(zip(map(str, model.layout.names), values.tolist(), strict=True))
+        lengths = [at[name] for name in ("lambda_J", "lambda_phi", "lambda_sf_F")]
+        rows, y, sigma = [], [], []
+        for c in study.curves:
+            layers = [Layer(at["t_N"], at["lambda_sf_N"])]
+            K = kappa_stack(at[f"thickness[{c.device}]"], *lengths, layers)
+            each = np.stack([K * np.ones(c.bias.size), 2j * K * c.bias, 1j * K * np.sign(c.bias)], axis=-1)
+            rows += [each.real, each.imag]
+            y += [c.par, c.perp]
+            sigma += [c.sigma_par, c.sigma_perp]
+        X, sd, mean = np.concatenate(rows), np.array([1.0, 1.0, 0.3]), np.array([0.0, 0.0, 0.01])
+        covariance = np.diag(np.concatenate(sigma) ** 2) + (X * sd**2) @ X.T
+        exact = multivariate_normal(X @ mean, covariance).logpdf(np.concatenate(y))
+        assert model.log_likelihood(one[None])[0] == pytest.approx(exact, rel=1e-7)
 
 
 def ignored(d: Any, length: Any, unused: Any) -> Any:
