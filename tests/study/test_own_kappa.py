@@ -13,13 +13,13 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import mtjfit
-from mtjfit.errors import ConfigError, MtjfitError
+from mtjfit.errors import ConfigError
 from mtjfit.infer.store.fingerprint import describe
 from mtjfit.model import structure
 from mtjfit.model.likelihood import FullPosterior, transfer_gradient
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.physics import Layer, kappa, kappa_stack
-from mtjfit.study import EQ12, CurrentTerm, Fixed, LogUniform, Normal, OwnModel, Parameter, Study, own_model
+from mtjfit.study import EQ12, CurrentTerm, LogUniform, Normal, OwnModel, Parameter, Study, own_model
 
 LENGTH = LogUniform(0.1, 100.0)
 
@@ -250,12 +250,8 @@ def test_wrong_derivatives_are_found() -> None:
                 study.replace(model=model, parameters=parameters)
 
 
-def test_terms_are_checked_and_eq12_alone_has_its_consequences() -> None:
+def test_terms_are_checked() -> None:
     with pytest.raises(ConfigError, match=r"terms\[3\]: is no digit.*"):
         EQ12.with_terms({3: CurrentTerm(np.abs)})
     with pytest.raises(ConfigError, match="one finite real number for each bias"):
         EQ12.with_terms({5: CurrentTerm(np.log)})
-    study = series()
-    fixed = study.replace(parameters={**study.parameters, "a1": Parameter("a1", Fixed(0.13))})
-    with pytest.raises(MtjfitError, match=r"limits of Eq\. 12"):
-        mtjfit.compare(fixed.with_model(again))
