@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from mtjfit.model import SpinTorqueModel
     from mtjfit.planning import Plan, plan
     from mtjfit.study import (
+        EQ12,
         AboutNominal,
+        CurrentTerm,
         Fixed,
         LogNormal,
         LogUniform,
@@ -42,10 +44,13 @@ if TYPE_CHECKING:
         Study,
         Uniform,
         load_study,
+        own_model,
     )
 
 __all__ = [
+    "EQ12",
     "AboutNominal",
+    "CurrentTerm",
     "FitResult",
     "Fixed",
     "LogNormal",
@@ -68,6 +73,7 @@ __all__ = [
     "identify",
     "load_posterior",
     "load_study",
+    "own_model",
     "physics",
     "plan",
     "sample",
@@ -80,7 +86,9 @@ _HOMES = {
     ".model": ("SpinTorqueModel",),
     ".planning": ("Plan", "plan"),
     ".study": (
+        "EQ12",
         "AboutNominal",
+        "CurrentTerm",
         "Fixed",
         "LogNormal",
         "LogUniform",
@@ -91,6 +99,7 @@ _HOMES = {
         "Study",
         "Uniform",
         "load_study",
+        "own_model",
     ),
 }
 _MODULES = (

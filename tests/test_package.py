@@ -21,9 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "mtjfit"
 
 PUBLIC = [
-    *("AboutNominal", "FitResult", "Fixed", "LogNormal", "LogUniform", "Normal", "Parameter", "Plan", "Posterior"),
-    *("Prior", "Sampling", "SpinTorqueModel", "Study", "TorqueCurve", "Uniform", "__version__", "compare", "dataset"),
-    *("datasets", "fit", "identify", "load_posterior", "load_study", "physics", "plan", "sample"),
+    *("AboutNominal", "CurrentTerm", "EQ12", "FitResult", "Fixed", "LogNormal", "LogUniform", "Normal", "Parameter"),
+    *("Plan", "Posterior", "Prior", "Sampling", "SpinTorqueModel", "Study", "TorqueCurve", "Uniform", "__version__"),
+    *("compare", "dataset", "datasets", "fit", "identify", "load_posterior", "load_study", "own_model", "physics"),
+    *("plan", "sample"),
 ]
 OF_WINGS = {"Plan": "planning", "compare": "comparison", "plan": "planning"}
 LONGEST_FILE = 400

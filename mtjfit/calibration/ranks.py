@@ -16,7 +16,7 @@ from scipy import stats
 
 from mtjfit.arrays import FloatArray
 from mtjfit.infer import DeviceModel, free_names
-from mtjfit.study import DOF, LENGTHS, ParameterName, Study
+from mtjfit.study import DOF, ParameterName, Study
 from mtjfit.study.prior import LN_2PI
 
 _STEP = 1e-4  # V; the torque is a polynomial of low order
@@ -83,7 +83,7 @@ def quantities(study: Study, values: Mapping[str, FloatArray]) -> dict[str, Floa
     if "lambda_sf_N" in free and "D_ratio" in free:
         out["Lambda"] = out["lambda_sf_N"] * out["D_ratio"]
     out["log_likelihood"] = log_likelihood(study, values)
-    if any(ParameterName(name).base in (*LENGTHS, "thickness") for name in free):
+    if any(ParameterName(name).shapes_kappa or ParameterName(name).is_thickness for name in free):
         thinnest = min(study.curves, key=lambda curve: curve.thickness)
         device = DeviceModel(study, thinnest, values)
         first = next(name for name in study.amplitudes if np.any(device.amplitude(name) != 0))

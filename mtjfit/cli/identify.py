@@ -60,7 +60,7 @@ def check_command(steps: Steps | None, study: Path) -> None:
     echo(*(table for table in (device_combinations_table(fit), undetermined_table(fit)) if table.rows))
     progress("freeing what the study takes as known")
     box = {each.name: str(each) for each in checks(fit, None, None)}
-    echo(f"\n{model_test(fit.devices, loaded.amplitudes)}", f"\n{box['χ² plausible']}")
+    echo(f"\n{model_test(fit.devices, loaded.amplitudes, loaded.model.law)}", f"\n{box['χ² plausible']}")
     echo(*(box[name] for name in ("priors agree with the data", "assumptions hold") if name in box))
     if nothing_free(loaded):
         echo(f"Next:   {NOTHING_FREE}, so χ² is the only result; to fit anything give it a prior in [parameters]")

@@ -119,6 +119,8 @@ def _of_layer(fit: FitResult, posterior: Posterior | None, converged: Posterior 
         words = "One thickness determines no length, so that nothing follows for other thicknesses."
     elif converged is None:
         words = "Nothing follows from draws that have not converged."
+    elif fit.study.model.identity:
+        words = f"Spin current and effective lengths are those of Eq. 12, not of the model {fit.study.model.name!r}."
     elif not fit.study.amplitudes or not shares_one_layer(fit.study):
         words = "Parameters differ between devices: see mtjfit.comparison.consequences(posterior, device=...)."
     else:

@@ -76,7 +76,7 @@ def agreement(state: SliderState, explored: ExploredStudy, shape: Structure | No
 def structure_of(state: SliderState, explored: ExploredStudy) -> Structure:
     """Rank and null directions of a fit of everything that is not held."""
     model = FullPosterior(_held_study(explored, state))
-    of_the_model = [name for name in model.layout.names if name.base in LENGTHS]
+    of_the_model = [name for name in model.layout.names if name.shapes_kappa]
     return structure(model) if of_the_model or model.amplitudes.names else Structure(0, 0, ())
 
 

@@ -35,7 +35,7 @@ from mtjfit.model.likelihood import FullPosterior, full_posterior, whitened
 from mtjfit.model.profile import determined_by_profile
 from mtjfit.multiple_tests import holm
 from mtjfit.study import (
-    LENGTHS,
+    Fixed,
     LogUniform,
     Normal,
     Parameter,
@@ -183,11 +183,12 @@ def _candidates(study: Study) -> Iterator[_Candidate]:
                 yield _Candidate(Parameter(name, wide), assumed, "fixed" if name in declared else "amplitude")
     if study.n_thicknesses == 1:  # no length is determined anyway
         return
-    for name in LENGTHS:
+    for name in (*study.model.parameters, "dead_layer"):
         fixed = declared[name].value if name in declared else 0.0 if name == "dead_layer" else None
-        if fixed is None:
+        brought = study.model.priors.get(name)
+        if fixed is None or isinstance(brought, Fixed):  # what an own model fixes is part of it
             continue
-        prior: Prior = LogUniform(*FARTHEST)
+        prior: Prior = brought if isinstance(brought, Prior) else LogUniform(*FARTHEST)
         if name == "dead_layer":
             prior = Uniform(0.0, _WHOLE * float(study.thicknesses.min()))
         yield _Candidate(Parameter(name, prior), fixed, "fixed")
@@ -200,6 +201,9 @@ def amplitude_size(study: Study, name: str) -> float:
         slope = curve.quantity == "torkance"
         V = np.abs(curve.bias[curve.used])
         reach = float(V.max(initial=0.0)) ** (power - slope) if power >= slope else 0.0
+        if power in study.model.terms:
+            own = study.model.terms[power].order(curve.bias[curve.used], int(slope))
+            reach = float(np.abs(own).max(initial=0.0))
         values = np.abs([curve.par, curve.perp])[curve.used_values]
         if reach > 0:
             largest = max(largest, study.scale_of(curve) * float(values.max(initial=0.0)) / reach)
@@ -279,12 +283,12 @@ def _freed(study: Study, one: _Candidate, best: Optimum, before: _Known) -> Assu
     counts = improvement / _excess(found.chi2, study.n_values - len(table))
     if table["relative_error"].to_dict()[name] > _NOTHING:
         # lengths make up for it, within their ranges: χ² may fall because each of them leaves an end of its range
-        lengths = sum(entry.name.base in LENGTHS for entry in model.layout.entries)
+        lengths = sum(entry.name.shapes_kappa for entry in model.layout.entries)
         return replace(found, p_value=_p(model, counts, 1 + lengths)) if improvement > _SOMETHING else found
     ends = at_edge(
         model, model.layout.coordinates(held.values[0])
     )  # a length may leave one only when the number is free
-    p = _p(model, counts, 1 + sum(ParameterName(each).base in LENGTHS for each in ends if each != name))
+    p = _p(model, counts, 1 + sum(ParameterName(each).shapes_kappa for each in ends if each != name))
     if name == "dead_layer" and one.assumed == 0:  # it can only be larger: half of the chances end at zero
         p = p / 2 if improvement > 0 else 1.0
     J = jacobian(model, values, amplitudes)
@@ -319,5 +323,5 @@ def _bars(determined: pd.DataFrame) -> dict[str, tuple[float, float]]:
     columns = (determined[name].to_numpy() for name in ("value", "relative_error", "determined"))
     bars = {name: (float(value), abs(float(value)) * float(error))
             for name, value, error, known in zip(determined.index.astype(str), *columns, strict=True)
-            if known and ParameterName(name).base in LENGTHS}  # fmt: skip
+            if known and ParameterName(name).shapes_kappa}  # fmt: skip
     return {name: bar for name, bar in bars.items() if bar[1] > 0}

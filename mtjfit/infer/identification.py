@@ -22,7 +22,7 @@ from mtjfit.model.likelihood import FullPosterior, refuse_far_out
 from mtjfit.model.profile import LEVELS, SEARCH, Profile, Profiles, Search, profiles, reference
 from mtjfit.model.rank import expected_errors, grade
 from mtjfit.progress import bar
-from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, LogUniform, Parameter, ParameterName, Study
+from mtjfit.study import DOF, JITTER, SCATTER, LogUniform, Parameter, ParameterName, Study
 from mtjfit.text import number
 
 _BETTER = 0.02  # in −2 ln L: improvement of the profiles over the fit that is reported
@@ -63,7 +63,7 @@ class Identification(Identifiability):
     @property
     def lengths(self) -> tuple[str, ...]:
         """Rows of `determined` that are lengths, their ratio or a dead layer, one for each scope."""
-        return tuple(str(name) for name in self.determined.index if ParameterName(name).base in LENGTHS)
+        return tuple(str(name) for name in self.determined.index if ParameterName(name).shapes_kappa)
 
     @property
     def answered(self) -> bool:
@@ -151,7 +151,7 @@ def _table(determined: pd.DataFrame, found: Mapping[str, Profile], by_product: p
     for name in by_product.index.astype(str):
         rows[name] = dict(by_product.loc[name]) | _ends(found[name])
         rows[name]["known_to"] = precision_of(rows[name])
-    first = [name for name in rows if ParameterName(name).base in LENGTHS]
+    first = [name for name in rows if ParameterName(name).shapes_kappa]
     columns = [*determined.columns, *_ENDS, "known_to"]  # named, for there may be no row to take them from
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.loc[[*first, *(name for name in rows if name not in first)]].rename_axis("parameter")

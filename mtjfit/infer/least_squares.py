@@ -31,7 +31,7 @@ from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.model.patterns import Pattern, find_patterns
 from mtjfit.model.profile import determined_by_profile
 from mtjfit.model.rank import structure
-from mtjfit.study import JITTER, LENGTHS, NOISE, EqualTo, ParameterName, Study
+from mtjfit.study import JITTER, NOISE, EqualTo, ParameterName, Study
 from mtjfit.text import number, p_text, table, value_with_error
 
 _STARTS_OF_CAUSES = 3
@@ -110,7 +110,7 @@ class FitResult(ShownAsCard):
         """Lengths without an error bar: "yes", "lower limit", "upper limit" or "no", as `Posterior.determined` asks."""
         known = self.identifiability.determined
         asked = [name for name in known.index[~known["determined"].to_numpy(dtype=bool)]
-                 if ParameterName(str(name)).base in LENGTHS]  # fmt: skip
+                 if ParameterName(str(name)).shapes_kappa]  # fmt: skip
         return determined_by_profile(least_squares_model(self.study), self.optimum.values, asked)
 
     @cached_property

@@ -24,7 +24,7 @@ from mtjfit.model.layout import joint_scope
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.posterior import SharedPosterior
-from mtjfit.study import LENGTHS, Parameter, ParameterName, Sampling, Study
+from mtjfit.study import Parameter, ParameterName, Sampling, Study
 
 RNG: TypeAlias = np.random.Generator | np.random.BitGenerator | np.random.SeedSequence | int | Sequence[int] | None
 _MAX_QUADRATURE_ERROR = 0.05
@@ -91,10 +91,11 @@ def drawn_names(model: MarginalPosterior) -> tuple[str, ...]:
 
 def _in_order(model: MarginalPosterior, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Columns of the table: lengths, Λ, noise scales, amplitudes, thicknesses."""
-    lengths = {name: x for name, x in drawn.items() if ParameterName(name).base in LENGTHS}
+    lengths = {name: x for name, x in drawn.items() if ParameterName(name).shapes_kappa}
     tied = {name: tie.ratio * drawn[of] for name, of, tie in model.study.tied}
     derived = _derived_Lambda(model, lengths)
-    lengths = {name: x for base in LENGTHS for name, x in (lengths | tied).items() if ParameterName(name).base == base}
+    found = lengths | tied
+    lengths = {name: found[name] for base in model.study.lengths for name in found if ParameterName(name).base == base}
     thickness = {name: x for name, x in drawn.items() if ParameterName(name).is_thickness}
     noise = {name: x for name, x in drawn.items() if ParameterName(name).is_noise}
     rest = {name: x for name, x in drawn.items() if name not in lengths | thickness | noise}
@@ -104,6 +105,8 @@ def _in_order(model: MarginalPosterior, drawn: dict[str, FloatArray]) -> dict[st
 def _derived_Lambda(model: MarginalPosterior, lengths: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Λ = D_ratio λ_sf^N where a factor is free: one column, or one for each group, device or curve with its own."""
     parameters = model.study.parameters
+    if not model.study.model.is_eq12:
+        return {}
     factors = [parameters[name] for name in ("lambda_sf_N", "D_ratio") if name in parameters]
     scopes = {factor.scope for factor in factors if not factor.is_fixed}
     if not scopes:
@@ -121,7 +124,7 @@ def _derived_Lambda(model: MarginalPosterior, lengths: dict[str, FloatArray]) ->
 
 def refuse_one_thickness(study: Study) -> None:
     """NotDetermined if all devices have the same thickness and some length is free."""
-    free = [name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed]
+    free = [name for name in study.lengths if not study.parameters[name].is_fixed]
     if study.n_thicknesses == 1 and free:
         raise NotDetermined(
             f"one thickness ({study.thicknesses[0]:g} nm) does not determine {', '.join(free)}: it determines the "

@@ -17,9 +17,9 @@ from mtjfit.cards import ShownAsCard
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.errors import MtjfitError
 from mtjfit.physics import Interface, kappa, kappa_density
-from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, SCATTER, ParameterName, Prior, Study, is_amplitude
+from mtjfit.study import DOF, JITTER, NOISE, SCATTER, ParameterName, Prior, Study, is_amplitude
 
-_KNOWN = (*LENGTHS, *NOISE, *JITTER, DOF, "thickness")
+_KNOWN = (*NOISE, *JITTER, DOF, "thickness")
 _ORIGIN = Origin("simulated", "truth drawn from the prior")
 _ATTEMPTS = 1000
 
@@ -38,7 +38,7 @@ def priors_of(study: Study) -> dict[str, Prior]:
     """
     found: dict[str, Prior] = {}
     for name, parameter in study.parameters.items():
-        if not (name in _KNOWN or is_amplitude(name.removeprefix(SCATTER))):
+        if not (name in _KNOWN or name in study.lengths or is_amplitude(name.removeprefix(SCATTER))):
             raise MtjfitError(f"parameters.{name}: data that depend on it cannot be simulated yet; remove it")
         for curve in study.curves:
             prior = parameter.prior_at(curve.thickness)
@@ -91,7 +91,11 @@ class DeviceModel(ShownAsCard):
 
     @property
     def K(self) -> ComplexArray:
-        """κ(d), or κ(d)/d per volume, Eq. 12, shape (n,) or ()."""
+        """κ(d), or κ(d)/d per volume, shape (n,) or ()."""
+        model = self.study.model
+        if not model.is_eq12:
+            own = model.kappa(self.magnetic, {name: self[name] for name in model.parameters})
+            return np.asarray(own / self.magnetic if self.curve.per == "volume" else own)
         behind = ("Lambda",) if self.declares("Lambda") else ("lambda_sf_N", "D_ratio")
         lengths = [self[name] for name in ("lambda_J", "lambda_phi", "lambda_sf_F", *behind)]
         transfer = kappa_density if self.curve.per == "volume" else kappa
@@ -102,10 +106,17 @@ class DeviceModel(ShownAsCard):
         bias = np.asarray(bias, dtype=float)
         J0: ComplexArray = np.zeros((1, bias.size), dtype=complex)
         for name in self.study.amplitudes:
-            unit = Interface.of(**{name: 1.0})
-            law = unit.current if self.curve.quantity == "torque" else unit.derivative
-            J0 = J0 + self.amplitude(name)[..., None] * law(bias)
+            J0 = J0 + self.amplitude(name)[..., None] * self._law(name, bias)
         return np.asarray(self.curve.angle_factor * self.K[..., None] * J0)
+
+    def _law(self, name: str, bias: FloatArray) -> ComplexArray:
+        """J0, or dJ0/dV for a torkance, of one amplitude at 1."""
+        digit, slope = int(name[1:]), self.curve.quantity == "torkance"
+        if digit in self.study.model.terms:
+            phase = 1j if name[0] == "b" else 1.0
+            return np.asarray(phase * self.study.model.terms[digit].order(bias, int(slope)))
+        unit = Interface.of(**{name: 1.0})
+        return unit.derivative(bias) if slope else unit.current(bias)
 
     @property
     def sigma(self) -> tuple[FloatArray, FloatArray]:

@@ -16,6 +16,7 @@ the torque.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,7 +27,8 @@ from mtjfit.arrays import ComplexArray, FloatArray, IntArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.data import TorqueCurve
 from mtjfit.model.noise import PointErrors, effective_errors, values_in_use
-from mtjfit.study import Study
+from mtjfit.study import CurrentTerm, Study
+from mtjfit.study.current_term import NO_TERMS, OWN_DIGITS
 
 
 @dataclass(frozen=True)
@@ -57,21 +59,39 @@ class Compressed(ShownAsCard):
         return Compressed(self.powers, R, z, rss, n, self.log_sigma[devices], self.fitted[devices])
 
 
-def polynomial_design(curve: TorqueCurve, powers: IntArray, bias: FloatArray) -> FloatArray:
+def polynomial_design(
+    curve: TorqueCurve, powers: IntArray, bias: FloatArray, terms: Mapping[int, CurrentTerm] = NO_TERMS
+) -> FloatArray:
     """p_n(V) for each bias and power, shape (n_bias, P): Vⁿ, or n Vⁿ⁻¹ for a torkance, times the curve's sin θ.
 
-    sin θ only where the values carry it (`TorqueCurve.angle_factor`): amplitudes are then per sin θ.
+    sin θ only where the values carry it (`TorqueCurve.angle_factor`): amplitudes are then per sin θ. A power from 5 on
+    is that of an own term of J0, with its function of V in place of Vⁿ; ValueError where `terms` lack it.
     """
-    return _derivative(curve, powers, bias, 0 if curve.quantity == "torque" else 1)
+    return _derivative(curve, powers, bias, 0 if curve.quantity == "torque" else 1, terms)
 
 
-def polynomial_slope(curve: TorqueCurve, powers: IntArray, bias: FloatArray) -> FloatArray:
+def polynomial_slope(
+    curve: TorqueCurve, powers: IntArray, bias: FloatArray, terms: Mapping[int, CurrentTerm] = NO_TERMS
+) -> FloatArray:
     """dp_n/dV for each bias and power, shape (n_bias, P), times the curve's sin θ as in `polynomial_design`."""
-    return _derivative(curve, powers, bias, 1 if curve.quantity == "torque" else 2)
+    return _derivative(curve, powers, bias, 1 if curve.quantity == "torque" else 2, terms)
 
 
-def _derivative(curve: TorqueCurve, powers: IntArray, bias: FloatArray, order: int) -> FloatArray:
-    """The derivatives of Vⁿ of some order, times sin θ."""
+def _derivative(
+    curve: TorqueCurve, powers: IntArray, bias: FloatArray, order: int, terms: Mapping[int, CurrentTerm]
+) -> FloatArray:
+    """The derivatives of Vⁿ, or of own terms, of some order, times sin θ."""
+    own = [k for k, power in enumerate(powers) if power in OWN_DIGITS]
+    if own:
+        if not terms.keys() >= set(powers[own].tolist()):
+            raise ValueError(f"{powers[own].tolist()} are own terms of J0(V), and not all of them are given")
+        V = np.asarray(bias, dtype=float)
+        out = np.empty((V.size, powers.size))
+        rest = [k for k in range(powers.size) if k not in own]
+        out[:, rest] = _derivative(curve, powers[rest], V, order, terms)
+        for k in own:
+            out[:, k] = curve.angle_factor * terms[int(powers[k])].order(V, order)
+        return out
     factor: FloatArray = np.asarray(curve.angle_factor)
     for k in range(order):
         factor = factor * (powers - k)
@@ -88,15 +108,17 @@ def spanned(X: FloatArray, least: float | None = None) -> FloatArray:
     return np.asarray(u[:, s > s.max(initial=0.0) * (max(X.shape) * np.finfo(float).eps if least is None else least)])
 
 
-def _jointly(curve: TorqueCurve, scale: float, powers: IntArray) -> tuple[FloatArray, FloatArray, float, float]:
+def _jointly(
+    curve: TorqueCurve, scale: float, powers: IntArray, terms: Mapping[int, CurrentTerm]
+) -> tuple[FloatArray, FloatArray, float, float]:
     """R (2P, 2P), z (2P,), the residual sum of squares and ½ ln det of the covariance of a curve, both components.
 
     A basis of the in-plane columns first, then of what the out-of-plane ones add, so that each block of P rows has the
     rank of its own columns, and z holds nothing that the polynomials cannot reach.
     """
     P, used = powers.size, curve.used
-    design = polynomial_design(curve, powers, curve.bias[used])
-    errors = effective_errors(curve, scale, design, polynomial_slope(curve, powers, curve.bias[used]))
+    design = polynomial_design(curve, powers, curve.bias[used], terms)
+    errors = effective_errors(curve, scale, design, polynomial_slope(curve, powers, curve.bias[used], terms))
     zero = np.zeros_like(design)
     y = values_in_use(curve, scale)[:, None]
     white = errors.whitened(np.hstack([np.block([[design, zero], [zero, design]]), y]))
@@ -134,11 +156,12 @@ def compress(study: Study, powers: IntArray) -> Compressed:
         scale = study.scale_of(curve)
         n[j] = curve.used_values.sum(axis=1)
         if curve.is_correlated:
-            R[j], z[j], rss[j, 0], log_sigma[j] = _jointly(curve, scale, powers)
+            R[j], z[j], rss[j, 0], log_sigma[j] = _jointly(curve, scale, powers, study.model.terms)
             continue
         for c, used in enumerate(curve.used_values):
             y, known = curve.component(c)
-            design, block = polynomial_design(curve, powers, curve.bias[used]), slice(c * P, (c + 1) * P)
+            design = polynomial_design(curve, powers, curve.bias[used], study.model.terms)
+            block = slice(c * P, (c + 1) * P)
             sigma = np.ones(n[j, c]) if known is None else known[used] * scale
             R[j, block, block], z[j, block], rss[j, c] = _component(design, y[used] * scale, sigma)
             log_sigma[j] += float(np.sum(np.log(sigma)))
@@ -169,11 +192,11 @@ class PointTable:
 
 def _point_table(study: Study, curve: TorqueCurve, powers: IntArray) -> FloatArray:
     """Columns: par, perp, the design, var_par, var_perp, cross, and 1 for each component that there is."""
-    used, scale, one = curve.used, study.scale_of(curve), np.ones(curve.n_used)
-    design = polynomial_design(curve, powers, curve.bias[used])
+    used, scale, one, terms = curve.used, study.scale_of(curve), np.ones(curve.n_used), study.model.terms
+    design = polynomial_design(curve, powers, curve.bias[used], terms)
     errors = PointErrors(one, one, 0 * one)
     if not curve.sigma_is_fitted:
-        errors = effective_errors(curve, scale, design, polynomial_slope(curve, powers, curve.bias[used]))
+        errors = effective_errors(curve, scale, design, polynomial_slope(curve, powers, curve.bias[used], terms))
     y, counts = values_in_use(curve, scale).reshape(2, -1), curve.used_values[:, used]
     variance = np.where(counts, np.stack([errors.par, errors.perp]), 1.0)
     return np.column_stack([*y, design, *variance, errors.cross, *counts])

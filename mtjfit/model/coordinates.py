@@ -19,9 +19,19 @@ from mtjfit.arrays import ComplexArray, FloatArray, IntArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.model.amplitude_integral import Bounded
 from mtjfit.model.layout import AmplitudeLayout, Layout, Scattered
-from mtjfit.physics import wave_numbers
-from mtjfit.physics.derivatives import ExponentialForm
-from mtjfit.study import SCATTER, Normal, Parameter, ParameterName, Prior, Study, amplitudes_of, parse_amplitude
+from mtjfit.study import (
+    EQ12,
+    SCATTER,
+    Form,
+    KappaModel,
+    Normal,
+    Parameter,
+    ParameterName,
+    Prior,
+    Study,
+    amplitudes_of,
+    parse_amplitude,
+)
 from mtjfit.study.prior import EDGE, LN_2PI
 
 
@@ -198,14 +208,14 @@ class DeviceCoordinates(ABC):
         parsed = [parse_amplitude(name) for name in self.terms]
         return np.array([phase for phase, _ in parsed]), np.array([power for _, power in parsed], dtype=int)
 
-    def form(self, values: FloatArray) -> ExponentialForm:
+    @property
+    def model(self) -> KappaModel:
+        """κ as a function of thickness and parameters."""
+        return EQ12
+
+    def form(self, values: FloatArray) -> Form:
         """κ(d) of each device."""
-        lengths = (self.of(name, values) for name in ("lambda_J", "lambda_phi", "lambda_sf_F"))
-        if "Lambda" in self.declared:
-            Lambda = self.of("Lambda", values)
-        else:
-            Lambda = self.of("lambda_sf_N", values) * self.of("D_ratio", values)
-        return ExponentialForm.of(*wave_numbers(*lengths), Lambda)
+        return self.model.form({name: self.of(name, values) for name in self.model.parameters if name in self.declared})
 
     def dead_layer(self, values: FloatArray) -> FloatArray:
         """Part of each thickness that is not magnetic, in nm, shape (n or 1, n_devices or 1)."""
@@ -260,6 +270,10 @@ class Coordinates(ShownAsCard, DeviceCoordinates):
     @property
     def declared(self) -> Mapping[str, Parameter]:
         return self.study.parameters
+
+    @property
+    def model(self) -> KappaModel:
+        return self.study.model
 
     @property
     def own(self) -> tuple[int, ...]:

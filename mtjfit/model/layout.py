@@ -16,12 +16,13 @@ from mtjfit.arrays import BoolArray, ComplexArray, FloatArray, IntArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
 from mtjfit.study import (
+    EQ12,
     JITTER,
-    LENGTHS,
     NOISE,
     SCATTER,
     AnyPrior,
     Fixed,
+    KappaModel,
     Normal,
     Parameter,
     ParameterName,
@@ -32,7 +33,6 @@ from mtjfit.study import (
 )
 
 Built = TypeVar("Built")
-_IN_ORDER = (*LENGTHS, *NOISE, "thickness")
 _POINTS = 2**14  # of a prior without a closed form
 _ATTRIBUTE = "_derived"  # no field: neither copied by `replace` nor pickled
 
@@ -176,6 +176,7 @@ class Layout(ShownAsCard):
     index: dict[str, IntArray]
     fixed: dict[str, FloatArray]  # values of fixed parameters, NaN elsewhere, shape (n_devices,)
     ratio: Mapping[str, float] = field(default_factory=dict)  # of tied parameters to the entry that serves them
+    model: KappaModel = EQ12
 
     @property
     def names(self) -> tuple[ParameterName, ...]:
@@ -212,6 +213,10 @@ class Layout(ShownAsCard):
         if np.all(index < 0):
             return fixed
         return np.asarray(self.ratio.get(name, 1.0) * np.where(index < 0, fixed, values[..., index]))
+
+    def of_kappa(self, values: FloatArray) -> dict[str, FloatArray]:
+        """Parameters of κ for each device, each of shape (..., n_devices)."""
+        return {name: self.by_device(name, values) for name in self.model.parameters if name in self.index}
 
     def magnetic(self, values: FloatArray) -> FloatArray:
         """Thickness without the dead layer of each device in nm, shape (..., n_devices)."""
@@ -286,7 +291,7 @@ class AmplitudeLayout(ShownAsCard):
 @once_per_study
 def layout(study: Study) -> Layout:
     """Lay out the non-linear parameters of a study: lengths, noise scales, thicknesses."""
-    return layout_of(study, _IN_ORDER)
+    return layout_of(study, (*study.lengths, *NOISE, "thickness"))
 
 
 def joint_scope(study: Study, scopes: set[Scope]) -> Scope:
@@ -333,7 +338,7 @@ def layout_of(study: Study, names: Sequence[str]) -> Layout:
             index[name], fixed[name] = np.full(study.thicknesses.size, -1), np.ones(study.thicknesses.size)
     for name, tie in ties.items():
         index[name], fixed[name] = index[tie.target], fixed[tie.target]
-    return Layout(tuple(entries.values()), index, fixed, {name: tie.ratio for name, tie in ties.items()})
+    return Layout(tuple(entries.values()), index, fixed, {name: tie.ratio for name, tie in ties.items()}, study.model)
 
 
 @once_per_study

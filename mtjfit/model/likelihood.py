@@ -21,7 +21,6 @@ from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
 from mtjfit.model.compress import Compressed, compress
 from mtjfit.model.layout import AmplitudeLayout, Layout, amplitude_layout, layout, once_per_study
-from mtjfit.physics import kappa_from_rates, kappa_gradient, wave_numbers
 from mtjfit.study import Study
 from mtjfit.study.prior import LN_2PI
 
@@ -36,16 +35,10 @@ def Lambda_of(layout: Layout, values: FloatArray) -> FloatArray:
     return layout.by_device("lambda_sf_N", values) * layout.by_device("D_ratio", values)
 
 
-def _geometry(layout: Layout, values: FloatArray) -> tuple[FloatArray, ...]:
-    """d, λ_J, λ_φ, λ_sf^F and Λ of each device in nm, each of shape (..., n_devices)."""
-    lengths = (layout.by_device(name, values) for name in ("lambda_J", "lambda_phi", "lambda_sf_F"))
-    return np.maximum(layout.magnetic(values), THINNEST), *lengths, Lambda_of(layout, values)
-
-
 def transfer(layout: Layout, values: FloatArray, *, per_volume: bool) -> ComplexArray:
     """K(d) = κ(d), or κ(d)/d per volume, of each device, shape (..., n_devices); d without the dead layer."""
-    d, *lengths, Lambda = _geometry(layout, values)
-    kappa = kappa_from_rates(d, *wave_numbers(*lengths), Lambda)
+    d = np.maximum(layout.magnetic(values), THINNEST)
+    kappa = layout.model.kappa(d, layout.of_kappa(values))
     return np.asarray(kappa / d if per_volume else kappa)
 
 
@@ -54,10 +47,10 @@ def transfer_gradient(layout: Layout, values: FloatArray, *, per_volume: bool) -
 
     Coordinates are logarithms where the layout says so; entries that do not act on K (noise scales) give zero.
     """
-    d, lambda_J, lambda_phi, lambda_sf_F, Lambda = _geometry(layout, values)
-    gradient = kappa_gradient(d, lambda_J, lambda_phi, lambda_sf_F, Lambda)
-    by_log = {name: getattr(gradient, f"ln_{name}") for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
-    by_log |= dict.fromkeys(("lambda_sf_N", "D_ratio"), gradient.ln_Lambda)
+    d = np.maximum(layout.magnetic(values), THINNEST)
+    free = [name for name in layout.model.parameters if name in layout.index and np.any(layout.index[name] >= 0)]
+    gradient = layout.model.slopes(d, layout.of_kappa(values), free)
+    by_log = gradient.by_log
     scale = 1 / d if per_volume else np.ones_like(d)
     by_d = gradient.d * scale - (gradient.kappa / d**2 if per_volume else 0.0)
     shape = (*values.shape[:-1], d.shape[-1])

@@ -162,11 +162,11 @@ def _whitener(variance: FloatArray, shared: FloatArray | None) -> Callable[[Floa
 def _parts_of(
     study: Study, curve: TorqueCurve, powers: np.ndarray, scale_is_known: bool, heavy_tails: bool
 ) -> Iterator[Part]:
-    used, scale, n = curve.used, study.scale_of(curve), curve.n_used
-    design = polynomial_design(curve, powers, curve.bias[used])
+    used, scale, n, terms = curve.used, study.scale_of(curve), curve.n_used, study.model.terms
+    design = polynomial_design(curve, powers, curve.bias[used], terms)
     errors = PointErrors(np.ones(n), np.ones(n), np.zeros(n))
     if not curve.sigma_is_fitted:
-        errors = effective_errors(curve, scale, design, polynomial_slope(curve, powers, curve.bias[used]))
+        errors = effective_errors(curve, scale, design, polynomial_slope(curve, powers, curve.bias[used], terms))
     missing = np.array([power for power in _POWERS if power not in powers], dtype=int)
     for c, (name, variance) in enumerate(zip(COMPONENTS, (errors.par, errors.perp), strict=True)):
         rows = np.flatnonzero(curve.used_values[c, used])

@@ -20,8 +20,7 @@ from mtjfit.model.compress import Compressed, Gram, gram_by_component
 from mtjfit.model.coordinates import DeviceCoordinates, Scores
 from mtjfit.model.likelihood import THINNEST, where_possible
 from mtjfit.model.thickness_integral import OfDevices, Thickness
-from mtjfit.physics.derivatives import ExponentialForm
-from mtjfit.study import NOISE, Prior
+from mtjfit.study import NOISE, Form, Prior
 from mtjfit.study.prior import LN_2PI
 
 _NODES = 14  # quadrature nodes of a device, about
@@ -51,7 +50,7 @@ class Batch:
     """Input of the integrals of a block of devices, for n rows of sampled values; arrays of shape (n, …)."""
 
     values: FloatArray
-    form: ExponentialForm
+    form: Form
     dead: FloatArray
     integral: DeviceIntegral
     thickness: Thickness
@@ -173,7 +172,7 @@ class SharedPosterior(ShownAsCard, ABC):
     def _K(self, batch: Batch, d: FloatArray, n_devices: int) -> ComplexArray:
         """K at thicknesses `d`, shape (n, n_devices)."""
         magnetic = np.maximum(d - batch.dead, THINNEST)
-        K = batch.thickness.K(batch.form, magnetic, np.exp(-batch.form.q * magnetic))
+        K = batch.thickness.K(batch.form, magnetic)
         return np.broadcast_to(K, (batch.values.shape[0], n_devices))
 
     def log_likelihood(self, z: FloatArray) -> FloatArray:

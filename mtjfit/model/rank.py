@@ -18,7 +18,8 @@ from mtjfit.physics import wave_numbers
 from mtjfit.study import ParameterName
 
 _DRAWS = 32
-_RANK_TOLERANCE = 1e-10  # the Jacobian is good to 1e-13 of its columns' norms
+_ROUNDING = 1e-13  # error of a column of exact derivatives over its norm
+_RANK_TOLERANCE = 1e3  # times that error
 _TAKES_PART = 1e-3
 
 
@@ -46,11 +47,11 @@ def _scaled(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
     return matrix / safe, safe
 
 
-def _null_space(matrix: FloatArray) -> tuple[int, FloatArray]:
-    """Rank and an orthonormal basis of the null space, for columns scaled to unit norm."""
+def _null_space(matrix: FloatArray, error: float = _ROUNDING) -> tuple[int, FloatArray]:
+    """Rank and an orthonormal basis of the null space, for columns scaled to unit norm, right to `error`."""
     scaled, _ = _scaled(matrix)
     _, s, vt = np.linalg.svd(scaled, full_matrices=True)
-    rank = int(np.sum(s > _RANK_TOLERANCE * max(float(s.max(initial=0.0)), 1e-300)))
+    rank = int(np.sum(s > _RANK_TOLERANCE * error * max(float(s.max(initial=0.0)), 1e-300)))
     return rank, np.asarray(vt[rank:])
 
 
@@ -113,15 +114,9 @@ def unseen(model: FullPosterior, J: Jacobian, values: FloatArray, amplitudes: Fl
     largest = max(float(np.linalg.norm(scaled, ord=2)) if scaled.size else 0.0, 1e-300)
     silent = np.flatnonzero(np.linalg.norm(J.model, axis=0) == 0)
     ones = np.eye(len(names))
-    taking_up = ", ".join(sorted({name.base for name in model.amplitudes.names}))
     candidates = [
         Unseen(ones[silent], f"{', '.join(names[k] for k in silent)}: no measured value depends on it"),
-        Unseen(_by_product(model, names), "lambda_sf_N and D_ratio enter only as Lambda = D_ratio · lambda_sf_N"),
-        Unseen(
-            _by_common_factor(model, J, values, amplitudes),
-            "lambda_phi and lambda_sf_F enter only as 1/lambda_phi² + 1/lambda_sf_F²: what would tell them apart is "
-            f"one complex factor of all torques, which {taking_up} take up",
-        ),
+        *(_of_eq12(model, J, values, amplitudes) if model.study.model.is_eq12 else ()),
     ]
     kept = []
     for one in candidates:
@@ -131,6 +126,20 @@ def unseen(model: FullPosterior, J: Jacobian, values: FloatArray, amplitudes: Fl
         if holds.any():
             kept.append(Unseen(one.vectors[holds], one.words))
     return tuple(kept)
+
+
+def _of_eq12(model: FullPosterior, J: Jacobian, values: FloatArray, amplitudes: FloatArray) -> tuple[Unseen, ...]:
+    """What Eq. 12 leaves unseen in designs of some kinds."""
+    names = J.names[: J.n_model]
+    taking_up = ", ".join(sorted({name.base for name in model.amplitudes.names}))
+    return (
+        Unseen(_by_product(model, names), "lambda_sf_N and D_ratio enter only as Lambda = D_ratio · lambda_sf_N"),
+        Unseen(
+            _by_common_factor(model, J, values, amplitudes),
+            "lambda_phi and lambda_sf_F enter only as 1/lambda_phi² + 1/lambda_sf_F²: what would tell them apart is "
+            f"one complex factor of all torques, which {taking_up} take up",
+        ),
+    )
 
 
 def _listed(names: Sequence[str], own: set[str]) -> str:
@@ -180,6 +189,13 @@ def prior_points(model: FullPosterior, n: int) -> list[tuple[FloatArray, FloatAr
     return list(zip(values, amplitudes, strict=True))
 
 
+def _error_of(J: Jacobian, slope_error: float) -> float:
+    """Error of the columns over their norms; differences are wrong by a share of the model, not of a small column."""
+    norms = np.linalg.norm(J.model, axis=0)
+    norms = norms[norms > 0]
+    return _ROUNDING if slope_error == 0 or norms.size == 0 else float(slope_error * norms.max() / norms.min())
+
+
 def structure(model: FullPosterior) -> Structure:
     """Structural rank: the largest rank of the Jacobian over points that fill the prior.
 
@@ -196,7 +212,7 @@ def structure(model: FullPosterior) -> Structure:
     for values, amplitudes in prior_points(model, _DRAWS):
         J = jacobian(model, values, amplitudes)
         names = J.names[: J.n_model]
-        rank, basis = _null_space(J.model)
+        rank, basis = _null_space(J.model, _error_of(J, model.study.model.slope_error))
         found.append((rank, basis, unseen(model, J, values, amplitudes), _scaled(J.model)[1]))
     rank = max(each[0] for each in found)
     found = [each for each in found if each[0] == rank]

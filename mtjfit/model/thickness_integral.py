@@ -20,8 +20,7 @@ from scipy.interpolate import CubicSpline
 from mtjfit.arrays import ComplexArray, FloatArray, IntArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.model.likelihood import THINNEST
-from mtjfit.physics.derivatives import ExponentialForm
-from mtjfit.study import Normal
+from mtjfit.study import Form, Normal
 from mtjfit.study.normal_priors import log_interval
 
 _REACH = 4.6  # half range of the nodes in standard deviations of the integrand
@@ -109,27 +108,25 @@ class Thickness(ShownAsCard):
         order, starts = self._by_device
         return np.asarray(np.maximum.reduceat(dead[:, order], starts, axis=1))
 
-    def K(self, form: ExponentialForm, d: FloatArray, t: ComplexArray) -> ComplexArray:
-        """κ, or κ/d per volume, at magnetic thicknesses `d` with t = exp(−d/L)."""
-        kappa = form.kappa(t)
+    def K(self, form: Form, d: FloatArray) -> ComplexArray:
+        """κ, or κ/d per volume, at magnetic thicknesses `d`."""
+        kappa = form.at(d)
         return np.asarray(kappa / d if self.per_volume else kappa)
 
-    def K_and_slope(self, form: ExponentialForm, d: FloatArray) -> tuple[ComplexArray, ComplexArray]:
+    def K_and_slope(self, form: Form, d: FloatArray) -> tuple[ComplexArray, ComplexArray]:
         """K and dK/dd at magnetic thicknesses `d`."""
-        t = np.exp(-form.q * d)
-        K, slope = form.kappa(t), form.slope(t)
+        K, slope = form.at_and_slope(d)
         return (K / d, slope / d - K / d**2) if self.per_volume else (K, slope)
 
-    def _along(self, form: ExponentialForm, nodes: Nodes, dead: FloatArray) -> ComplexArray:
+    def _along(self, form: Form, nodes: Nodes, dead: FloatArray) -> ComplexArray:
         """K at all nodes, shape (n, n_curves, count), of curves of which `dead` nm are not magnetic."""
         first, spacing = np.maximum(self.of_curves(nodes.first) - dead, THINNEST), self.of_curves(nodes.spacing)
-        t = np.empty((*np.broadcast_shapes(first.shape, form.q.shape), nodes.count), dtype=complex)
-        t[...] = np.exp(-form.q * spacing)[..., None]
-        t[..., 0] = np.exp(-form.q * first)
-        np.cumprod(t, axis=-1, out=t)
-        return self.K(form.by_node, first[..., None] + spacing[..., None] * np.arange(nodes.count), t)
+        kappa = form.along(first, spacing, nodes.count)
+        if not self.per_volume:
+            return kappa
+        return np.asarray(kappa / (first[..., None] + spacing[..., None] * np.arange(nodes.count)))
 
-    def nodes(self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, count: int) -> Nodes:
+    def nodes(self, form: Form, integral: OfDevices, dead: FloatArray, count: int) -> Nodes:
         """Nodes about each integrand, found by Gauss–Newton steps from the nominal thickness."""
         offset = np.zeros(self._shape(form))
         width = offset + self.sd
@@ -142,9 +139,9 @@ class Thickness(ShownAsCard):
         high = np.maximum(self.nominal + offset + _REACH * width, low + _REACH * width)
         return Nodes(low, (high - low) / (count - 1), count)
 
-    def _shape(self, form: ExponentialForm) -> tuple[int, ...]:
+    def _shape(self, form: Form) -> tuple[int, ...]:
         """(n, n_devices)."""
-        rows = form.q.shape if self.device is None else (form.q.shape[0], 1)
+        rows = form.shape if self.device is None else (form.shape[0], 1)
         return np.broadcast_shapes(rows, self.nominal.shape, self.sd.shape)
 
     def _lowest(self, dead: FloatArray) -> FloatArray:
@@ -152,7 +149,7 @@ class Thickness(ShownAsCard):
         return np.asarray(np.maximum(self._dead(dead), 0.0) + THINNEST)
 
     def _step(
-        self, form: ExponentialForm, integral: OfDevices, offset: FloatArray, dead: FloatArray
+        self, form: Form, integral: OfDevices, offset: FloatArray, dead: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Gauss–Newton step of each device and its width there, shape (n, n_devices) each.
 
@@ -168,7 +165,7 @@ class Thickness(ShownAsCard):
         total = self._together(np.asarray(precision - prior)) + prior
         return np.asarray(pull / total), np.asarray(1 / np.sqrt(total))
 
-    def log_density(self, form: ExponentialForm, integral: OfDevices, nodes: Nodes, dead: FloatArray) -> FloatArray:
+    def log_density(self, form: Form, integral: OfDevices, nodes: Nodes, dead: FloatArray) -> FloatArray:
         """ln[L_j p(d)] at all nodes, without the constants of the likelihood, shape (n, n_devices, count)."""
         z = (nodes.d - self.nominal[..., None]) / self.sd[..., None]
         likelihood = self._together(integral(self._along(form, nodes, dead)))
@@ -179,14 +176,12 @@ class Thickness(ShownAsCard):
         """ln of the density of each prior at its nominal thickness."""
         return np.asarray(-_LN_SQRT_2PI - np.log(self.sd) - log_interval(-self.nominal / self.sd, np.inf))
 
-    def log_integral(self, form: ExponentialForm, integral: OfDevices, dead: FloatArray) -> FloatArray:
+    def log_integral(self, form: Form, integral: OfDevices, dead: FloatArray) -> FloatArray:
         """ln ∫ L_j(d) p(d) dd of each device, shape (n, n_devices)."""
         nodes, log_density = self._explored(form, integral, dead, self.count)
         return _log_sum(log_density + nodes.log_weights)
 
-    def _explored(
-        self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, count: int
-    ) -> tuple[Nodes, FloatArray]:
+    def _explored(self, form: Form, integral: OfDevices, dead: FloatArray, count: int) -> tuple[Nodes, FloatArray]:
         """Nodes about each integrand, and `log_density` there."""
         nodes = self.nodes(form, integral, dead, count)
         log_density = self.log_density(form, integral, nodes, dead)
@@ -212,9 +207,7 @@ class Thickness(ShownAsCard):
         low = np.maximum(centre - reach, self._lowest(dead))
         return Nodes(low, (centre + reach - low) / (self.wide_count - 1), self.wide_count)
 
-    def log_integral_everywhere(
-        self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, count: int
-    ) -> FloatArray:
+    def log_integral_everywhere(self, form: Form, integral: OfDevices, dead: FloatArray, count: int) -> FloatArray:
         """The same by brute force: `count` nodes over all that the prior allows, and `count` more where it matters.
 
         The first are to find the integrand wherever it lies, also where it is narrower than their spacing.
@@ -234,9 +227,7 @@ class Thickness(ShownAsCard):
         nodes = Nodes(low + nodes.spacing * first, nodes.spacing * (last - first) / (count - 1), count)
         return _log_sum(self.log_density(form, integral, nodes, dead) + nodes.log_weights)
 
-    def draw(
-        self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, rng: np.random.Generator
-    ) -> FloatArray:
+    def draw(self, form: Form, integral: OfDevices, dead: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Thickness of each device from its conditional posterior, one draw for each row, shape (n, n_devices) in nm.
 
         By inverting the cumulative distribution on a fine grid.

@@ -103,6 +103,28 @@ class ExponentialForm:
         return cls(q, q0_squared / q_squared, np.asarray((g - h * q) / (g + h * q)))
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the lengths."""
+        return self.q.shape
+
+    def at(self, d: FloatArray) -> ComplexArray:
+        """κ at thicknesses `d` in nm."""
+        return self.kappa(np.exp(-self.q * d))
+
+    def at_and_slope(self, d: FloatArray) -> tuple[ComplexArray, ComplexArray]:
+        """κ and dκ/dd at thicknesses `d` in nm."""
+        t = np.exp(-self.q * d)
+        return self.kappa(t), self.slope(t)
+
+    def along(self, first: FloatArray, spacing: FloatArray, count: int) -> ComplexArray:
+        """κ at ``first + spacing * k``, k = 0 … count − 1, on an axis more at the end."""
+        t = np.empty((*np.broadcast_shapes(first.shape, self.q.shape), count), dtype=complex)
+        t[...] = np.exp(-self.q * spacing)[..., None]
+        t[..., 0] = np.exp(-self.q * first)
+        np.cumprod(t, axis=-1, out=t)
+        return self.by_node.kappa(t)
+
+    @property
     def by_node(self) -> ExponentialForm:
         """The same with one axis more at the end, for several thicknesses of each entry."""
         return ExponentialForm(self.q[..., None], self.bulk[..., None], self.r[..., None])

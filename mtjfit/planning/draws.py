@@ -22,10 +22,11 @@ from mtjfit.planning import Design
 from mtjfit.planning.measurement import Measurement
 from mtjfit.study import (
     DOF,
+    EQ12,
     JITTER,
-    LENGTHS,
     NOISE,
     SCATTER,
+    KappaModel,
     Parameter,
     ParameterName,
     Prior,
@@ -67,6 +68,7 @@ class ParameterDraws(ShownAsCard):
     curves: tuple[TorqueCurve, ...] = ()
     scale: tuple[float, ...] = ()
     noise: Mapping[str, float] = field(default_factory=dict)
+    model: KappaModel = EQ12
 
     @property
     def n(self) -> int:
@@ -122,7 +124,8 @@ class ParameterDraws(ShownAsCard):
         for measurement in measurements:
             for name, parameter in self.parameters.items():
                 own = parameter.is_own and is_amplitude(name)
-                if parameter.free_prior is not None and not own and (name in LENGTHS or is_amplitude(name)):
+                counts = ParameterName(name).shapes_kappa or is_amplitude(name)
+                if parameter.free_prior is not None and not own and counts:
                     new[self.label(name, measurement)] = parameter.free_prior
             if isinstance(measurement.cap, Prior):
                 new[cap_label(measurement)] = measurement.cap
@@ -184,7 +187,7 @@ def draws_from_posterior(study: Study, values: Mapping[str, FloatArray], priors:
     sd = np.array([priors[each.name].spread for each in coordinates])
     scale = tuple(study.scale_of(curve) for curve in study.curves)
     noise = _typical_noise(study.parameters, values)
-    return ParameterDraws(study.parameters, dict(values), coordinates, sd, study.curves, scale, noise)
+    return ParameterDraws(study.parameters, dict(values), coordinates, sd, study.curves, scale, noise, study.model)
 
 
 def draws_from_priors(design: Design, n: int, rng: np.random.Generator) -> ParameterDraws:
@@ -212,7 +215,7 @@ def draws_of(
     """
     if isinstance(study, Design):
         return draws_from_priors(study, _N_DRAWS, rng), None
-    free = any(name in study.parameters and not study.parameters[name].is_fixed for name in LENGTHS)
+    free = any(not study.parameters[name].is_fixed for name in study.lengths)
     if posterior is None and free and study.n_thicknesses == 1:
         model = make_posterior(study)
         straight = Straight(model)

@@ -22,7 +22,7 @@ from mtjfit.errors import MtjfitError, did_you_mean
 from mtjfit.planning.candidates import Candidate
 from mtjfit.planning.draws import ParameterDraws
 from mtjfit.planning.response import fisher, measured, number_of, respond, setting
-from mtjfit.study import LENGTHS, SCATTER, ParameterName
+from mtjfit.study import SCATTER, ParameterName
 
 EVERYTHING = "everything"
 _LN_2 = float(np.log(2))
@@ -78,8 +78,7 @@ def targets(draws: ParameterDraws) -> dict[str, Target]:
     """All possible targets by name, with Λ where it is a product."""
     found = {}
     for each in draws.coordinates:
-        base = ParameterName(each.name).base
-        relative = base in LENGTHS and (each.log or bool(np.all(draws.values[each.name] > 0)))
+        relative = ParameterName(each.name).shapes_kappa and (each.log or bool(np.all(draws.values[each.name] > 0)))
         found[each.name] = Target(each.name, (each.name,), relative)
     for name in map(ParameterName, list(found)):
         if name.base not in ("lambda_sf_N", "D_ratio"):

@@ -16,7 +16,8 @@ from mtjfit.data.units import Per, Quantity, check_unit, conversion, find_unit
 from mtjfit.model.compress import polynomial_design, polynomial_slope
 from mtjfit.model.noise import PointErrors, effective_errors
 from mtjfit.planning import Design
-from mtjfit.study import Fixed, Noise, Prior
+from mtjfit.study import CurrentTerm, Fixed, Noise, Prior
+from mtjfit.study.current_term import NO_TERMS
 
 _ORIGIN = Origin("simulated", "planned; nobody has measured it")
 _SI = {"moment": "N m", "areal": "J/m2", "density": "J/m3", "field": "T", "arb": "arb"}
@@ -80,7 +81,13 @@ class Measurement(ShownAsCard):
         )  # fmt: skip
 
 
-def point_errors(curve: TorqueCurve, scale: float, powers: IntArray, noise: Mapping[str, float]) -> PointErrors:
+def point_errors(
+    curve: TorqueCurve,
+    scale: float,
+    powers: IntArray,
+    noise: Mapping[str, float],
+    terms: Mapping[int, CurrentTerm] = NO_TERMS,
+) -> PointErrors:
     """Errors of the points in use as in the likelihood, with correlations and errors of the bias.
 
     `scale` turns the numbers of the curve into the unit of the study. `noise`: typical ``noise_par`` and ``noise_perp``
@@ -93,9 +100,8 @@ def point_errors(curve: TorqueCurve, scale: float, powers: IntArray, noise: Mapp
         errors = PointErrors(par, perp, np.zeros(curve.n_used))
     else:
         used = curve.bias[curve.used]
-        errors = effective_errors(
-            curve, scale, polynomial_design(curve, powers, used), polynomial_slope(curve, powers, used)
-        )
+        design, slope = (of(curve, powers, used, terms) for of in (polynomial_design, polynomial_slope))
+        errors = effective_errors(curve, scale, design, slope)
         extra = [noise.get(f"jitter_{part}", 0.0) ** 2 for part in ("par", "perp")]
         errors = replace(errors, par=errors.par + extra[0], perp=errors.perp + extra[1])
     worse = noise.get("student", 1.0) ** 2
@@ -103,13 +109,18 @@ def point_errors(curve: TorqueCurve, scale: float, powers: IntArray, noise: Mapp
 
 
 def measurement_like(
-    curve: TorqueCurve, scale: float, unit: str, powers: IntArray, noise: Mapping[str, float]
+    curve: TorqueCurve,
+    scale: float,
+    unit: str,
+    powers: IntArray,
+    noise: Mapping[str, float],
+    terms: Mapping[int, CurrentTerm] = NO_TERMS,
 ) -> Measurement:
     """The sweep of a measured device, to be made again: as many points, in the same window, with the same information.
 
     Errors of its points are independent of each other, also where those of the curve are not. See `point_errors`.
     """
-    errors = point_errors(curve, scale, powers, noise)
+    errors = point_errors(curve, scale, powers, noise, terms)
     rest = np.zeros((2, errors.par.size)) if errors.rest is None else np.diagonal(errors.rest).reshape(2, -1)
     # one error that carries the information of all points, were these independent
     information = (float(np.mean(1 / each)) for each in (errors.par + rest[0], errors.perp + rest[1]))

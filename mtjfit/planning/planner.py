@@ -31,7 +31,7 @@ from mtjfit.planning.response import measured
 from mtjfit.planning.result import Plan
 from mtjfit.planning.reweighting import Outcomes, outcomes_of
 from mtjfit.progress import bar
-from mtjfit.study import Fixed, PlanRequest, Prior, Study
+from mtjfit.study import Fixed, PlanRequest, Prior, Study, refuse_own_model
 
 Method = Literal["auto", "gaussian", "reweight"]
 
@@ -107,6 +107,8 @@ def plan(
         warnings.warn("plan(wishes=…) is now plan(request=…)", DeprecationWarning, stacklevel=2)
     request = request or wishes or (study.request if isinstance(study, Design) else PlanRequest())
     request = replace(request, target=target or request.target, choose=choose or request.choose)
+    if cap is not None and isinstance(study, Study):
+        refuse_own_model(study, "another metal behind the free layer (cap)")
     seed = study.sampling.seed if seed is None else seed
     rng = np.random.default_rng([seed, 0x91A4])
     draws, posterior = draws_of(study, posterior, seed, rng, progress=progress)

@@ -11,7 +11,6 @@ from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.model.compress import polynomial_design
 from mtjfit.model.likelihood import THINNEST
-from mtjfit.physics import kappa_gradient
 from mtjfit.planning.draws import ParameterDraws, cap_label
 from mtjfit.planning.measurement import Measurement, measurement_like, point_errors
 from mtjfit.study import SCATTER, Fixed, ParameterName, amplitudes_of, parse_amplitude
@@ -113,7 +112,8 @@ def setting(draws: ParameterDraws, measurement: Measurement) -> Setting:
 
     With draws of a posterior relative errors are relative to the median of the signal, which is known by then.
     """
-    design = polynomial_design(measurement.curve(), draws.powers, measurement.bias)
+    terms = draws.model.terms
+    design = polynomial_design(measurement.curve(), draws.powers, measurement.bias, terms)
     R, ones = _root(design), np.ones(draws.n)
     size = ones
     if measurement.noise_par.relative or measurement.noise_perp.relative:
@@ -127,23 +127,24 @@ def setting(draws: ParameterDraws, measurement: Measurement) -> Setting:
 
 def measured(draws: ParameterDraws) -> Iterator[Setting]:
     """The curves that were measured, with the errors of their points."""
+    terms = draws.model.terms
     for curve, scale in zip(draws.curves, draws.scale, strict=True):
-        design = polynomial_design(curve, draws.powers, curve.bias[curve.used])
-        like = measurement_like(curve, scale, draws.curves[0].unit, draws.powers, draws.noise)
-        root = _root(point_errors(curve, scale, draws.powers, draws.noise).whitened(_for_both(design)))
+        design = polynomial_design(curve, draws.powers, curve.bias[curve.used], terms)
+        like = measurement_like(curve, scale, draws.curves[0].unit, draws.powers, draws.noise, terms)
+        root = _root(point_errors(curve, scale, draws.powers, draws.noise, terms).whitened(_for_both(design)))
         yield Setting(like, root, np.ones((draws.n, root.shape[0])), 0.0)
 
 
 def respond(draws: ParameterDraws, made: Setting) -> Response:
     """Response of a measurement at every draw; Eq. 12 and its derivatives."""
     measurement, whitened = made.measurement, made.whitened
-    lengths = {name: number_of(draws, measurement, name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
-    Lambda, behind = _behind(draws, measurement)
+    of_kappa, labels = _of_kappa(draws, measurement)
     dead = number_of(draws, measurement, "dead_layer") if "dead_layer" in draws.parameters else np.zeros(draws.n)
     own_thickness = ParameterName("thickness", measurement.device)
     d = draws.values.get(own_thickness, np.full(draws.n, measurement.thickness))  # nominal for a new device
     magnetic = np.maximum(d - dead, THINNEST)
-    g = kappa_gradient(magnetic, lengths["lambda_J"], lengths["lambda_phi"], lengths["lambda_sf_F"], Lambda)
+    free = [name for name in labels if labels[name] in draws.place]
+    g = draws.model.slopes(magnetic, of_kappa, free)
     volume = measurement.per == "volume"
     scale = 1 / magnetic if volume else np.ones(draws.n)
     K = np.asarray(g.kappa * scale, dtype=complex)
@@ -153,13 +154,11 @@ def respond(draws: ParameterDraws, made: Setting) -> Response:
     for term in terms:
         J0[:, term.position] += term.phase * term.value
     shared, own = np.zeros((draws.n, made.root.shape[0], len(draws.names))), []
-    by_ln = {"lambda_J": g.ln_lambda_J, "lambda_phi": g.ln_lambda_phi, "lambda_sf_F": g.ln_lambda_sf_F}
-    slopes = [(draws.label(name, measurement), slope) for name, slope in by_ln.items()]
-    for label, slope in (*slopes, *((label, g.ln_Lambda) for label in behind)):
-        if label in draws.place:
-            place = draws.place[label]
-            per_unit = slope * scale if draws.coordinates[place].log else slope * scale / draws.values[label]
-            shared[..., place] += whitened(per_unit[:, None] * J0)
+    for name in free:
+        label, slope = labels[name], g.by_log[name]
+        place = draws.place[label]
+        per_unit = slope * scale if draws.coordinates[place].log else slope * scale / draws.values[label]
+        shared[..., place] += whitened(per_unit[:, None] * J0)
     if "dead_layer" in draws.parameters and (label := draws.label("dead_layer", measurement)) in draws.place:
         unit = draws.values[label] if draws.coordinates[draws.place[label]].log else 1.0
         shared[..., draws.place[label]] -= whitened((by_d * unit)[:, None] * J0)
@@ -179,18 +178,19 @@ def respond(draws: ParameterDraws, made: Setting) -> Response:
     return Response(whitened(K[:, None] * J0), shared, np.stack(own, axis=-1) if own else nothing)
 
 
-def _behind(draws: ParameterDraws, measurement: Measurement) -> tuple[FloatArray, tuple[str, ...]]:
-    """Λ at every draw, shape (n,), and the labels of its factors."""
-    if isinstance(measurement.cap, Fixed):
-        return np.full(draws.n, measurement.cap.value), ()
+def _of_kappa(draws: ParameterDraws, measurement: Measurement) -> tuple[dict[str, FloatArray], dict[str, str]]:
+    """Parameters of κ at every draw, each of shape (n,), and their labels; Λ of Eq. 12 may be that of another cap."""
+    names = [name for name in draws.model.parameters if name in draws.parameters]
     if measurement.cap is not None:
-        label = cap_label(measurement)
-        return draws.values[label], (label,)
-    factors = ("Lambda",) if "Lambda" in draws.parameters else ("lambda_sf_N", "D_ratio")
-    product = np.ones(draws.n)
-    for name in factors:
-        product = product * number_of(draws, measurement, name)
-    return product, tuple(draws.label(name, measurement) for name in factors)
+        names = [name for name in names if name not in ("lambda_sf_N", "D_ratio", "Lambda")]
+    values = {name: number_of(draws, measurement, name) for name in names}
+    labels = {name: str(draws.label(name, measurement)) for name in names}
+    if isinstance(measurement.cap, Fixed):
+        values["Lambda"] = np.full(draws.n, measurement.cap.value)
+    elif measurement.cap is not None:
+        labels["Lambda"] = cap_label(measurement)
+        values["Lambda"] = draws.values[labels["Lambda"]]
+    return values, labels
 
 
 def fisher(response: Response) -> FloatArray:

@@ -12,7 +12,6 @@ from matplotlib.ticker import MaxNLocator
 
 from mtjfit.arrays import FloatArray
 from mtjfit.infer import FitResult
-from mtjfit.physics import kappa
 from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
@@ -65,13 +64,11 @@ def _panels(fit: FitResult) -> tuple[_Panel, ...]:
 def _curve(fit: FitResult, d: FloatArray) -> np.ndarray | None:
     """κ(d), or κ(d)/d per volume, of the best fit; None for one thickness or lengths that differ between devices."""
     values = fit.values
-    lengths = ("lambda_J", "lambda_phi", "lambda_sf_F")
-    shared = all(name in values for name in lengths) and ("Lambda" in values or "lambda_sf_N" in values)
-    if fit.study.n_thicknesses == 1 or not shared:
+    names = [name for name in fit.study.lengths if name != "dead_layer"]
+    if fit.study.n_thicknesses == 1 or not all(name in values for name in names):
         return None
-    Lambda = values.get("Lambda", values.get("lambda_sf_N", np.nan) * values.get("D_ratio", 1.0))
     d = np.maximum(d - values.get("dead_layer", 0.0), 1e-6)
-    K = kappa(d, values["lambda_J"], values["lambda_phi"], values["lambda_sf_F"], Lambda)
+    K = fit.study.model.kappa(d, {name: np.asarray(values[name]) for name in names})
     return K / d if fit.study.curves[0].per == "volume" else K
 
 

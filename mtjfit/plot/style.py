@@ -27,8 +27,8 @@ from mtjfit.data import pretty
 from mtjfit.output import DRAWN, replace_file
 from mtjfit.plot.own_axes import AxesLike, OwnAxes
 from mtjfit.plot.windows import has_windows, interactive_windows, open_window, show_in_notebook, warn_of_no_window
-from mtjfit.results.publish import FORMULAS
-from mtjfit.study import SCATTER, ParameterName, Study
+from mtjfit.results.publish import FORMULAS, formula_of_own
+from mtjfit.study import SCATTER, ParameterName, Study, is_amplitude
 from mtjfit.terminal import FORMATS
 
 SINGLE, DOUBLE = 3.37, 6.75
@@ -222,7 +222,7 @@ def symbol(name: str) -> str:
     base, owner = ParameterName(name).base, ParameterName(name).owner
     if base.startswith(SCATTER):
         return f"scatter of {symbol(name.removeprefix(SCATTER))}"
-    shown = f"${FORMULAS.get(base) or f'{base[0]}_{base[1:]}'}$"
+    shown = f"${FORMULAS.get(base) or (f'{base[0]}_{base[1:]}' if is_amplitude(base) else formula_of_own(base))}$"
     return shown if owner is None else f"{shown} [{literal(owner)}]"
 
 

@@ -28,7 +28,7 @@ from mtjfit.plot.style import (
 )
 from mtjfit.results.coefficients import own_transfer
 from mtjfit.results.predict import SharedLengths, accumulation_draws, kappa_draws, parameter_draws, shared_lengths
-from mtjfit.study import SCATTER, ParameterName
+from mtjfit.study import SCATTER, ParameterName, refuse_own_model
 
 _GRID = 81
 _LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
@@ -157,6 +157,7 @@ def plot_accumulation_band(posterior: Posterior, *, axes: AxesLike | None = None
 
     On `axes`: one of your own for each of them.
     """
+    refuse_own_model(posterior.study, "the spin accumulation")
     curves = sorted(posterior.study.curves, key=lambda curve: curve.thickness)
     chosen = list(dict.fromkeys([curves[0].name, curves[len(curves) // 2].name, curves[-1].name]))
     by_name = {curve.name: curve for curve in curves}

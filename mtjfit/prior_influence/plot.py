@@ -29,7 +29,7 @@ from mtjfit.plot.style import (
     unit_of,
 )
 from mtjfit.prior_influence.tables import bits
-from mtjfit.study import LENGTHS, ParameterName, Prior
+from mtjfit.study import ParameterName, Prior
 from mtjfit.text import number
 
 _ACROSS, _MOST = 3, 12
@@ -63,7 +63,7 @@ def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame, *, axes: Axe
     ValueError
         No length is free, or the number of `axes` is wrong.
     """
-    rows_of = {str(name): row for name, row in found.iterrows() if ParameterName(str(name)).base in LENGTHS}
+    rows_of = {str(name): row for name, row in found.iterrows() if ParameterName(str(name)).shapes_kappa}
     names = list(rows_of)[:_MOST]
     if "Lambda" in names and not {"lambda_sf_N", "D_ratio"} <= set(names):
         names.remove("Lambda")  # one sampled length times a known number

@@ -18,7 +18,7 @@ from mtjfit.arrays import FloatArray
 from mtjfit.infer.convergence.diagnostics import ess
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.infer.posterior import Posterior
-from mtjfit.study import LENGTHS, ParameterName, Prior, Study, is_amplitude
+from mtjfit.study import ParameterName, Prior, Study, is_amplitude
 
 WIDER = 1.4
 
@@ -46,7 +46,7 @@ def alternatives(posterior: Posterior) -> tuple[Alternative, ...]:
     other: dict[str, Prior] = {}
     for name, parameter in posterior.study.parameters.items():
         prior = parameter.free_prior
-        if prior is None or not (name in LENGTHS or (is_amplitude(name) and not parameter.is_own)):
+        if prior is None or not (ParameterName(name).shapes_kappa or (is_amplitude(name) and not parameter.is_own)):
             continue
         wide[name] = prior.widened(WIDER)
         turned = None if is_amplitude(name) else prior.on_other_scale()

@@ -19,7 +19,6 @@ from mtjfit.prior_influence.tables import (
     sensitivity_sentence,
     sensitivity_table,
 )
-from mtjfit.study import LENGTHS
 
 _RECORD = "priors_and_data"
 _TITLE = "Prior sensitivity"
@@ -54,8 +53,8 @@ def prior_section(posterior: Posterior | None) -> Section | None:
 
 def _picture(posterior: Posterior, found: pd.DataFrame, says: str) -> tuple[PlannedFigure, ...]:
     """Prior and posterior of each length, if any length is free."""
-    parameters = posterior.study.parameters
-    if not any(name in parameters and not parameters[name].is_fixed for name in LENGTHS):
+    study = posterior.study
+    if not any(not study.parameters[name].is_fixed for name in study.lengths):
         return ()
     mark = "" if posterior.verdict.converged else "NOT CONVERGED. "
     return (

@@ -16,7 +16,7 @@ from mtjfit.infer.posterior import FROM_PRIOR
 from mtjfit.prior_influence.information import JointGain
 from mtjfit.prior_influence.reweighting import alternatives, reweighted
 from mtjfit.results.tables import interval
-from mtjfit.study import LENGTHS, ParameterName, is_amplitude
+from mtjfit.study import ParameterName, is_amplitude
 from mtjfit.text import Table, number
 
 MOVED = 0.3
@@ -78,7 +78,7 @@ def joint_sentence(joint: JointGain) -> str:
 
 def narrowing_sentence(posterior: Posterior, found: pd.DataFrame) -> str:
     """Bits about each length, and lengths that come from the prior alone; empty if no length is free."""
-    wanted = [ParameterName(name).base in LENGTHS and not _is_copy(posterior, str(name)) for name in found.index]
+    wanted = [ParameterName(name).shapes_kappa and not _is_copy(posterior, str(name)) for name in found.index]
     lengths = found[wanted]
     if lengths.empty:
         return ""
@@ -117,7 +117,7 @@ def _is_copy(posterior: Posterior, name: str) -> bool:
 
 def _counts(name: str) -> bool:
     """Lengths, and amplitudes that are not a device's own."""
-    return ParameterName(name).base in LENGTHS or is_amplitude(name)
+    return ParameterName(name).shapes_kappa or is_amplitude(name)
 
 
 def _k_hat(k_hat: float) -> str:

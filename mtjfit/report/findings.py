@@ -122,7 +122,7 @@ def findings(
         checks=checks(fit, posterior, drawn),
         learned=taught,
         not_determined=not_determined(fit, posterior),
-        model_test=model_test(fit.devices, fit.study.amplitudes),
+        model_test=model_test(fit.devices, fit.study.amplitudes, fit.study.model.law),
         methods=methods(fit, posterior, versions if isinstance(versions, Mapping) else {}),
         summary=summary_table(fit, posterior),
         drawn=drawn,
@@ -215,15 +215,21 @@ def _of_diffusion(fit: FitResult, posterior: Posterior | None) -> Section:
         lambda: plot_combinations(fit),
     )
     pictures = [] if fit.combinations.empty else [combinations]
+    model = fit.study.model
+    words: tuple[str, ...] = ()
+    if not model.is_eq12:
+        words = (f"κ is that of {model.law}, not of Eq. 12; it gives no spin accumulation and no spin current.",)
     if posterior is not None:
         transfer = PlannedFigure(
             "transfer",
-            f"{_mark(posterior)}Transfer of the spin current into torque, κ(d) of Eq. 12: in the complex plane, "
+            f"{_mark(posterior)}Transfer of the spin current into torque, κ(d) of {model.law}: in the complex plane, "
             "both components and their ratio against thickness. Grey: outside of the measured thicknesses.",
             f"Plot of kappa against thickness. {kappa_in_words(posterior)}",
             lambda: plot_transfer(posterior, fit),
             True,
         )
+        pictures = [transfer, *pictures]
+    if posterior is not None and model.is_eq12:
         accumulation = PlannedFigure(
             "accumulation",
             f"{_mark(posterior)}Spin accumulation in the free layer, Eq. 9, for a current polarised in plane at the "
@@ -232,11 +238,11 @@ def _of_diffusion(fit: FitResult, posterior: Posterior | None) -> Section:
             lambda: plot_accumulation_band(posterior),
             True,
         )
-        pictures = [transfer, *pictures, accumulation]
+        pictures.append(accumulation)
     title = "Thickness dependence" if fit.study.n_thicknesses > 1 else "Combinations of each device"
     table = device_combinations_table(fit)
     tables = {"combinations": table} if table.rows or table.note else {}
-    return Section("diffusion", title, pictures=tuple(pictures), tables=tables)
+    return Section("diffusion", title, words, pictures=tuple(pictures), tables=tables)
 
 
 def _trace(posterior: Posterior) -> PlannedFigure:

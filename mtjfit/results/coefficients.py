@@ -15,7 +15,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mtjfit.arrays import ComplexArray, FloatArray, IntArray
-from mtjfit.data.units import amplitude_unit
 from mtjfit.model.device_combinations import combinations, noise_estimate, noise_groups, terms_seen
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.layout import amplitude_layout, layout
@@ -66,8 +65,7 @@ def torque_unit(study: Study, power: int = 0) -> str:
     >>> torque_unit(study), torque_unit(study, 1)
     ('1e-19 N m', '1e-19 N m/V')
     """
-    first = study.curves[0]
-    return amplitude_unit(f"b{power}", first.unit, first.quantity, first.per).replace(" nm", "")
+    return study.unit_of(f"b{power}").replace(" nm", "")
 
 
 def posterior_coefficients(study: Study, draws: pd.DataFrame) -> Coefficients:

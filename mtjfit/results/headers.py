@@ -18,7 +18,7 @@ from mtjfit.model import DeviceCombinations
 from mtjfit.model.noise import noise_words
 from mtjfit.results.causes import cause_lines
 from mtjfit.results.patterns import pattern_words
-from mtjfit.study import LENGTHS, Study
+from mtjfit.study import Study
 from mtjfit.text import p_text
 from mtjfit.version import __version__
 
@@ -97,7 +97,7 @@ def measured_quantities(study: Study) -> str:
 
 def free_lengths(study: Study) -> tuple[str, ...]:
     """Declared lengths that are not fixed, in the order of every table."""
-    return tuple(name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed)
+    return tuple(name for name in study.lengths if not study.parameters[name].is_fixed)
 
 
 def _sign_of_one_thickness(study: Study, fit: FitResult) -> str:
@@ -225,12 +225,14 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
     violating = [each for each in fit.devices if each.p_value < P_BAD]
     if violating:
         listed = tuple(f"{each.device}: {p_text(each.p_value)}" for each in violating)
-        says = "on their own these devices contradict Eq. 12 with the declared amplitudes, whatever the lengths are"
+        law = fit.study.model.law
+        says = f"on their own these devices contradict {law} with the declared amplitudes, whatever the lengths are"
         found.append(Notice(fit.p_value < P_BAD, says, listed))
     scattered = [each for each in fit.devices if each.scatter_p_value < P_BAD]
     if scattered:
+        law = fit.study.model.law
         says = (
-            "the points of these devices do not follow a polynomial of the declared powers of V, whatever Eq. 12 says"
+            f"the points of these devices do not follow a polynomial of the declared powers of V, whatever {law} says"
         )
         found.append(Notice(fit.p_value < P_BAD, says, (*map(_scatter, scattered), _WHY_SCATTERED)))
     return tuple(found)
@@ -276,7 +278,7 @@ def _other_causes(fit: FitResult) -> Iterator[str]:
         yield "errors fitted from the scatter see no drift or offset between neighbouring points"
     if fit.study.n_thicknesses > 1:
         yield "thicknesses or amplitudes that differ between the devices by more than declared"
-    yield "a mechanism other than Eq. 12, or a term of J0(V) that was not declared"
+    yield f"a mechanism other than {fit.study.model.law}, or a term of J0(V) that was not declared"
 
 
 def header(study: Study, fit: FitResult) -> str:

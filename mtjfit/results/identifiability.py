@@ -118,7 +118,7 @@ def expected_table(expected: pd.DataFrame) -> Table:
     return Table("Expected errors over the prior", header, tuple(rows), note)
 
 
-def model_test(devices: Sequence[DeviceCombinations], amplitudes: Sequence[str]) -> str:
+def model_test(devices: Sequence[DeviceCombinations], amplitudes: Sequence[str], law: str = "Eq. 12") -> str:
     """The test of the model that needs no length, in a sentence or two; `amplitudes` are those that are declared.
 
     >>> one = DeviceCombinations("A", {}, {}, chi2=30.0, dof=1)
@@ -141,7 +141,7 @@ def model_test(devices: Sequence[DeviceCombinations], amplitudes: Sequence[str])
         which = "It is" if len(violating) == 1 else "They are"
         return (
             f"{asked} VIOLATED by {listed}{more}.\n"
-            f"{which} not described by Eq. 12 with {declared} alone, whatever the lengths are."
+            f"{which} not described by {law} with {declared} alone, whatever the lengths are."
         )
     lowest = min(tested, key=lambda one: one.p_value)
     if len(tested) == 1:
@@ -183,7 +183,7 @@ def identify_text(known: Identification) -> str:
         "\n".join(["Lengths", *_bullets(open_ends)]) if open_ends else "",
         str(directions_table(known.directions)) if known.directions else "",
         str(expected_table(known.expected)),
-        model_test(known.fit.devices, study.amplitudes),
+        model_test(known.fit.devices, study.amplitudes, study.model.law),
         "\n".join(f"note: {words}" for words in known.notes),
     ]
     return "\n\n".join(part for part in parts if part)

@@ -72,10 +72,13 @@ def _sentences(fit: FitResult, posterior: Posterior | None, versions: Mapping[st
     study = fit.study
     low, high = bias_range(study)
     n = study.n_values // 2
+    law = "Eq. 12 of Manchon et al. [1]"
+    if not study.model.is_eq12:
+        law = f"T = κ(d) J0(V) as in Manchon et al. [1] with κ of {study.model.law} ({study.model.identity})"
     yield (
         f"The in-plane and out-of-plane {measured_quantities(study)} of {study.counted} "
         f"({device_names(study.curves)}; {n} bias points from {low:g} to "
-        f"{high:g} V) was described by Eq. 12 of Manchon et al. [1], with the interface current "
+        f"{high:g} V) was described by {law}, with the interface current "
         f"{_current(study)}."
     )
     if study.label:
@@ -101,8 +104,8 @@ def _second_opinion(posterior: Posterior) -> str:
 
 def _current(study: Study) -> str:
     """J0(V) as it was declared."""
-    powers = {"a1": "a1 V", "a2": "a2 V²", "b0": "b0", "b1": "b1 V", "b2": "b2 V²"}
-    parts = [[powers[name] for name in study.amplitudes if name.startswith(kind)] for kind in "ab"]
+    factors = {0: "", 1: " V", 2: " V²", 3: " V³", 4: " V⁴"} | {n: f" f{n}(V)" for n in study.model.terms}
+    parts = [[name + factors[int(name[1:])] for name in study.amplitudes if name.startswith(kind)] for kind in "ab"]
     par, perp = (" + ".join(terms) if terms else "0" for terms in parts)
     return f"J_par = {par}, J_perp = {perp}"
 

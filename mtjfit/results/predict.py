@@ -19,9 +19,9 @@ from mtjfit.data import TorqueCurve
 from mtjfit.infer import Posterior
 from mtjfit.model.compress import polynomial_design
 from mtjfit.model.layout import Layout, amplitude_layout, layout
-from mtjfit.model.likelihood import transfer
+from mtjfit.model.likelihood import THINNEST, transfer
 from mtjfit.physics import kappa, spin_accumulation
-from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, ParameterName, Study
+from mtjfit.study import DOF, EQ12, JITTER, NOISE, KappaModel, ParameterName, Study
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +30,16 @@ class SharedLengths(ShownAsCard):
 
     devices: tuple[str, ...]
     lengths: dict[str, FloatArray]
+    model: KappaModel = EQ12
 
 
 def _lengths(study: Study, draws: pd.DataFrame, curve: TorqueCurve) -> dict[str, FloatArray]:
     def get(name: str) -> FloatArray:
         return parameter_draws(study, draws, curve, name)
 
-    Lambda = get("Lambda") if "Lambda" in study.parameters else get("lambda_sf_N") * get("D_ratio")
-    found = {name: get(name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")} | {"Lambda": Lambda}
+    found = {name: get(name) for name in study.model.parameters if name in study.parameters}
+    if study.model.is_eq12 and "Lambda" not in found:
+        found["Lambda"] = found.pop("lambda_sf_N") * found.pop("D_ratio")
     found["dead_layer"] = get("dead_layer") if "dead_layer" in study.parameters else np.zeros(len(draws))
     return {name: values[:, None] for name, values in found.items()}
 
@@ -45,15 +47,17 @@ def _lengths(study: Study, draws: pd.DataFrame, curve: TorqueCurve) -> dict[str,
 def shared_lengths(posterior: Posterior) -> tuple[SharedLengths, ...]:
     """Devices by the lengths that they share, one stack if all are shared; at most 2000 even draws are kept."""
     study, draws = posterior.study, posterior.spaced()
-    lengths = [study.parameters[name] for name in LENGTHS if name in study.parameters]
+    lengths = [study.parameters[name] for name in study.lengths]
     found: dict[object, list[TorqueCurve]] = {}
     for curve in study.curves:
         found.setdefault(tuple(each.name_for(curve) for each in lengths), []).append(curve)
-    return tuple(SharedLengths(tuple(c.name for c in own), _lengths(study, draws, own[0])) for own in found.values())
+    return tuple(
+        SharedLengths(tuple(c.name for c in own), _lengths(study, draws, own[0]), study.model) for own in found.values()
+    )
 
 
 def kappa_draws(stack: SharedLengths, d: ArrayLike) -> ComplexArray:
-    """κ(d) of Eq. 12 for each draw, shape (n, n_d), of the magnetic part of `d` (nm); 0 where nothing is magnetic.
+    """κ(d) for each draw, shape (n, n_d), of the magnetic part of `d` (nm); 0 where nothing is magnetic.
 
     >>> one = {name: np.full((1, 1), 1.0) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
     >>> stack = SharedLengths(("A",), one | {"lambda_sf_F": np.full((1, 1), 10.0), "dead_layer": np.zeros((1, 1))})
@@ -62,6 +66,10 @@ def kappa_draws(stack: SharedLengths, d: ArrayLike) -> ComplexArray:
     """
     own = stack.lengths
     magnetic = np.maximum(np.asarray(d, dtype=float) - own["dead_layer"], 0.0)
+    if not stack.model.is_eq12:
+        thick = np.maximum(magnetic, THINNEST)
+        K = stack.model.kappa(thick, {name: own[name] for name in stack.model.parameters})
+        return np.where(magnetic > 0, K, 0.0)
     return np.asarray(kappa(magnetic, own["lambda_J"], own["lambda_phi"], own["lambda_sf_F"], own["Lambda"]))
 
 
@@ -162,7 +170,9 @@ def torque_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: Ar
     free = columns_of(draws, tuple(o if o in draws else n for o, n in zip(own, linear.names, strict=True)))
     column = linear.column[j]
     terms = np.where(column >= 0, free[:, column] if linear.names else 0.0, linear.constant)
-    J0 = (terms * linear.phase) @ polynomial_design(curve, linear.power, np.asarray(bias, dtype=float)).T
+    J0 = (terms * linear.phase) @ polynomial_design(
+        curve, linear.power, np.asarray(bias, dtype=float), study.model.terms
+    ).T
     # amplitudes are in the unit of the first curve
     return np.asarray(K * J0 / study.scale_of(curve))
 

@@ -12,7 +12,7 @@ from mtjfit.data import pretty
 from mtjfit.infer import Posterior
 from mtjfit.plain import csv_bytes
 from mtjfit.results.tables import prior_text, result_text
-from mtjfit.study import SCATTER, ParameterName
+from mtjfit.study import SCATTER, ParameterName, is_amplitude
 from mtjfit.text import Table, decimals_of, number, power_of_ten, rounded, visible
 
 FORMULAS = {
@@ -22,6 +22,10 @@ FORMULAS = {
     "noise_dof": r"\nu", "jitter_par": r"s_\parallel", "jitter_perp": r"s_\perp",
 }  # fmt: skip
 """Parameters as they are written in formulas, in LaTeX; amplitudes follow from their names."""
+_GREEK = {
+    *("alpha", "beta", "gamma", "delta", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau"),
+    *("phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Sigma", "Phi", "Psi", "Omega"),
+}
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -58,11 +62,23 @@ def latex_text(text: str) -> str:
     return "".join(parts)
 
 
+def formula_of_own(name: str) -> str:
+    """A parameter of an own model as it is written in formulas: what follows the first _ is an index.
+
+    >>> print(formula_of_own("t_N"), formula_of_own("lambda_sf_S"), formula_of_own("cap"))
+    t_\\mathrm{N} \\lambda_\\mathrm{sf\\_S} \\mathrm{cap}
+    """
+    head, _, index = name.partition("_")
+    head = rf"\{head}" if head in _GREEK else head if len(head) == 1 else rf"\mathrm{{{head}}}"
+    index = index.replace("_", r"\_")
+    return rf"{head}_\mathrm{{{index}}}" if index else head
+
+
 def _symbol(name: str) -> str:
     base, owner = ParameterName(name).base, ParameterName(name).owner
     scattered = base.startswith(SCATTER)
     base = base.removeprefix(SCATTER)
-    shown = FORMULAS.get(base) or (f"{base[0]}_{{{base[1:]}}}" if base[1:].isalnum() else rf"\mathrm{{{base}}}")
+    shown = FORMULAS.get(base) or (f"{base[0]}_{{{base[1:]}}}" if is_amplitude(base) else formula_of_own(base))
     own = "" if owner is None else f" ({latex_text(owner)})"
     return ("scatter of " if scattered else "") + f"${shown}${own}"
 

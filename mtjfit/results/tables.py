@@ -10,7 +10,8 @@ import pandas as pd
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.headers import masked_points
-from mtjfit.study import LENGTHS, SCATTER, ParameterName, Prior, Study, is_amplitude
+from mtjfit.study import SCATTER, ParameterName, Prior, Study, is_amplitude
+from mtjfit.study.current_term import OWN_DIGITS
 from mtjfit.text import Table, decimals_of, number, p_text, power_of_ten, rounded, value_with_error
 
 NARROWED = 0.9
@@ -43,6 +44,8 @@ def meaning(name: str) -> str:
         return f"relative standard deviation of {base.removeprefix(SCATTER)} between devices"
     if is_amplitude(base):
         part, power = ("in-plane" if base[0] == "a" else "out-of-plane"), base[1]
+        if int(power) in OWN_DIGITS:
+            return f"{part} amplitude of own term {power} in J0(V)"
         return f"{part} coefficient of V^{power} in J0(V)" if power not in "01" else f"{part} " + (
             "coefficient of V in J0(V)" if power == "1" else "constant of J0(V)"
         )  # fmt: skip
@@ -161,7 +164,8 @@ def device_combinations_table(fit: FitResult) -> Table:
         rows.append((device, _quantity(str(found.quantity)), shown, pretty(str(found.unit)), *both))
     note = (
         "slope ratio: T_perp/T_par at small bias, tan arg κ, if J0 has no linear out-of-plane term. "
-        "Constraint test: whether the coefficients of the device's own polynomials can come from Eq. 12 with any "
+        "Constraint test: whether the coefficients of the device's own polynomials can come from "
+        f"{fit.study.model.law} with any "
         "lengths; it does not look at the points. "
         "Scatter test: whether its points follow these polynomials at all, within their errors."
     )
@@ -183,7 +187,7 @@ def undetermined_table(fit: FitResult) -> Table:
     rows = []
     for name, row in known.iterrows():
         base = ParameterName(str(name)).base
-        if base == "thickness" or (row["determined"] and not (one and base in LENGTHS)):
+        if base == "thickness" or (row["determined"] and not (one and ParameterName(base).shapes_kappa)):
             continue
         rows.append((str(name), str(row["reason"]) or "not separable with one thickness", meaning(base)))
     title = "Undetermined parameters" if one else "Parameters without an error bar"

@@ -15,7 +15,7 @@ from mtjfit.results.causes import cause_words
 from mtjfit.results.headers import free_lengths
 from mtjfit.results.patterns import pattern_words
 from mtjfit.results.tables import interval, limit
-from mtjfit.study import LENGTHS, ParameterName, is_amplitude
+from mtjfit.study import ParameterName, is_amplitude
 from mtjfit.text import counted, p_text, value_with_error
 
 State: TypeAlias = Literal["yes", "partly", "no", "open"]
@@ -49,7 +49,7 @@ def _by_answer(posterior: Posterior) -> dict[str, list[str]]:
     """Sampled lengths by the answer of `Posterior.determined`."""
     found: dict[str, list[str]] = {}
     for name in posterior.priors:
-        if ParameterName(name).base in LENGTHS:
+        if ParameterName(name).shapes_kappa:
             found.setdefault(posterior.determined(name), []).append(name)
     return found
 
@@ -183,7 +183,7 @@ def _of_lengths(fit: FitResult, posterior: Posterior) -> str:
     study, summary = fit.study, posterior.summary()
     known, limits = [], []
     lengths = [
-        name for name in posterior.priors if ParameterName(name).base in LENGTHS
+        name for name in posterior.priors if ParameterName(name).shapes_kappa
     ]  # a derived Lambda says nothing new
     wanted = lengths or [name for name in posterior.priors if is_amplitude(ParameterName(name).base)]
     for name, row in summary.iterrows():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from mtjfit.lazy import names_on_demand
 from mtjfit.study.checks import study_problems
+from mtjfit.study.current_term import CurrentTerm
+from mtjfit.study.kappa_model import EQ12, Form, KappaModel
 from mtjfit.study.load import load_study
 from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
+from mtjfit.study.own_kappa import OwnModel, own_model
 from mtjfit.study.parameter import (
     DOF,
     JITTER,
@@ -26,12 +29,13 @@ from mtjfit.study.plan_request import Noise, PlanRequest, grid
 from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
 from mtjfit.study.sampling_settings import Sampling
 from mtjfit.study.scipy_prior import FromScipy
-from mtjfit.study.study import NOTHING_FREE, Study, nothing_free, refuse_nothing_free
+from mtjfit.study.study import NOTHING_FREE, Study, nothing_free, refuse_nothing_free, refuse_own_model
 from mtjfit.study.template import study_template
 from mtjfit.study.ties import EqualTo
 
 __all__ = [
     "DOF",
+    "EQ12",
     "JITTER",
     "LENGTHS",
     "NOISE",
@@ -39,13 +43,17 @@ __all__ = [
     "SCATTER",
     "AboutNominal",
     "AnyPrior",
+    "CurrentTerm",
     "EqualTo",
     "Fixed",
+    "Form",
     "FromScipy",
+    "KappaModel",
     "LogNormal",
     "LogUniform",
     "Noise",
     "Normal",
+    "OwnModel",
     "Parameter",
     "ParameterName",
     "PlanRequest",
@@ -60,9 +68,11 @@ __all__ = [
     "is_amplitude",
     "load_study",
     "nothing_free",
+    "own_model",
     "parameter_unit",
     "parse_amplitude",
     "refuse_nothing_free",
+    "refuse_own_model",
     "study_problems",
     "study_template",
 ]

@@ -14,6 +14,8 @@ from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.curve_checks import LARGEST
 from mtjfit.data.units import conversion
 from mtjfit.errors import Problem, did_you_mean
+from mtjfit.study.kappa_model import EQ12, KappaModel
+from mtjfit.study.model_checks import own_model_problems
 from mtjfit.study.normal_priors import AboutNominal, Normal
 from mtjfit.study.parameter import DOF, JITTER, LENGTHS, NOISE, SCATTER, Parameter, Scope, amplitudes_of, is_amplitude
 from mtjfit.study.prior import EDGE, Fixed, Prior
@@ -24,7 +26,7 @@ from mtjfit.text import some
 _AMPLITUDES = amplitudes_of(f"{part}{power}" for part in "ab" for power in range(5))
 _SCATTERS = tuple(f"{SCATTER}{name}" for name in _AMPLITUDES)
 KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *_SCATTERS, *NOISE, *JITTER, DOF)
-"""Every parameter that may be declared, in the order of tables."""
+"""Every parameter that may be declared with Eq. 12, in the order of tables."""
 _COMPONENTS = "T_par", "T_perp"
 _TWICE = (
     "name a file once; one device at several temperatures or in several sweeps: give each curve its condition; several "
@@ -37,7 +39,17 @@ _NARROWEST = 1e-13  # of the value, or nm of a thickness: what lmfit does not te
 _MAY_BE_ZERO = ("lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
 
 
-def study_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]) -> list[Problem]:
+def known_names(model: KappaModel) -> tuple[str, ...]:
+    """Every parameter that may be declared with a model of κ, in the order of tables."""
+    own = amplitudes_of(f"{part}{digit}" for digit in model.terms for part in "ab")
+    scatters = (f"{SCATTER}{name}" for name in own)
+    others = (name for name in KNOWN if name not in LENGTHS)
+    return (*model.parameters, "dead_layer", *others, *own, *scatters)
+
+
+def study_problems(
+    curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter], model: KappaModel = EQ12
+) -> list[Problem]:
     """Everything that keeps curves and parameters from being a study; none if all is well.
 
     `where` is a key path such as ``parameters.lambda_J``, or names a device.
@@ -50,7 +62,8 @@ def study_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
     parameters.lambda_phi is missing
     parameters.lambda_sf_F is missing
     """
-    return [*curve_problems(curves), *parameter_problems(parameters), *joint_problems(curves, parameters)]
+    found = [*curve_problems(curves), *parameter_problems(parameters, (), model), *joint_problems(curves, parameters)]
+    return found or list(own_model_problems(model, curves, parameters))
 
 
 def name_problems(name: str) -> Iterator[Problem]:
@@ -111,18 +124,21 @@ def _thickness_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
             yield Problem(f"device {curve.name!r}", what, todo)
 
 
-def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[str] = ()) -> Iterator[Problem]:
+def parameter_problems(
+    parameters: Mapping[str, Parameter], broken: Collection[str] = (), model: KappaModel = EQ12
+) -> Iterator[Problem]:
     """Problems of the parameters, whatever the data are.
 
     Names in `broken` were declared but could not be understood; they do not count as missing.
     """
     parameters = bound(parameters)
-    unknown = (key for key in (*parameters, *broken) if key not in KNOWN)
+    names = known_names(model)
+    unknown = (key for key in (*parameters, *broken) if key not in names)
     for key in islice(unknown, _MOST_UNKNOWN):
-        yield Problem(f"parameters.{key}", "is no parameter", did_you_mean(key, KNOWN))
+        yield Problem(f"parameters.{key}", "is no parameter", did_you_mean(key, names))
     for key, parameter in parameters.items():
         where = f"parameters.{key}"
-        if key not in KNOWN:
+        if key not in names:
             continue
         if parameter.name != key:
             yield Problem(where, f"holds the parameter {parameter.name!r}", "use the name of the parameter as the key")
@@ -138,7 +154,7 @@ def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[s
     yield from tie_problems(parameters, broken)
     yield from _bounded_problems(parameters)
     yield from _scatter_problems(parameters, broken)
-    yield from _missing({*parameters, *broken})
+    yield from _missing({*parameters, *broken}, model)
     yield from _no_torque(parameters)
 
 
@@ -218,7 +234,7 @@ def _scatter_problems(parameters: Mapping[str, Parameter], broken: Collection[st
     """Scatter between devices of an amplitude that is not one for all of them."""
     for name, scatter in parameters.items():
         where, of = f"parameters.{name}", name.removeprefix(SCATTER)
-        if name not in _SCATTERS or of in broken:
+        if not (name.startswith(SCATTER) and is_amplitude(of)) or of in broken:
             continue
         if of not in parameters:
             yield Problem(where, f"is declared without {of}", f"declare {of}, or remove it")
@@ -235,7 +251,7 @@ def _fixed_problems(name: str, value: float, where: str) -> Iterator[Problem]:
     lowest = "zero or positive" if name in _MAY_BE_ZERO else "positive"
     if math.isnan(value) or value < 0 or (value == 0 and name not in _MAY_BE_ZERO):
         yield Problem(where, f"is fixed at {value:g}", f"give a {lowest} value")
-    elif math.isinf(value) and name in ("D_ratio", "dead_layer", *NOISE, *JITTER, *_SCATTERS, DOF):
+    elif math.isinf(value) and (name.startswith(SCATTER) or name in ("D_ratio", "dead_layer", *NOISE, *JITTER, DOF)):
         yield Problem(where, f"is fixed at {value:g}", "give a finite value; only lengths may be infinite")
 
 
@@ -247,14 +263,22 @@ def _scope_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
         yield Problem(where, f"has the scope {parameter.scope!r}", 'every device has its own: set scope = "device"')
 
 
-def _missing(names: Collection[str]) -> Iterator[Problem]:
+def _missing(names: Collection[str], model: KappaModel) -> Iterator[Problem]:
     prior = '{ prior = "loguniform", low = 0.1, high = 100.0 }'
-    for name in ("lambda_J", "lambda_phi", "lambda_sf_F"):
+    for name in ("lambda_J", "lambda_phi", "lambda_sf_F") if model.is_eq12 else model.parameters:
         if name not in names:
             yield Problem(f"parameters.{name}", "is missing", f"declare it, for example {name} = {prior}")
     if "thickness" not in names:
         todo = 'declare it: { fixed = true } or { prior = "normal", sd = 0.1 }'
         yield Problem("parameters.thickness", "is missing", todo)
+    yield from _missing_behind(names, prior) if model.is_eq12 else ()
+    if not any(is_amplitude(name) for name in names):
+        todo = 'declare at least a1 = { prior = "normal", mean = 0.0, sd = … }'
+        yield Problem("parameters", "there is no amplitude", todo)
+
+
+def _missing_behind(names: Collection[str], prior: str) -> Iterator[Problem]:
+    """What Eq. 12 needs of the metal behind the free layer."""
     parts = [name for name in ("lambda_sf_N", "D_ratio") if name in names]
     if "Lambda" in names:
         if parts:
@@ -267,9 +291,6 @@ def _missing(names: Collection[str]) -> Iterator[Problem]:
         yield Problem("parameters.D_ratio", "is missing beside lambda_sf_N", "declare D_ratio = { fixed = 1.0 }")
     elif parts == ["D_ratio"]:
         yield Problem("parameters.lambda_sf_N", "is missing beside D_ratio", f"declare lambda_sf_N = {prior}")
-    if not any(is_amplitude(name) for name in names):
-        todo = 'declare at least a1 = { prior = "normal", mean = 0.0, sd = … }'
-        yield Problem("parameters", "there is no amplitude", todo)
 
 
 def _no_torque(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
@@ -309,7 +330,7 @@ def joint_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
             what = f'has scope = "group", but device {alone[0]!r} has no group'
             yield Problem(f"parameters.{key}", what, "name the group of every device in the data")
     device = next((name for name, count in Counter(curve.device for curve in curves).items() if count > 1), None)
-    for key in (key for key in parameters if key in _SCATTERS and device is not None):
+    for key in (key for key in parameters if key.startswith(SCATTER) and device is not None):
         todo = f'remove it, and give {key.removeprefix(SCATTER)} the scope "device" or "curve", or share it'
         yield Problem(f"parameters.{key}", f"is between devices, but device {device!r} has several curves", todo)
     yield from _dead_problems(curves, parameters)

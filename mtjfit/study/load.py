@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from mtjfit.data.table import curves_from_sources
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
 from mtjfit.input import backslash_advice, files_fitting, files_nearly_fitting
 from mtjfit.study.checks import curve_problems, joint_problems, name_problems, parameter_problems
+from mtjfit.study.kappa_model import EQ12, KappaModel
 from mtjfit.study.parameter import DOF, Parameter
 from mtjfit.study.plan_request import plan_request_from
 from mtjfit.study.sampling_settings import Sampling
@@ -30,7 +31,8 @@ from mtjfit.study.schema import (
     parameter_from,
     validated_table,
 )
-from mtjfit.study.study import Study, as_read
+from mtjfit.study.study import Study, as_read, default_parameters
+from mtjfit.text import visible
 from mtjfit.toml import PLACEHOLDER, CollectedProblems, placeholders, read_toml
 
 _MOST_FILES = 10_000
@@ -92,8 +94,11 @@ def _fitting(folder: Path, pattern: str) -> list[str]:
     return found
 
 
-def load_study(path: str | Path) -> Study:
+def load_study(path: str | Path, *, model: KappaModel = EQ12) -> Study:
     """Read a study file and all data files it names, relative to it.
+
+    `model` is κ in place of Eq. 12, which no file can name: files hold no code. Parameters of κ that the file does not
+    declare have the priors that the model brings.
 
     Returns
     -------
@@ -135,15 +140,35 @@ def load_study(path: str | Path) -> Study:
     curves, files = _curves(raw.get("data"), path.parent, found)
     parameters, broken = declared_parameters(raw.get("parameters"), found)
     _add_noise(raw.get("noise"), parameters, found)
+    mismatch = list(_model_problems(raw.get("study"), model))
+    found.config += mismatch
+    if mismatch:  # which parameters there are is not known
+        found.refuse(path.name)
+    if parameters is not None:
+        brought = default_parameters(model)
+        parameters = {**{name: brought[name] for name in brought if name not in broken}, **parameters}
     # Each check runs on whatever could be read, so that no mistake hides another.
     if curves is not None:
         found.config += curve_problems(curves)
     if parameters is not None:
-        found.config += parameter_problems(parameters, broken)
+        found.config += parameter_problems(parameters, broken, model)
     if curves is not None and parameters is not None:
         found.config += understood(joint_problems(curves, parameters), broken)
     found.refuse(path.name)
-    return as_read(Study(name, tuple(curves or ()), parameters or {}, sampling), text, files)
+    return as_read(Study(name, tuple(curves or ()), parameters or {}, sampling, model), text, files)
+
+
+def _model_problems(table: object, model: KappaModel) -> Iterator[Problem]:
+    """The κ that a file needs is not the one that is given."""
+    declared = table.get("model") if isinstance(table, dict) else None
+    if not isinstance(declared, str):
+        return
+    if not model.identity:
+        what = f"is {visible(declared)!r}, a model of one's own: code, which no file holds"
+        yield Problem("study.model", what, "load it in Python with load_study(path, model=…)")
+    elif declared != model.name:
+        what = f"is {visible(declared)!r}, but the model given is {model.name!r}"
+        yield Problem("study.model", what, "give the model of that name")
 
 
 def declared_name(raw: object, found: CollectedProblems) -> str:

@@ -82,16 +82,22 @@ class ParameterName(str):
         """True for what is declared of the noise: its scales, jitter, degrees of freedom."""
         return self.startswith(("noise", "jitter"))
 
+    @property
+    def shapes_kappa(self) -> bool:
+        """True for lengths and whatever else shapes κ(d), of Eq. 12 or of an own model; also for a derived Λ."""
+        base = self.base
+        return not (self.is_noise or self.is_thickness or base.startswith(SCATTER) or is_amplitude(base))
+
     def of(self, base: str) -> ParameterName:
         """Another parameter of the same owner."""
         return ParameterName(base, self.owner)
 
 
-_AMPLITUDE = re.compile(r"([ab])([0-4])")
+_AMPLITUDE = re.compile(r"([ab])([0-9])")
 
 
 def is_amplitude(name: str) -> bool:
-    """True for a1, a2, … (in-plane) and b0, b1, b2, … (out-of-plane), the coefficients of J0(V).
+    """True for a1, a2, … (in-plane) and b0, b1, b2, … (out-of-plane), the coefficients of J0(V); from 5 on, own terms.
 
     Examples
     --------

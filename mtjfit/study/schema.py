@@ -26,9 +26,10 @@ T = TypeVar("T")
 
 
 class StudyTable(TomlTable):
-    """``[study]``."""
+    """``[study]``; `model` names the κ that it needs in place of Eq. 12, which a file cannot hold."""
 
     name: str
+    model: str | None = None
 
 
 def _true_or_number(value: object) -> bool | float:

@@ -18,7 +18,8 @@ from mtjfit.errors import ConfigError, MtjfitError
 from mtjfit.study.changes import changed_parameters, remaining, selected
 from mtjfit.study.checks import name_problems, study_problems
 from mtjfit.study.given import given_parameters, study_of_frame
-from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, parameter_unit
+from mtjfit.study.kappa_model import EQ12, KappaModel
+from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, is_amplitude, parameter_unit
 from mtjfit.study.sampling_settings import Sampling
 from mtjfit.study.tie_checks import bound
 from mtjfit.study.ties import EqualTo
@@ -49,6 +50,8 @@ class Study(ShownAsCard):
         The study file that `load_study` read, verbatim; empty for a study that was made or changed in Python.
     files : mapping of str to str
         sha256 of every data file by its path as declared there; empty for other studies.
+    model : KappaModel
+        κ(d) and terms of J0(V): Eq. 12, or a model of one's own (`own_model`).
 
     Examples
     --------
@@ -66,6 +69,7 @@ class Study(ShownAsCard):
     curves: tuple[TorqueCurve, ...]
     parameters: Mapping[str, Parameter]
     sampling: Sampling = field(default_factory=Sampling)
+    model: KappaModel = EQ12
     # Not for the constructor, so that no copy with other curves or parameters takes them along.
     text: str = field(default="", init=False)
     files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), init=False)
@@ -74,14 +78,14 @@ class Study(ShownAsCard):
         object.__setattr__(self, "curves", tuple(self.curves))
         given = given_parameters(self.parameters)
         object.__setattr__(self, "parameters", MappingProxyType(bound(given.parameters)))
-        checked = study_problems(self.curves, self.parameters)
+        checked = study_problems(self.curves, self.parameters, self.model)
         checked = [each for each in checked if each.where.removeprefix("parameters.") not in given.broken]
         problems = [*name_problems(self.name), *given.problems, *checked]
         if problems:
             raise ConfigError(problems)
 
     def __reduce__(self) -> tuple[object, ...]:
-        whole = self.name, self.curves, dict(self.parameters), self.sampling
+        whole = self.name, self.curves, dict(self.parameters), self.sampling, self.model
         return _remade, (type(self), whole, self.text, dict(self.files))
 
     @property
@@ -108,6 +112,11 @@ class Study(ShownAsCard):
     def amplitudes(self) -> tuple[str, ...]:
         """Declared coefficients of J0(V), such as ``("a1", "b2")``."""
         return amplitudes_of(self.parameters)
+
+    @property
+    def lengths(self) -> tuple[str, ...]:
+        """Declared parameters that shape κ(d), in the order of tables."""
+        return tuple(name for name in (*self.model.parameters, "dead_layer") if name in self.parameters)
 
     @property
     def n_devices(self) -> int:
@@ -164,8 +173,12 @@ class Study(ShownAsCard):
 
         `name` may carry a device or group, as in ``a1[dev1]``.
         """
-        first = self.curves[0]
-        return parameter_unit(name, first.unit, first.quantity, first.per)
+        first, base = self.curves[0], ParameterName(name).base
+        if base in self.model.parameters:
+            return self.model.unit_of(base)
+        if is_amplitude(base) and int(base[1:]) in self.model.terms:
+            base = f"a{self.model.terms[int(base[1:])].volts}"
+        return parameter_unit(base, first.unit, first.quantity, first.per)
 
     def scale_of(self, curve: TorqueCurve) -> float:
         """Factor that turns the numbers of `curve` into the unit of the first curve."""
@@ -189,6 +202,17 @@ class Study(ShownAsCard):
             f"Study {self.name}", marks=[self.label], facts=facts,
             header=("parameter", "prior", "unit", "own value for each"), rows=rows,
         )  # fmt: skip
+
+    def with_model(self, model: KappaModel) -> Study:
+        """The study with another κ: parameters that it does not have leave, its own join with their default priors.
+
+        What the study declares of parameters that both have is kept. ConfigError names those that are then missing.
+        """
+        names, gone = model.parameters, set(self.model.parameters)
+        kept = {name: one for name, one in self.parameters.items() if name not in gone or name in names}
+        merged = {**default_parameters(model), **kept}
+        first = {name: merged[name] for name in names if name in merged}
+        return self.replace(model=model, parameters={**first, **merged})
 
     def replace(self, **changes: object) -> Study:
         """A copy with some attributes changed, checked again; it came from no file, so it has no `text`."""
@@ -343,6 +367,20 @@ def as_read(study: Study, text: str, files: Mapping[str, str]) -> Study:
     object.__setattr__(read, "text", text)
     object.__setattr__(read, "files", MappingProxyType(dict(files)))
     return read
+
+
+def default_parameters(model: KappaModel) -> dict[str, Parameter]:
+    """Parameters of κ with the priors that its model brings."""
+    return {name: Parameter(name, prior) for name, prior in model.priors.items()}
+
+
+def refuse_own_model(study: Study, what: str) -> None:
+    """MtjfitError in one sentence where κ or J0(V) is one's own, for `what` is known for Eq. 12 alone."""
+    if study.model.identity:
+        raise MtjfitError(
+            f"{what} is computed with Eq. 12 and powers of V alone, not with the model {study.model.name!r}; "
+            "study.with_model(mtjfit.EQ12) returns to it"
+        )
 
 
 def nothing_free(study: Study) -> bool:

@@ -239,7 +239,7 @@ def test_sampling_has_sane_ranges(name: str, value: Any, message: str) -> None:
 
 def test_amplitude_names() -> None:
     assert [name for name in ("a0", "a1", "a4", "a5", "b0", "b4", "b5", "c1", "a12") if is_amplitude(name)] == [
-        "a1", "a4", "b0", "b4",
+        "a1", "a4", "a5", "b0", "b4", "b5",
     ]  # fmt: skip
     assert (parse_amplitude("a3"), parse_amplitude("b0")) == ((1 + 0j, 3), (1j, 0))
     with pytest.raises(ValueError, match="'D_ratio' is not an amplitude"):

@@ -19,7 +19,7 @@ from mtjfit.comparison.devices.refit import Refit, Refits
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.model.identifiability import determined_table
 from mtjfit.multiple_tests import FALSE_ALARM
-from mtjfit.study import LENGTHS, ParameterName
+from mtjfit.study import ParameterName
 from mtjfit.text import number, value_with_error
 
 _RIVAL = 20.0  # times larger p of a device that explains the data nearly as well
@@ -142,7 +142,7 @@ def _lengths(found: Refit) -> Lengths:
         str(name): (float(row["value"]), abs(float(row["value"])) * float(row["relative_error"])
                     if row["determined"] else None)
         for name, row in table.iterrows()
-        if ParameterName(str(name)).base in LENGTHS
+        if ParameterName(str(name)).shapes_kappa
     }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics import kappa, lambda_sf_effective, lambda_sf_effective_exact, spin_current
 from mtjfit.results.predict import parameter_draws
 from mtjfit.results.tables import interval
-from mtjfit.study import Study
+from mtjfit.study import Study, refuse_own_model
 
 _PRIOR_DRAWS = 2**11
 
@@ -204,6 +204,7 @@ def layer_draws(study: Study, draws: pd.DataFrame, device: str | None = None) ->
     it scatters. `ValueError` where the device is unknown or must be named, or a column is missing; `NotDetermined`
     without any amplitude of J0.
     """
+    refuse_own_model(study, "what follows for the free layer")
     curve = _meant(study, device)
     missing = [label for label in layer_parameters(study, device) if label not in draws]
     if missing:

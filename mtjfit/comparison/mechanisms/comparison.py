@@ -15,12 +15,15 @@ from mtjfit.comparison.mechanisms.models import (
     MECHANISMS,
     Mechanism,
     mechanism_study,
+    own_mechanism,
     refuse_one_thickness_for_mechanisms,
 )
 from mtjfit.comparison.mechanisms.predictive import LeftOutThickness, PredictiveCheck, leave_out_each, predictive_checks
 from mtjfit.comparison.mechanisms.prior_widths import WIDTHS, PriorWidth, evidence_bounds, largest_log_likelihood
+from mtjfit.errors import ConfigError, MtjfitError, Problem
 from mtjfit.infer.evidence import Evidence, Exploration, explore_posterior
 from mtjfit.infer.least_squares import FitResult, fit
+from mtjfit.infer.store.fingerprint import describe
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.parallel import WorkerKilled, in_parallel
@@ -277,6 +280,32 @@ def _bounds(
     return bounds
 
 
+def _refuse_others(study: Study, others: Sequence[Study]) -> None:
+    """MtjfitError for a study that is no Eq. 12; ConfigError for others that cannot be compared with it."""
+    if study.model.identity:
+        raise MtjfitError(
+            f"the mechanisms are limits of Eq. 12, but the study has the model {study.model.name!r}: compare that of "
+            "Eq. 12 on the same data, with this one among `others`"
+        )
+    data, problems = _data_of(study), []
+    taken = list(MECHANISMS)
+    for each in others:
+        name = own_mechanism(each).name
+        if _data_of(each) != data:
+            problems.append(Problem(f"others: {each.name}", "holds other data", "use study.with_model(model)"))
+        if not each.model.identity:
+            problems.append(Problem(f"others: {each.name}", "has no model of its own", "use study.with_model(model)"))
+        elif name in taken:
+            problems.append(Problem(f"others: {each.name}", f"is called {name!r} like another", "give name = …"))
+        taken.append(name)
+    if problems:
+        raise ConfigError(problems)
+
+
+def _data_of(study: Study) -> dict[str, str]:
+    return {key: words for key, words in describe(study, 0).items() if key.startswith("device")}
+
+
 def compare_mechanisms(
     study: Study,
     seed: int | None = None,
@@ -285,6 +314,7 @@ def compare_mechanisms(
     extra: Sequence[str] = (),
     widths: Sequence[PriorWidth] = WIDTHS,
     n_simulations: int = _SIMULATIONS,
+    others: Sequence[Study] = (),
     workers: int = 1,
     progress: bool = True,
     run: Callable[..., list[MechanismResult]] = in_parallel,
@@ -305,6 +335,8 @@ def compare_mechanisms(
         Changes of priors that a verdict must survive.
     n_simulations : int
         Data sets that are simulated for predictive checks.
+    others : sequence of Study
+        Studies of the same data with models of one's own, each one more mechanism, named by its model.
     workers : int
         Processes; the numbers are the same, and one continues alone if others are killed. With more than one a script
         needs ``if __name__ == "__main__":``.
@@ -321,7 +353,9 @@ def compare_mechanisms(
     NotDetermined
         One thickness, which cannot distinguish diffusion from asymmetric electrodes.
     ConfigError
-        An amplitude has no prior, or a name is unknown.
+        An amplitude has no prior, or others are of other data or have names that are taken.
+    MtjfitError
+        The study itself has an own model: the mechanisms are limits of Eq. 12.
 
     Examples
     --------
@@ -336,6 +370,7 @@ def compare_mechanisms(
     unknown = [name for name in names if name not in MECHANISMS]
     if unknown or not names:
         raise ValueError(f"no mechanism {', '.join(unknown)}; choose from {', '.join(MECHANISMS)}")
+    _refuse_others(study, others)
     seed = study.sampling.seed if seed is None else seed
     chosen = [(place, each) for place, each in enumerate(MECHANISMS.values()) if each.name in names]
     # all of them at once, so that a prior that is missing is found before anything is computed
@@ -346,9 +381,11 @@ def compare_mechanisms(
         for name, one in each.parameters.items()
         if name in each.amplitudes and name not in study.parameters
     }
+    tasks = [(place, study, each) for place, each in chosen]
+    tasks += [(place, each, own_mechanism(each)) for place, each in enumerate(others, len(MECHANISMS))]
     jobs = [
-        partial(mechanism_result, study, each, task_generators(seed, at, widths), extra, widths, n_simulations)
-        for at, each in reversed(chosen)  # those with more parameters first
+        partial(mechanism_result, of, each, task_generators(seed, at, widths), extra, widths, n_simulations)
+        for at, of, each in reversed(tasks)  # those with more parameters first
     ]
     try:
         found = run(call, jobs, min(workers, len(jobs)), says="mechanisms", progress=progress)

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.errors import ConfigError, NotDetermined, Problem
 from mtjfit.physics import kappa
-from mtjfit.study import LENGTHS, SCATTER, Fixed, Normal, Parameter, Study, is_amplitude, parse_amplitude
+from mtjfit.study import SCATTER, Fixed, Normal, Parameter, Study, is_amplitude, parse_amplitude
 from mtjfit.text import Table, number
 
 EXAMPLE = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "Lambda": 1.0}
@@ -36,13 +36,14 @@ _INFINITE = float("inf")
 class Mechanism:
     """One explanation of the data.
 
-    `transport` of spin in the free layer: none (Eq. 1–2), that of an infinitely thick layer (Eq. 13–14), or that of a
-    layer of finite thickness before a metal (Eq. 12). `b1`: whether J0 has a linear out-of-plane term of its own.
+    `transport` of spin in the free layer: none (Eq. 1–2), that of an infinitely thick layer (Eq. 13–14), of a layer of
+    finite thickness before a metal (Eq. 12), or of an own model, whose study is taken as it is. `b1`: whether J0 has a
+    linear out-of-plane term of its own.
     """
 
     name: str
     says: str
-    transport: Literal["none", "bulk", "layer"]
+    transport: Literal["none", "bulk", "layer", "own"]
     b1: bool
 
     @property
@@ -51,11 +52,11 @@ class Mechanism:
         bulk = {"Lambda": _INFINITE}
         # any finite λ_φ gives κ = 1; a short one leaves no rounding error behind
         none = {"lambda_J": _INFINITE, "lambda_phi": 1e-3, "lambda_sf_F": _INFINITE, **bulk}
-        return {"none": none, "bulk": bulk, "layer": {}}[self.transport]
+        return {"none": none, "bulk": bulk}.get(self.transport, {})
 
     def depends_on_thickness(self, per: str) -> bool:
         """Whether the torque, per device, area or volume, changes with d at all."""
-        return self.transport == "layer" or per == "volume"
+        return self.transport in ("layer", "own") or per == "volume"
 
 
 MECHANISMS = {
@@ -107,6 +108,8 @@ def mechanism_study(study: Study, mechanism: Mechanism, extra: Sequence[str] = (
     the mechanism. Where the torque does not depend on d the prior of thicknesses integrates to one: they are then
     taken as nominal, which changes nothing but the time it takes. `ConfigError` as in `added_priors`.
     """
+    if mechanism.transport == "own":
+        return study.replace(parameters={**study.parameters, **added_priors(study, list(extra))})
     wanted = dict.fromkeys((*(["b1"] if mechanism.b1 else []), *extra))
     parameters = {**study.parameters, **added_priors(study, list(wanted))}
     if not mechanism.b1 and "b1" not in extra:
@@ -121,6 +124,15 @@ def mechanism_study(study: Study, mechanism: Mechanism, extra: Sequence[str] = (
     return study.replace(name=f"{study.name}: {mechanism.name}", parameters=parameters)
 
 
+def own_mechanism(study: Study) -> Mechanism:
+    """The mechanism that a study of an own model stands for, whose study is taken as it is."""
+    model = study.model
+    says = f"own model of kappa with {', '.join(model.parameters) or 'no parameters'}"
+    if model.is_eq12:
+        says = f"Eq. 12 with own terms of J0: {', '.join(n for n in study.amplitudes if int(n[1:]) in model.terms)}"
+    return Mechanism(model.name if not model.is_eq12 else "Eq. 12, own J0", says, "own", "b1" in study.parameters)
+
+
 def refuse_one_thickness_for_mechanisms(study: Study) -> None:
     """Refuse a study of one thickness, whatever its lengths: `NotDetermined`.
 
@@ -129,7 +141,7 @@ def refuse_one_thickness_for_mechanisms(study: Study) -> None:
     """
     if study.n_thicknesses > 1:
         return
-    lengths = ", ".join(name for name in LENGTHS if name in study.parameters)
+    lengths = ", ".join(study.lengths)
     raise NotDetermined(
         f"one thickness ({study.thicknesses[0]:g} nm) cannot tell spin diffusion from asymmetric electrodes: for any "
         f"{lengths} the same torque follows without diffusion from amplitudes a1 + i b1 and a2 + i b2 turned by the "

@@ -25,6 +25,7 @@ _LOOK = {
     "diffusion": (OKABE_ITO["blue"], "o", "-"),
     "diffusion+b1": (OKABE_ITO["vermillion"], "^", (0, (2.5, 1.2))),
 }
+_OWN_LOOK = (OKABE_ITO["black"], "D", (0, (1, 1)))
 _LINEAR = 10.0  # ln B up to here is drawn on a linear scale
 _ROWS = 300
 _POINTS = 121
@@ -37,6 +38,8 @@ def predicted_slopes(result: MechanismResult, thickness: FloatArray) -> tuple[Fl
     are not the same for all devices: then there is no one curve.
     """
     study = result.study
+    if study.model.identity:
+        return None
     names = ("a1", "b1", "dead_layer", "D_ratio", "lambda_sf_N", *EXAMPLE)
     if any(study.parameters[name].scope != "shared" for name in names if name in study.parameters):
         return None
@@ -58,7 +61,7 @@ def plot_mechanisms(found: MechanismComparison, *, axes: AxesLike | None = None)
         _against_thickness(panels[1, 0], panels[1, 1], found)
         for ax, letter in zip(panels.flat, "abcd", strict=True):
             ax.set_title(f"({letter}) {ax.get_title(loc='left')}", loc="left")
-        looks = {result.name: _LOOK[result.name] for result in found.results}
+        looks = {result.name: _LOOK.get(result.name, _OWN_LOOK) for result in found.results}
         handles = [Line2D([], [], color=colour, marker=marker, ls=dashes, ms=3.5, lw=1.2, label=name)
                    for name, (colour, marker, dashes) in looks.items()]  # fmt: skip
         fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.4)
@@ -93,7 +96,7 @@ def _evidence(ax: Axes, found: MechanismComparison) -> None:
     ordered = sorted(found.results, key=lambda one: one.evidence.value)
     excluded = {factor.against: factor for factor in found.bayes_factors}
     for y, result in enumerate(ordered):
-        colour, marker, _ = _LOOK[result.name]
+        colour, marker, _ = _LOOK.get(result.name, _OWN_LOOK)
         factor = excluded.get(result.name)
         at = -factor.value if factor else 0.0
         if factor and math.isfinite(factor.lowest) and math.isfinite(factor.highest):
@@ -119,7 +122,7 @@ def _left_out(ax: Axes, found: MechanismComparison) -> None:
     shift = np.linspace(-0.28, 0.28, len(found.results)) if len(found.results) > 1 else [0.0]
     away = []
     for dx, result in zip(shift, found.results, strict=True):
-        colour, marker, _ = _LOOK[result.name]
+        colour, marker, _ = _LOOK.get(result.name, _OWN_LOOK)
         for x, best, one in zip(place, found.best.left_out, result.left_out, strict=True):
             face = "white" if one.method == "refit" else colour
             away.append(one.log_density - best.log_density)

@@ -207,7 +207,7 @@ def _component(study: Study, j: int, c: int, powers: np.ndarray) -> tuple[FloatA
     (values, sigma), used, scale = curve.component(c), curve.used_values[c], study.scale_of(curve)
     if np.unique(curve.bias[used]).size < powers.size:
         return np.full(2, np.nan), np.full(2, np.nan)
-    X = polynomial_design(curve, powers, curve.bias[used])
+    X = polynomial_design(curve, powers, curve.bias[used], study.model.terms)
     weight = np.ones(X.shape[0]) if sigma is None else 1 / sigma[used]
     Q, R = np.linalg.qr(X * weight[:, None])
     white = values[used] * weight

@@ -29,7 +29,6 @@ from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import (
     DOF,
     JITTER,
-    LENGTHS,
     NOISE,
     AboutNominal,
     LogUniform,
@@ -59,7 +58,7 @@ class PriorWidth:
 
     def study(self, study: Study) -> Study:
         """The study under these priors."""
-        meant = {"b1": ("b1",), "amplitudes": filter(is_amplitude, study.parameters), "lengths": LENGTHS}[self.of]
+        meant = {"b1": ("b1",), "amplitudes": filter(is_amplitude, study.parameters), "lengths": study.lengths}[self.of]
         changed = {
             name: replace(one, prior=one.free_prior.stretched(self.factor))
             for name in meant
@@ -208,6 +207,6 @@ def _everywhere(study: Study) -> Study:
     wide = {
         name: replace(one, prior=LogUniform(*_ANY_LENGTH))
         for name, one in study.parameters.items()
-        if name in LENGTHS and one.free_prior is not None and not np.isfinite(one.free_prior.support[1])
+        if name in study.lengths and one.free_prior is not None and not np.isfinite(one.free_prior.support[1])
     }
     return study.replace(parameters={**study.parameters, **wide})

@@ -23,7 +23,7 @@ from mtjfit.infer.evidence import Evidence
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.straight import Frame
-from mtjfit.study import LENGTHS, Study
+from mtjfit.study import Study
 from mtjfit.study.prior import LN_2PI
 
 
@@ -113,13 +113,18 @@ class JointPosterior:
         return {label: pd.DataFrame(model.draw(z[:, self.columns(label)], rng)) for label, model in self.models.items()}
 
 
+def lengths_of(studies: Mapping[str, Study]) -> tuple[str, ...]:
+    """Parameters of κ that any of the studies may have, in the order of tables."""
+    return tuple(dict.fromkeys(n for study in studies.values() for n in (*study.model.parameters, "dead_layer")))
+
+
 def joint_posterior(studies: Mapping[str, Study], shared: Sequence[str] | None = None) -> JointPosterior:
     """Join studies, two or more by label, in one posterior, or refuse them with all reasons in a `ConfigError`.
 
     `shared` lengths are the same in all; each needs the same prior everywhere, or the same fixed value. Default: all
     lengths of the free layer and, where all studies declare it, what lies behind it.
     """
-    common = (name for name in LENGTHS if all(name in study.parameters for study in studies.values()))
+    common = (name for name in lengths_of(studies) if all(name in study.parameters for study in studies.values()))
     chosen = tuple(common if shared is None else shared)
     problems = list(_problems(studies, chosen))
     if problems:
@@ -137,8 +142,9 @@ def _problems(studies: Mapping[str, Study], shared: Sequence[str]) -> Iterator[P
     if not shared:
         yield Problem("studies", "have no length in common", "declare the same lengths in all")
     for name in shared:
-        if name not in LENGTHS:
-            yield Problem(f"shared {name}", "is no length", f"choose among {', '.join(LENGTHS)}")
+        if name not in lengths_of(studies):
+            todo = f"choose among {', '.join(lengths_of(studies))}"
+            yield Problem(f"shared {name}", "is no length", todo)
             continue
         for label, study in studies.items():
             where = f"{label}: parameters.{name}"

@@ -22,7 +22,7 @@ MODEL_VERSION = 4
 # Fields that do not matter; one that is added later counts until it is listed here.
 IGNORED_OF_CURVE = {"device", "used", "reasons", "declared_perp_axis", "origin", "source", "notices",
                     "used_values", "condition"}  # fmt: skip
-IGNORED_OF_STUDY = {"name", "curves", "parameters", "sampling", "text", "files"}
+IGNORED_OF_STUDY = {"name", "curves", "parameters", "sampling", "text", "files", "model"}
 IGNORED_OF_SAMPLING = {"seed", "target_ess", "max_steps"}
 _PACKAGES = ("mtjfit", "numpy", "scipy", "pandas", "lmfit", "emcee")
 _LONGEST = 160
@@ -65,6 +65,8 @@ def describe(study: Study, seed: int) -> dict[str, str]:
         found |= {f"device {curve.name}: {name}": words for name, words in fields_of_curve.items()}
     found["amplitudes"] = ", ".join(study.amplitudes)
     found |= {f"parameters.{name}": _words(parameter) for name, parameter in study.parameters.items()}
+    if study.model.identity:  # none of Eq. 12
+        found["model"] = study.model.identity
     found["sampling.seed"] = str(int(seed))
     found |= {f"sampling.{name}": words for name, words in _fields(study.sampling, IGNORED_OF_SAMPLING).items()}
     return found | _fields(study, IGNORED_OF_STUDY)
