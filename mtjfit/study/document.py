@@ -15,8 +15,8 @@ from mtjfit.arrays import FloatArray
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.plain import checked_json
 from mtjfit.study.parameter import Parameter, Scope
-from mtjfit.study.schema import parameter_from
 from mtjfit.study.sampling_settings import Sampling
+from mtjfit.study.schema import parameter_from
 from mtjfit.study.study import Study, as_read
 
 _ARRAYS = ("bias", "par", "perp", "sigma_par", "sigma_perp", "used", "used_values", "rho", "covariance", "sigma_bias")
