@@ -15,8 +15,9 @@ from mtjfit.arrays import FloatArray
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.plain import checked_json
 from mtjfit.study.parameter import Parameter, Scope
+from mtjfit.study.sampling_settings import Sampling
 from mtjfit.study.schema import parameter_from
-from mtjfit.study.study import Sampling, Study
+from mtjfit.study.study import Study, as_read
 
 _ARRAYS = ("bias", "par", "perp", "sigma_par", "sigma_perp", "used", "used_values", "rho", "covariance", "sigma_bias")
 _FLAGS = ("used", "used_values")
@@ -134,7 +135,7 @@ def study_from(record: StudyRecord, reader: NumberReader) -> Study:
     parameters = {each.name: _parameter(each) for each in record.parameters}
     if len(parameters) != len(record.parameters):
         raise ValueError("a parameter is declared twice")
-    return Study(record.name, curves, parameters, record.sampling, record.text, record.files)
+    return as_read(Study(record.name, curves, parameters, record.sampling), record.text, record.files)
 
 
 def _curve(record: CurveRecord, reader: NumberReader) -> TorqueCurve:
