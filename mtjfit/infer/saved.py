@@ -27,7 +27,7 @@ from mtjfit.input import read_bytes
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.output import OTHER_FILE, write_file
 from mtjfit.plain import checked_json
-from mtjfit.study import Study
+from mtjfit.study import EQ12, KappaModel, Study
 from mtjfit.study.document import NumberReader, NumberStore, StudyRecord, study_document, study_from
 
 SAVED_FORMAT = 1
@@ -149,12 +149,12 @@ def _sampled(posterior: Posterior, store: NumberStore) -> dict[str, Any]:
     }
 
 
-def read_saved(path: Path, *, draws: bool) -> Saved:
+def read_saved(path: Path, *, draws: bool, model: KappaModel = EQ12) -> Saved:
     """A file of `saved_bytes`, with draws or without; MtjfitError with the reason where it cannot be used."""
     data = read_bytes(path, str(path), _MAX_BYTES)
     try:
         arrays = arrays_in(data, _OF_POSTERIOR if draws else _OF_STUDY)
-        return _saved(arrays, draws)
+        return _saved(arrays, draws, model)
     except MtjfitError as error:
         raise MtjfitError(f"{path}: holds a study that is none:", *error.args) from None
     except (ValueError, OverflowError) as error:
@@ -164,7 +164,7 @@ def read_saved(path: Path, *, draws: bool) -> Saved:
         ) from None
 
 
-def _saved(arrays: Mapping[str, np.ndarray], draws: bool) -> Saved:
+def _saved(arrays: Mapping[str, np.ndarray], draws: bool, model: KappaModel) -> Saved:
     words = arrays["mtjfit"].tobytes()
     if arrays["mtjfit"].ndim != 1 or len(words) > _MOST_BYTES_OF_WORDS or arrays["numbers"].ndim != 1:
         raise ValueError("its document is none")
@@ -175,7 +175,7 @@ def _saved(arrays: Mapping[str, np.ndarray], draws: bool) -> Saved:
     if head.format > SAVED_FORMAT:
         raise ValueError(f"it has format {head.format}, of mtjfit {by}, and this version reads {SAVED_FORMAT}")
     document, reader = checked_json(_Document, words), NumberReader(arrays["numbers"])
-    study = study_from(document.study, reader)
+    study = study_from(document.study, reader, model)
     if (document.sampled is not None) != draws:
         raise ValueError("its document is not that of its arrays")
     posterior = None if document.sampled is None else _posterior(study, document.sampled, arrays, reader)
@@ -225,7 +225,7 @@ def save_posterior(posterior: Posterior, path: Path) -> None:
     write_file(path, saved_bytes(posterior.study, posterior), OTHER_FILE, _MARK)
 
 
-def load_posterior(path: str | Path) -> Posterior:
+def load_posterior(path: str | Path, *, model: KappaModel = EQ12) -> Posterior:
     """The posterior that `Posterior.save` wrote, or `mtjfit run` into a folder; no data file is needed.
 
     Nothing is sampled: draws, verdict, evidence and settings are bit for bit those that were saved, and the study is
@@ -235,6 +235,8 @@ def load_posterior(path: str | Path) -> Posterior:
     ----------
     path : str or Path
         The file, or the folder of a run.
+    model : KappaModel, optional
+        The model of one's own that the study has; no file holds it.
 
     Raises
     ------
@@ -250,6 +252,6 @@ def load_posterior(path: str | Path) -> Posterior:
     file = path / POSTERIOR_FILE if path.is_dir() else path
     if path.is_dir() and not file.exists() and (path / SAVED_STUDY).exists():
         raise MtjfitError(f"{path}: the data of its study determine combinations only, so there are no draws")
-    posterior = read_saved(file, draws=True).posterior
+    posterior = read_saved(file, draws=True, model=model).posterior
     assert posterior is not None  # noqa: S101 - with draws
     return posterior

@@ -14,10 +14,12 @@ import numpy as np
 from mtjfit.arrays import FloatArray
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.plain import checked_json
+from mtjfit.study.kappa_model import EQ12, KappaModel
 from mtjfit.study.parameter import Parameter, Scope
 from mtjfit.study.sampling_settings import Sampling
 from mtjfit.study.schema import parameter_from
 from mtjfit.study.study import Study, as_read
+from mtjfit.text import visible
 
 _ARRAYS = ("bias", "par", "perp", "sigma_par", "sigma_perp", "used", "used_values", "rho", "covariance", "sigma_bias")
 _FLAGS = ("used", "used_values")
@@ -90,6 +92,7 @@ class StudyRecord:
     sampling: Sampling
     text: str
     files: dict[str, str]
+    model: str = ""
 
 
 def study_document(study: Study, store: NumberStore) -> dict[str, Any]:
@@ -116,6 +119,7 @@ def study_document(study: Study, store: NumberStore) -> dict[str, Any]:
         "sampling": {name: int(value) for name, value in vars(study.sampling).items()},
         "text": study.text,
         "files": dict(study.files),
+        **({"model": study.model.name} if study.model.identity else {}),
     }
 
 
@@ -129,13 +133,20 @@ def _curve_document(curve: TorqueCurve, store: NumberStore) -> dict[str, Any]:
     }
 
 
-def study_from(record: StudyRecord, reader: NumberReader) -> Study:
-    """The study of a document, checked as any other; ValueError or MtjfitError where it is none."""
+def study_from(record: StudyRecord, reader: NumberReader, model: KappaModel = EQ12) -> Study:
+    """The study of a document, checked as any other; ValueError or MtjfitError where it is none.
+
+    A model of one's own is code, which no document holds: `model` must be the one that it names.
+    """
+    needed = model.name if model.identity else ""
+    if record.model != needed:
+        needs = f"the model {visible(record.model)!r}" if record.model else "Eq. 12"
+        raise ValueError(f"its study needs {needs}: give that one in Python, by load_posterior(path, model=…)")
     curves = tuple(_curve(each, reader) for each in record.curves)
     parameters = {each.name: _parameter(each) for each in record.parameters}
     if len(parameters) != len(record.parameters):
         raise ValueError("a parameter is declared twice")
-    return as_read(Study(record.name, curves, parameters, record.sampling), record.text, record.files)
+    return as_read(Study(record.name, curves, parameters, record.sampling, model), record.text, record.files)
 
 
 def _curve(record: CurveRecord, reader: NumberReader) -> TorqueCurve:

@@ -60,9 +60,10 @@ def _said(parameter: Parameter) -> str:
 
 def _files(study: Study) -> dict[str, bytes]:
     parameters = [_line(name, each) or f"# {name}: {_said(each)}" for name, each in study.parameters.items()]
+    model = [f"model = {toml_string(study.model.name)}"] if study.model.identity else []
     sampling = [f"{name} = {int(value)}" for name, value in vars(study.sampling).items()]
     tables = {
-        "[study]": [f"name = {toml_string(study.name)}"],
+        "[study]": [f"name = {toml_string(study.name)}", *model],
         "[[data]]": [f"curves = {toml_string(STUDY_DATA)}"],
         "[parameters]": parameters,
         "[sampling]": sampling,

@@ -50,6 +50,8 @@ _BUILT_IN = (
     Reader("wide", "wide table with repeating names", recognises_wide, read_wide),
     Reader("tidy", "tidy table", lambda source: True, read_tidy),
 )
+
+
 class _Readers(Mapping[str, Reader]):
     """Found on first use: packages that bring readers import this one."""
 
