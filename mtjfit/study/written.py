@@ -76,10 +76,14 @@ def _line(name: str, parameter: Parameter) -> str | None:
     """The line that declares a parameter; None where no line reads back as the same parameter."""
     try:
         declared = dict(parameter.to_toml())
-        if name != "thickness" and parameter.scope != "shared":
+        # A thickness is always of its device, and a tie has the scope of its target: neither is written.
+        own_scope = name != "thickness" and "equals" not in declared
+        if own_scope and parameter.scope != "shared":
             declared["scope"] = parameter.scope
         line = f"{name} = {toml_value(declared)}"
-        same = parameter_from(name, tomllib.loads(line)[name], name) == parameter
+        read = parameter_from(name, tomllib.loads(line)[name], name)
+        if isinstance(read, list) or read.prior != parameter.prior or (own_scope and read.scope != parameter.scope):
+            return None
     except (AttributeError, MtjfitError, TypeError, ValueError):
         return None
-    return line if same else None
+    return line

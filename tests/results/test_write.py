@@ -20,6 +20,7 @@ from sketches import failing_at
 import mtjfit
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
+from mtjfit.infer.store.fingerprint import describe
 from mtjfit.plain import csv_bytes, plain
 from mtjfit.report import ResultFolder, findings, result_document, result_files, summary_table
 from mtjfit.results import provenance
@@ -239,9 +240,11 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_result_names_and_holds_the_study_that_was_computed_not_the_file_that_was_read(finished, tmp_path):
     study = finished.fit.study.replace(sampling=replace(finished.fit.study.sampling, seed=7))
     files = result_files(findings(replace(finished.fit, study=study), None, {}))
-    for name in ("study.toml", "study-data.json"):
-        (tmp_path / name).write_bytes(files[name])
-    assert mtjfit.load_study(tmp_path / "study.toml").sampling.seed == 7
+    ResultFolder(tmp_path / "out").write(files, {})
+    again = mtjfit.load_study(tmp_path / "out" / "study.toml")
+    assert (again.sampling.seed, describe(again, 1)) == (7, describe(study, 1))
+    ResultFolder(tmp_path / "out").write({"study.toml": b"# read"}, {})  # the data of the other study go
+    assert not (tmp_path / "out" / "study-data.json").exists()
     said = provenance(study, 3)
     assert said["study_sha256"] == hashlib.sha256(files["study.toml"]).hexdigest()
     assert said["data_sha256"] == {"study-data.json": hashlib.sha256(files["study-data.json"]).hexdigest()}
