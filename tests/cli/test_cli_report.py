@@ -72,7 +72,8 @@ def test_another_folder_and_pdf(away: Path, steps: Steps, tmp_path: Path):
 
 
 def test_a_run_that_is_there_is_not_sampled_again(finished, away: Path, steps: Steps, golden):
-    result = invoke("run", finished.study_file, "-o", away, "--resume", obj=steps)
+    shutil.copytree(finished.study_file.parent, away.parent / "in")
+    result = invoke("run", away.parent / "in" / "study.toml", "-o", away, "--resume", obj=steps)
     assert result.exit_code == 0
     golden("run-again", result.stderr, away.parent, numbers=False)
     assert tables(away) == tables(finished.folder)
