@@ -174,7 +174,7 @@ class FitResult(ShownAsCard):
         """Covariance of the parameters that have errors, by their names in tables; no others."""
         return covariance_table(self.params)
 
-    @property
+    @cached_property  # or two calls would give numbers that know nothing of each other
     def uvalues(self) -> dict[str, float | UFloat]:
         """Values with correlated errors (package uncertainties), which arithmetic carries on, by names in tables.
 

@@ -55,6 +55,7 @@ def test_covariance_and_what_follows_from_it_are_those_of_lmfit(both: tuple[FitR
     u, theirs = ours.uvalues, lmfits.uvars
     for combined in (lambda v: v["a1"] / v["b2"], lambda v: v["lambda_J"] * v["lambda_phi"] ** 0.5):
         assert combined(u).std_dev == pytest.approx(combined(theirs).std_dev, rel=0.02)
+    assert (ours.uvalues["a1"] / ours.uvalues["b2"]).std_dev == (u["a1"] / u["b2"]).std_dev
     # correlated: the errors alone would give another answer
     ratio = u["lambda_sf_N"] / u["lambda_phi"]
     alone = abs(ratio.nominal_value) * np.hypot(

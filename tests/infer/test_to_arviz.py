@@ -44,6 +44,11 @@ def of_amplitudes(n_draws: int = 40) -> Posterior:
     return Posterior(study, verdict, tuple(priors), chain, likelihood, priors, {})
 
 
+def groups(tree: Any) -> set[str]:
+    """Of a tree, or of what an older ArviZ has in its place."""
+    return set(tree.children if hasattr(tree, "children") else tree.groups())
+
+
 CASES: dict[str, Any] = {
     "uncertain thickness": lambda: simulated(thickness=AboutNominal(0.05)),
     "fitted errors": lambda: simulated(fit_sigma=True, quantity="torkance", per="volume", unit="mT/V"),
@@ -98,7 +103,7 @@ def test_the_draws_are_those_of_the_posterior_and_walkers_are_chains() -> None:
     study = simulated(thickness=AboutNominal(0.05))
     posterior = posterior_near_truth(study)
     tree = posterior.to_arviz()
-    assert set(tree.children) == {"posterior", "prior", "sample_stats", "observed_data", "posterior_predictive",
+    assert groups(tree) == {"posterior", "prior", "sample_stats", "observed_data", "posterior_predictive",
                                   "log_likelihood", "prior_predictive"}  # fmt: skip
     np.testing.assert_array_equal(tree["posterior"]["lambda_J"], posterior.walkers("lambda_J"))
     for device in study.devices:
@@ -130,7 +135,7 @@ def test_what_is_not_said_is_named() -> None:
     study = simulated()
     correlated = study.replace(curves=tuple(replace(c, rho=np.full(c.bias.size, 0.3)) for c in study.curves))
     tree = posterior_near_truth(correlated, converged=False).to_arviz()
-    assert "log_likelihood" not in tree.children
+    assert "log_likelihood" not in groups(tree)
     assert "correlated" in tree.attrs["log_likelihood"]
     assert tree.attrs["converged"] == 0
     for group in (tree, tree["posterior"]):
@@ -140,11 +145,11 @@ def test_what_is_not_said_is_named() -> None:
 def test_too_many_numbers_are_refused_with_the_thinning_that_suffices() -> None:
     one = of_amplitudes()
     many = replace(
-        one, chain=np.tile(one.chain, (1, 250, 1, 1)), log_likelihood=np.tile(one.log_likelihood, (1, 250, 1))
+        one, chain=np.tile(one.chain, (1, 300, 1, 1)), log_likelihood=np.tile(one.log_likelihood, (1, 300, 1))
     )
     with pytest.raises(MtjfitError, match=r"need more than 160 MB: give thin=2 ") as caught:
         many.to_arviz()
-    assert str(320_000) in str(caught.value)
+    assert str(384_000) in str(caught.value)
     with pytest.raises(ValueError, match="thin is 0"):
         one.to_arviz(thin=0)
 
