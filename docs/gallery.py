@@ -147,7 +147,7 @@ def draw(*names: str) -> None:
     for call in CALL.findall((HERE / "gallery.md").read_text(encoding="utf-8")):
         name = call.partition("(")[0]
         if not names or name in names:
-            figure = eval(call, PLOTS, results)  # noqa: S307 - our own page
+            figure = eval(call, PLOTS, results)  # noqa: S307 # nosec B307 - calls of our own page
             picture = Image.open(io.BytesIO(mtjfit.plot.render(figure, "png", dpi=DPI))).convert("RGB")
             picture.quantize(COLOURS).save(folder / f"{name}.png", optimize=True)
 
