@@ -77,33 +77,34 @@ def series(seed: int) -> Series:
     )
 
 
-def planted(fault: str, seed: int) -> Series:
-    """The series of a seed with one of `FAULTS`; its size is drawn at random, too."""
+def planted(fault: str, seed: int, times: float = 1.0) -> Series:
+    """The series of a seed with one of `FAULTS`; its size is drawn at random, too, and is so many `times` as large."""
     s, rng = series(seed), np.random.default_rng([seed, 12, FAULTS.index(fault)])
     J, n = s.nominal.size, s.bias.size
     k, sign = int(rng.integers(J)), float(rng.choice([-1, 1]))
     added = np.zeros((J, 2, n))
     if fault == "b0":
         s.quantity = "torque"
-        s.extra = {"b0": sign * s.scale * float(np.exp(rng.uniform(np.log(0.003), np.log(0.1)))) * s.bias.max()}
+        size = times * float(np.exp(rng.uniform(np.log(0.003), np.log(0.1))))
+        s.extra = {"b0": sign * s.scale * size * s.bias.max()}
     elif fault == "a2":
-        s.extra = {"a2": sign * s.scale * float(np.exp(rng.uniform(np.log(0.02), np.log(0.6))))}
+        s.extra = {"a2": sign * s.scale * times * float(np.exp(rng.uniform(np.log(0.02), np.log(0.6))))}
     elif fault == "drift":
-        added[:] = sign * rng.uniform(1, 6) * np.linspace(-0.5, 0.5, n)
+        added[:] = sign * times * rng.uniform(1, 6) * np.linspace(-0.5, 0.5, n)
         s.bias = np.append(u := np.linspace(-s.bias.max(), s.bias.max(), (n + 1) // 2), u[::-1])[:n]
         s.added = added
     elif fault == "hysteresis":
         s.bias = np.append(u := np.linspace(-s.bias.max(), s.bias.max(), (n + 1) // 2), u[::-1])[:n]
         half = (n + 1) // 2
         added[..., :half], added[..., half:] = 0.5, -0.5
-        s.added = added * sign * rng.uniform(0.5, 4)
+        s.added = added * sign * times * rng.uniform(0.5, 4)
     elif fault == "gain":
         s.odd = f"D{k}"
-        s.factor[k] = 1 + sign * rng.uniform(0.03, 0.25)
+        s.factor[k] = (1 + rng.uniform(0.03, 0.25) * times) ** sign if times > 1 else 1 + sign * rng.uniform(0.03, 0.25)
     elif fault == "outliers":
         for j in range(J):
             at = rng.random((2, n)) < 0.03
-            added[j][at] = rng.choice([-1, 1], at.sum()) * rng.uniform(6, 15, at.sum())
+            added[j][at] = rng.choice([-1, 1], at.sum()) * times * rng.uniform(6, 15, at.sum())
         s.added = added
     elif fault == "angstrom":
         s.declared["thickness"] = 10 * s.nominal
@@ -114,7 +115,7 @@ def planted(fault: str, seed: int) -> Series:
     elif fault == "thickness":
         s.odd = f"D{k}"
         s.true = s.true.copy()
-        s.true[k] += sign * rng.uniform(4, 10) * max(s.tolerance, 0.03)
+        s.true[k] += sign * times * rng.uniform(4, 10) * max(s.tolerance, 0.03)
         s.true[k] = max(s.true[k], 0.3)
     return s
 

@@ -1,12 +1,14 @@
 """Faults of measurements and declarations, planted in series drawn at random: what a page names first.
 
-A fault counts where it moves a length by two errors of the fit without it; of these nine of ten are named with the
-right cause among the first two. Seeds were not chosen.
+A fault counts where it moves a length by two errors of the fit of the same series without it; of these nine of ten
+are named with the right cause among the first two. Faults of a few errors seldom move a length; those of single devices
+and points, and of shapes in the bias, are therefore planted three times as large, too. Seeds were not chosen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from planted_series import FAULTS, Series, planted, series, study
@@ -22,6 +24,7 @@ FALSE = 0.05
 """Share of right series on whose page something is called wrong, at most."""
 CAUSE = {"b0": "b0", "a2": "a2", "drift": "drift", "hysteresis": "sweeps", "outliers": "points",
          "quantity": "quantity", "flipped": "perp_axis", "angstrom": "unit"}  # fmt: skip
+LARGER = ("b0", "drift", "gain", "outliers", "hysteresis", "thickness", "a2")
 
 
 def named(fit: mtjfit.FitResult) -> Iterator[str]:
@@ -52,16 +55,35 @@ def is_named(fit: mtjfit.FitResult, fault: str, truth: Series) -> bool:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize(
-    "seeds", [range(1), pytest.param(range(40), marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
-)
-def test_a_fault_that_moves_a_length_is_named(fault: str, seeds: range):
+def test_a_fault_is_named(fault: str):
+    truth = planted(fault, 0)
+    assert is_named(mtjfit.fit(study(truth)), fault, truth)
+
+
+def named_where_a_length_moves(fault: str, seeds: range, times: float) -> list[bool]:
     found = []
     for seed in seeds:
-        truth = planted(fault, seed)
-        wrong = mtjfit.fit(study(truth))
-        if len(seeds) == 1 or moves_a_length(wrong, mtjfit.fit(study(series(seed)))):
+        truth = planted(fault, seed, times)
+        wrong, right = (mtjfit.fit(study(one)) for one in (truth, replace(series(seed), bias=truth.bias)))
+        if moves_a_length(wrong, right):
             found.append(is_named(wrong, fault, truth))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_faults_that_move_a_length_are_named():
+    found = [one for fault in FAULTS for one in named_where_a_length_moves(fault, range(40), 1.0)]
+    assert len(found) > 50
+    assert sum(found) >= 0.9 * len(found), found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_large_faults_that_move_a_length_are_named():
+    """A constant, a drift and two sweeps apart never do: in this model no length makes up for them."""
+    found = [one for fault in LARGER for one in named_where_a_length_moves(fault, range(100, 140), 3.0)]
+    assert len(found) > 10
     assert sum(found) >= 0.9 * len(found), found
 
 
