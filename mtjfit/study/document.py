@@ -66,7 +66,7 @@ class NumberReader:
 
 
 @dataclass(frozen=True)
-class CurveRecord:
+class SavedCurve:
     """A curve: everything but its arrays, and their shapes in the order of their numbers."""
 
     words: dict[str, Any]
@@ -87,7 +87,7 @@ class StudyRecord:
     """The document of a study, as far as its types go."""
 
     name: str
-    curves: tuple[CurveRecord, ...]
+    curves: tuple[SavedCurve, ...]
     parameters: tuple[ParameterRecord, ...]
     sampling: Sampling
     text: str
@@ -149,7 +149,7 @@ def study_from(record: StudyRecord, reader: NumberReader, model: KappaModel = EQ
     return as_read(Study(record.name, curves, parameters, record.sampling, model), record.text, record.files)
 
 
-def _curve(record: CurveRecord, reader: NumberReader) -> TorqueCurve:
+def _curve(record: SavedCurve, reader: NumberReader) -> TorqueCurve:
     unknown = [name for name in record.shapes if name not in _ARRAYS]
     if unknown:
         raise ValueError(f"a curve has no array {unknown[0][:60]!r}")

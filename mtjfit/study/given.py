@@ -16,6 +16,7 @@ from mtjfit.study.checks import curve_problems, joint_problems, parameter_proble
 from mtjfit.study.parameter import AnyPrior, Parameter
 from mtjfit.study.prior import Fixed
 from mtjfit.study.schema import parameter_from
+from mtjfit.study.scipy_prior import FromScipy
 from mtjfit.toml import CollectedProblems
 
 if TYPE_CHECKING:
@@ -58,10 +59,16 @@ def given_parameters(given: object, before: Mapping[str, Parameter] | None = Non
             read = parameter_from(name, dict(value), f"parameters.{name}")
             problems += read if isinstance(read, list) else []
             parameters |= {} if isinstance(read, list) else {name: read}
-        elif (made := _parameter(name, value, (before or {}).get(name))) is None:
-            problems.append(Problem(f"parameters.{name}", f"is {_short(value)}", _TODO))
         else:
-            parameters[name] = made
+            try:
+                made = _parameter(name, value, (before or {}).get(name))
+            except (TypeError, ValueError) as error:  # of a distribution of scipy.stats
+                problems.append(Problem(f"parameters.{name}", f"cannot be used: {error}", _TODO))
+                continue
+            if made is None:
+                problems.append(Problem(f"parameters.{name}", f"is {_short(value)}", _TODO))
+            else:
+                parameters[name] = made
     broken = frozenset(name for name in given if isinstance(name, str) and name not in parameters)
     return GivenParameters(parameters, problems, broken)
 
@@ -80,6 +87,8 @@ def _prior(value: object) -> AnyPrior | None:
     """A prior with floats for whole numbers, so that it is the same one as in a file; None for what is none."""
     if isinstance(value, Real | np.number) and not isinstance(value, bool | np.bool_):
         return Fixed(float(value))
+    if hasattr(value, "dist"):
+        return FromScipy.of(value)
     if not isinstance(value, AnyPrior):
         return None
     if not is_dataclass(value):

@@ -17,6 +17,7 @@ from mtjfit.infer import describe
 from mtjfit.plain import checked_json
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Sampling, Study, Uniform
 from mtjfit.study.document import NumberReader, NumberStore, StudyRecord, study_document, study_from
+from mtjfit.study.study import as_read
 
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F")
 
@@ -88,7 +89,8 @@ def random_study(seed: int) -> Study:
     if noise == "student":
         declare("noise_dof", Fixed(4.0) if seed % 4 == 0 else LogUniform(1.0, 100.0))
     sampling = Sampling(seed=2**62 + 1, target_ess=11, ensembles=5, walkers=40, max_steps=12)
-    return Study(f"µ-study {seed}", curves, known, sampling, 'name = "\x1b[31mµ"\r\n', {"a/b.csv": "0" * 64})
+    made = Study(f"µ-study {seed}", curves, known, sampling)
+    return as_read(made, 'name = "\x1b[31mµ"\r\n', {"a/b.csv": "0" * 64})
 
 
 def same(one: object, other: object) -> bool:
