@@ -18,6 +18,7 @@ from mtjfit.progress import bar
 
 _RUNS = 4  # so that they can be compared, as ensembles are
 _SHARE = 3  # effective draws of a run for each that is kept: fewer would be drawn twice too often
+_LIVE = 25  # points for each dimension, at least
 _WALKERS = 4  # by which independent draws are split, for the checks of single walkers
 
 
@@ -49,7 +50,9 @@ def run_nested(
         for k in range(_RUNS):
             rng = stream(seed, Stream.NESTED, k)
             sampler = dynesty.DynamicNestedSampler(log_likelihood, target.prior_transform, len(names), rstate=rng)
-            sampler.run_nested(n_effective=_enough(target_ess), print_progress=False)
+            enough = _enough(target_ess)
+            live = max(_LIVE * len(names), enough // 4)
+            sampler.run_nested(nlive_init=live, nlive_batch=live, n_effective=enough, print_progress=False)
             found = sampler.results
             log_z[k], errors[k] = found.logz[-1], found.logzerr[-1]
             weights = np.exp(found.logwt - found.logz[-1])
