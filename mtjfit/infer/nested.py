@@ -18,6 +18,7 @@ from mtjfit.progress import bar
 
 _RUNS = 4  # so that they can be compared, as ensembles are
 _SHARE = 3  # effective draws of a run for each that is kept: fewer would be drawn twice too often
+_FEWEST = 500  # draws of each run that are kept: with fewer the gate cannot tell runs that agree from others
 _LIVE = 25  # points for each dimension, at least
 _WALKERS = 4  # by which independent draws are split, for the checks of single walkers
 
@@ -75,5 +76,5 @@ def run_nested(
 
 
 def _enough(target_ess: float) -> int:
-    """Effective draws of each run, a tenth more than are kept."""
-    return int(np.ceil(_SHARE * 1.1 * target_ess / _RUNS))
+    """Effective draws of each run, a tenth more than are needed of those that are kept."""
+    return int(np.ceil(_SHARE * 1.1 * max(target_ess / _RUNS, _FEWEST)))
