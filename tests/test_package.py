@@ -21,7 +21,18 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "mtjfit"
 
 PUBLIC = [
-    *("AboutNominal", "CurrentTerm", "EQ12", "FitResult", "Fixed", "LogNormal", "LogUniform", "Normal", "Parameter"),
+    *(
+        "AboutNominal",
+        "CurrentTerm",
+        "EQ12",
+        "EqualTo",
+        "FitResult",
+        "Fixed",
+        "LogNormal",
+        "LogUniform",
+        "Normal",
+        "Parameter",
+    ),
     *("Plan", "Posterior", "Prior", "Sampling", "SpinTorqueModel", "Study", "TorqueCurve", "Uniform", "__version__"),
     *("compare", "dataset", "datasets", "fit", "identify", "load_posterior", "load_study", "own_model", "physics"),
     *("plan", "sample"),

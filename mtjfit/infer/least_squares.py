@@ -110,7 +110,7 @@ class FitResult(ShownAsCard):
         """Lengths without an error bar: "yes", "lower limit", "upper limit" or "no", as `Posterior.determined` asks."""
         known = self.identifiability.determined
         asked = [name for name in known.index[~known["determined"].to_numpy(dtype=bool)]
-                 if ParameterName(str(name)).shapes_kappa]  # fmt: skip
+                 if ParameterName(str(name)).base in self.study.lengths]  # fmt: skip
         return determined_by_profile(least_squares_model(self.study), self.optimum.values, asked)
 
     @cached_property

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.convergence.gate import Check, Note, Verdict
 from mtjfit.infer.evidence import Evidence
@@ -70,7 +71,7 @@ class _Document(_Head):
 
 
 @dataclass(frozen=True, eq=False)
-class Saved:
+class Saved(ShownAsCard):
     """Content of a file: the study, the draws where there are some, and versions of the programs that made them."""
 
     study: Study

@@ -8,12 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
-from mtjfit.infer import Posterior
+from mtjfit.infer import Posterior, fit
 from mtjfit.infer.saved import POSTERIOR_FILE, SAVED_STUDY, Saved, read_saved
 from mtjfit.infer.store.fingerprint import describe, versions
 from mtjfit.input import read_bytes
 from mtjfit.plain import checked_json
+from mtjfit.report.build import ResultFolder, write_report
+from mtjfit.report.findings import findings
+from mtjfit.results import provenance
 from mtjfit.study import Study
 
 _MARKER = "result.json"
@@ -31,7 +35,7 @@ class _Document:
 
 
 @dataclass(frozen=True, eq=False)
-class StoredResult:
+class StoredResult(ShownAsCard):
     """A finished folder.
 
     Attributes
@@ -88,3 +92,37 @@ def finished_run(folder: Path, study: Study, seed: int) -> tuple[Posterior, Mapp
     if describe(saved.study, found.settings["seed"]) != describe(study, seed):
         return None
     return replace(found, study=study), saved.versions
+
+
+def report_posterior(posterior: Posterior, folder: str | Path, *, pdf: bool = False) -> Path:
+    """Write page, figures, tables and draws of a posterior into a folder, as ``mtjfit run`` does.
+
+    Parameters
+    ----------
+    folder : str or Path
+        New, empty, or of an earlier result.
+    pdf : bool
+        Figures as PDF, too.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    MtjfitError
+        The folder holds other files, or cannot be written.
+
+    Examples
+    --------
+    >>> import mtjfit
+    >>> posterior = mtjfit.sample(study)  # doctest: +SKIP
+    >>> mtjfit.report.report_posterior(posterior, "result")  # doctest: +SKIP
+    PosixPath('result/report.html')
+    """
+    target = ResultFolder(Path(folder))
+    target.prepare()
+    made_by = provenance(posterior.study, posterior.settings["seed"], "mtjfit.report.report_posterior")
+    write_report(target, findings(fit(posterior.study), posterior, made_by), pdf=pdf)
+    return target.path / "report.html"

@@ -107,7 +107,7 @@ def study_document(study: Study, store: NumberStore) -> dict[str, Any]:
     >>> store = NumberStore()
     >>> document = study_document(load_study(dataset("thickness-series").study_file), store)
     >>> document["parameters"][0]
-    {'name': 'lambda_J', 'declared': {'prior': 'loguniform', 'low': 0.1, 'high': 30.0}, 'scope': 'shared'}
+    {'name': 'lambda_J', 'declared': {'prior': 'loguniform', 'low': 0.1, 'high': 100.0}, 'scope': 'shared'}
     """
     return {
         "name": study.name,

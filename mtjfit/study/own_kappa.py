@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.errors import ConfigError, MtjfitError, Problem
 from mtjfit.study.current_term import CurrentTerm, checked_terms, code_identity
 from mtjfit.study.kappa_model import EQ12, KappaModel, KappaSlopes
@@ -85,7 +86,7 @@ class OwnForm:
 
 
 @dataclass(frozen=True)
-class OwnModel(KappaModel):
+class OwnModel(ShownAsCard, KappaModel):
     """κ(d, **parameters) of one's own; made by `own_model`, called like the function that it was made from.
 
     Attributes

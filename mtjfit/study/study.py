@@ -229,7 +229,7 @@ class Study(ShownAsCard):
         >>> study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
         >>> other = study.with_priors(lambda_sf_F=mtjfit.LogNormal(5, 1.5), D_ratio=1.0)
         >>> other.parameters["lambda_sf_F"].prior, other.parameters["D_ratio"].value
-        (LogNormal(median=5.0, factor=1.5), 1.0)
+        (LogNormal(median=5.0, factor=1.5, low=0.0, high=inf), 1.0)
         >>> study.with_priors(lamda_J=1.0)
         Traceback (most recent call last):
         mtjfit.errors.ConfigError: parameters.lamda_J: is no parameter; did you mean 'lambda_J'?
