@@ -56,6 +56,7 @@ def test_options_that_cannot_be_are_refused(options: dict[str, Any], error: type
         mtjfit.sample(three(), progress=False, **options)
 
 
+@pytest.mark.slow  # a minute: nothing proposes jumps
 def test_moves_of_ones_own_sample_the_same_posterior() -> None:
     """Medians within 5 errors of 500 effective draws each; false alarm below 1e-5 in all."""
     usual, own = drawn(seed=1), drawn(seed=2, moves=[(emcee.moves.DEMove(), 0.8), emcee.moves.StretchMove()])
