@@ -128,7 +128,7 @@ def _seed(study: Study, posterior: Posterior | None) -> int:
 
 def _refuse_unfaithful(study: Study, seed: int, words: bytes, numbers: FloatArray) -> None:
     try:
-        again = study_from(checked_json(_Document, words).study, NumberReader(numbers))
+        again = study_from(checked_json(_Document, words).study, NumberReader(numbers), study.model)
         changes = description_changes(describe(study, seed), describe(again, seed))
     except (ValueError, MtjfitError) as error:
         changes = (str(error),)
@@ -159,9 +159,11 @@ def read_saved(path: Path, *, draws: bool, model: KappaModel = EQ12) -> Saved:
     except MtjfitError as error:
         raise MtjfitError(f"{path}: holds a study that is none:", *error.args) from None
     except (ValueError, OverflowError) as error:
+        alone = draws and _MARK not in data
+        why = "it holds no study, as of a prior that no file can name, or of an earlier version" if alone else error
         raise MtjfitError(
-            f"{path}: cannot be loaded: {error}; give a file that posterior.save or mtjfit run wrote, or run the study "
-            "again: versions that wrote no study into it left draws only"
+            f"{path}: cannot be loaded: {why}; give a file that posterior.save or mtjfit run wrote, or run the study "
+            "again"
         ) from None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from reference_forward import kappa
 
 import mtjfit
 from mtjfit.data import Origin
+from mtjfit.errors import MtjfitError
 from mtjfit.study import Fixed, LogUniform, Normal, Study
 
 D, SIGMA, WIDE, T_N = (0.8, 1.3, 2.0, 3.0), 0.03, 5.0, 3.0
@@ -95,3 +98,28 @@ def test_moments_and_evidence_are_those_of_a_grid(posterior: mtjfit.Posterior) -
 def test_sabotage_a_metal_without_an_end_is_noticed(posterior: mtjfit.Posterior) -> None:
     mean, sd = on_a_grid(t_N=1e3)[0]["lambda_sf_N"]
     assert abs(np.log(posterior.draws["lambda_sf_N"]).mean() - mean) > 10 * sd / np.sqrt(2000)
+
+
+def test_it_is_saved_and_loaded_with_its_model_only(posterior: mtjfit.Posterior, tmp_path: Path) -> None:
+    posterior.save(tmp_path / "a.npz")
+    again = mtjfit.load_posterior(tmp_path / "a.npz", model=finite_N)
+    assert np.array_equal(again.chain, posterior.chain)
+    assert again.study.model is finite_N
+    with pytest.raises(MtjfitError, match="needs the model 'finite_N'"):
+        mtjfit.load_posterior(tmp_path / "a.npz")
+    other = replace(finite_N, version="2")
+    with pytest.raises(MtjfitError, match="the study in it is not the one"):
+        mtjfit.load_posterior(tmp_path / "a.npz", model=other)
+
+
+def test_a_study_file_says_which_model_it_needs(tmp_path: Path) -> None:
+    file = study().to_toml(tmp_path)
+    assert mtjfit.load_study(file, model=finite_N).parameters == study().parameters
+    with pytest.raises(MtjfitError, match="finite_N"):
+        mtjfit.load_study(file)
+
+
+def test_a_page_is_made_of_it(posterior: mtjfit.Posterior, tmp_path: Path) -> None:
+    page = mtjfit.report.report_posterior(posterior, tmp_path / "result")
+    assert "finite_N" in page.read_text(encoding="utf-8")
+    assert mtjfit.load_posterior(tmp_path / "result", model=finite_N).names == posterior.names
