@@ -87,7 +87,7 @@ class OwnForm:
 
 @dataclass(frozen=True)
 class OwnModel(ShownAsCard, KappaModel):
-    """κ(d, **parameters) of one's own; made by `own_model`, called like the function that it was made from.
+    """A function κ(d, …) of one's own; made by `own_model`, called like the function that it was made from.
 
     Attributes
     ----------
