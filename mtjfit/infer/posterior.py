@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from mtjfit.arrays import FloatArray
 from mtjfit.cards import Card, ShownAsCard
@@ -187,6 +188,37 @@ class Posterior(ShownAsCard):
             ``"yes"``, mean and sd describe the prior as much as the data and are no measurement.
         """
         return self._summary.copy()
+
+    def curve(self, device: str, bias: ArrayLike | None = None, *, level: float = 0.95) -> pd.DataFrame:
+        """The model of one device with its band, at any bias; noise of the data is not in it.
+
+        Parameters
+        ----------
+        device : str
+            One of `study.devices`.
+        bias : array_like, optional
+            In volts, by default that of the data.
+        level : float
+            Share of the draws in the band, at each bias.
+
+        Returns
+        -------
+        DataFrame
+            One row for each bias: bias (V), par, par_low, par_high, perp, perp_low, perp_high, and their unit. `par` and
+            `perp` are medians, between `_low` and `_high` lies the central interval, all of `spaced`, as in the figures.
+
+        Raises
+        ------
+        ValueError
+            There is no such device, a bias is no finite number, or the level does not lie between 0 and 1.
+
+        Examples
+        --------
+        >>> band = posterior.curve("F0.8nm", [0.0, 0.1], level=0.68)  # doctest: +SKIP
+        """
+        from mtjfit.infer.fitted import band_table
+
+        return band_table(self.study, self.spaced(), device, bias, level)
 
     def save(self, path: str | Path) -> None:
         """Write the posterior with its study to one file, for `mtjfit.load_posterior`; by custom it ends in ``.npz``.

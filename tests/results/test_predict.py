@@ -172,6 +172,53 @@ def test_band_of_the_model_is_made_of_quantiles_of_the_draws() -> None:
         np.testing.assert_allclose(getattr(band.perp, name), np.quantile(T.imag, level, axis=0), rtol=1e-12)
 
 
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("kind", UNITS, ids=" per ".join)
+def test_the_curve_of_a_posterior_is_the_band_of_the_model(kind: tuple[str, str], case: str) -> None:
+    """Two implementations: the one that simulates data, and the one that draws the bands."""
+    study = make_study(*kind, **CASES[case])
+    posterior = posterior_of(study, draws_of(study, 60))
+    for curve in study.curves:
+        found = posterior.curve(curve.name, V)
+        band = predictive_bands(posterior, curve, V, with_noise=False)
+        for name, of in (("par", band.par), ("perp", band.perp)):
+            for column, expected in ((name, of.q50), (f"{name}_low", of.q025), (f"{name}_high", of.q975)):
+                np.testing.assert_allclose(found[column], expected, rtol=1e-10, atol=1e-13)
+        assert list(found["bias"]) == list(V)
+        assert set(found["unit"]) == {curve.unit}
+
+
+def test_a_band_holds_the_share_of_the_draws_that_is_its_level() -> None:
+    study = make_study()
+    draws = draws_of(study, 1000)
+    posterior = posterior_of(study, draws)
+    T = torque_draws(study, draws, study.curves[1], BIAS)
+    for level in (0.5, 0.68, 0.9):
+        band = posterior.curve("B", level=level)
+        for name, part in (("par", T.real), ("perp", T.imag)):
+            away = np.flatnonzero(np.ptp(part, axis=0))
+            assert away.size >= 6
+            low, high = (band[f"{name}_{end}"].to_numpy() for end in ("low", "high"))
+            inside = np.mean((part >= low) & (part <= high), axis=0)[away]
+            np.testing.assert_allclose(inside, level, atol=0.002)
+            np.testing.assert_allclose(np.mean(part < low, axis=0)[away], (1 - level) / 2, atol=0.002)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"device": "Z"}, "there is no curve 'Z': choose from 'A', 'B'"),
+        ({"bias": [0.1, np.nan]}, "bias must be finite"),
+        ({"bias": [[0.1], [0.2]]}, "bias must be finite numbers in volts, one or a list"),
+        *(({"level": level}, "level is the share") for level in (0.0, 1.0, -0.1, 95, np.nan)),
+    ],
+)
+def test_a_band_of_nothing_is_refused(asked: dict[str, Any], says: str) -> None:
+    study = make_study()
+    with pytest.raises(ValueError, match=says):
+        posterior_of(study, draws_of(study)).curve(**{"device": "A", **asked})
+
+
 def test_noise_widens_the_band_by_the_errors_of_the_curve() -> None:
     """Identical draws: the band is the noise alone, ±1.96 σ, σ interpolated between used points."""
     sigma = np.linspace(0.1, 0.7, 7)
