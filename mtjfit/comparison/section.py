@@ -79,7 +79,7 @@ def _of_devices(fit: FitResult, posterior: Posterior | None) -> Section:
         "forest",
         f"Quantities that each device determines, medians with 68 and 95 %, thin layers on top.{grey}",
         f"Forest plot of {len(alone.quantities)} quantities by device. {_devices_in_words(alone)}",
-        lambda: plot_forest(alone, common),
+        lambda **look: plot_forest(alone, common, **look),
     )
     return Section(
         "devices",
@@ -130,7 +130,7 @@ def _of_layer(fit: FitResult, posterior: Posterior | None, converged: Posterior 
             "Torque against bias and thickness, absorbed spin current and effective spin diffusion length of the "
             "posterior. Hatched: outside the measured range.",
             f"Plot of torques against bias and thickness. {' '.join(implied.says)}",
-            lambda: plot_consequences(implied),
+            lambda **look: plot_consequences(implied, **look),
             True,
         )
         return Section(
@@ -197,7 +197,7 @@ def _of_mechanisms(fit: FitResult, found: MechanismComparison | None) -> Section
         "mechanisms",
         "Evidence of each mechanism, its prediction of left-out thicknesses, and slopes against thickness.",
         f"Plot of the evidence. The best is {best.name}; ln Z of the others minus that of the best: {others}.",
-        lambda: plot_mechanisms(found),
+        lambda **look: plot_mechanisms(found, **look),
     )
     return Section(
         "mechanisms",

@@ -18,10 +18,12 @@ from mtjfit.plot.style import (
     OKABE_ITO,
     colours_of,
     finished,
+    first_panels,
     footer,
     footer_height,
     literal,
     panel_grid,
+    panels_across,
     sheet,
     style,
     unit_of,
@@ -67,7 +69,9 @@ def _grid_of(posterior: Posterior) -> FloatArray:
     return np.linspace(0.5 * d.min(), 1.25 * d.max(), _GRID)
 
 
-def plot_transfer(posterior: Posterior, fit: FitResult, *, axes: AxesLike | None = None) -> Figure:
+def plot_transfer(
+    posterior: Posterior, fit: FitResult, *, width: float = DOUBLE, axes: AxesLike | None = None
+) -> Figure:
     """The transfer κ(d) of Eq. 12: in the complex plane, and with it both components and their ratio against d.
 
     Lines are medians, bands 68 and 95 % of the posterior. Points, from `fit`, are what each device determines on its
@@ -82,10 +86,11 @@ def plot_transfer(posterior: Posterior, fit: FitResult, *, axes: AxesLike | None
     )
     note = "Points: each device on its own, 68 % of what its data allow. White: measured thicknesses."
     note += _refused(posterior)
-    below = 0.42 + footer_height(DOUBLE, posterior.study, note)
+    below = 0.42 + footer_height(width, posterior.study, note)
+    across = panels_across(width, 2, 2.4)
     with style(axes):
-        fig = sheet(axes, (2, 2), figsize=(DOUBLE, 4.3 + below))
-        panels = panel_grid(fig, 2, 2, left=0.6, bottom=below, across=0.65, down=0.5).ravel()
+        fig = sheet(axes, first_panels(4, across), figsize=(width, (4.3 if across == 2 else 7.6) + below))
+        panels = panel_grid(fig, 4 // across, across, left=0.6, bottom=below, across=0.65, down=0.5).ravel()
         for stack, colour, label in _shown(posterior):
             K = kappa_draws(stack, d)
             _in_plane(panels[0], K, colour)
@@ -152,7 +157,7 @@ def _median(posterior: Posterior, name: str, otherwise: float) -> float:
     return float(posterior.draws[name].median()) if name in posterior.draws else otherwise
 
 
-def plot_accumulation_band(posterior: Posterior, *, axes: AxesLike | None = None) -> Figure:
+def plot_accumulation_band(posterior: Posterior, *, width: float = DOUBLE, axes: AxesLike | None = None) -> Figure:
     """Spin accumulation in the free layer, Eq. 9 for J0 in plane: the thinnest, a middle and the thickest device.
 
     On `axes`: one of your own for each of them.
@@ -163,11 +168,16 @@ def plot_accumulation_band(posterior: Posterior, *, axes: AxesLike | None = None
     by_name = {curve.name: curve for curve in curves}
     of_stack = {device: stack for stack in shared_lengths(posterior) for device in stack.devices}
     note = f"Medians with 68 and 95 % of the posterior, at nominal thickness.{_refused(posterior)}"
-    below = 0.42 + footer_height(DOUBLE, posterior.study, note)
+    below = 0.42 + footer_height(width, posterior.study, note)
+    there = first_panels(len(chosen), panels_across(width, len(chosen), 2.0))
     with style(axes):
-        fig = sheet(axes, (1, len(chosen)), figsize=(DOUBLE, 2.1 + below))
-        panels = panel_grid(fig, 1, len(chosen), left=0.55, bottom=below, across=0.32, top=0.22, sharey=True)[0]
-        for ax, device in zip(panels, chosen, strict=True):
+        fig = sheet(axes, there, figsize=(width, 2.1 * len(there) + below))
+        panels = panel_grid(
+            fig, *there.shape, left=0.55, bottom=below, across=0.32, down=0.62, top=0.22, sharey=True
+        ).ravel()
+        for ax in panels[len(chosen) :]:
+            ax.set_axis_off()
+        for ax, device in zip(panels, chosen, strict=False):
             stack = of_stack[device]
             d = by_name[device].thickness - float(np.median(stack.lengths["dead_layer"]))
             x = np.linspace(0.0, max(d, 1e-3), _GRID)
@@ -178,7 +188,8 @@ def plot_accumulation_band(posterior: Posterior, *, axes: AxesLike | None = None
             ax.set(xlabel="distance from the barrier $x$ (nm)", xlim=(0, x[-1]))
             ax.xaxis.set_major_locator(MaxNLocator(4))
             ax.set_title(f"{literal(device)}, $d$ = {by_name[device].thickness:g} nm")
-        panels[0].set_ylabel(r"accumulation $m\,D_F/J_0$" + unit_of("nm"))
-        panels[-1].legend(loc="best")
+        for ax in panels[:: there.shape[1]]:
+            ax.set_ylabel(r"accumulation $m\,D_F/J_0$" + unit_of("nm"))
+        panels[len(chosen) - 1].legend(loc="best")
         footer(fig, posterior.study, note)
     return finished(fig)

@@ -181,7 +181,11 @@ def _of_fit(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None
     what = measured_quantities(fit.study)
     caption = f"In-plane and out-of-plane {what} against bias, with {shown}; masked points are hollow."
     torque = PlannedFigure(
-        "torque", caption, _torque_in_words(fit), lambda: plot_torque(fit, posterior), posterior is not None
+        "torque",
+        caption,
+        _torque_in_words(fit),
+        lambda **look: plot_torque(fit, posterior, **look),
+        posterior is not None,
     )
     return Section("fit", "Data and fit", (f"Best fit: {fit.chi2_says}.", *of_draws), pictures=(torque,))
 
@@ -195,7 +199,7 @@ def _of_values(fit: FitResult, posterior: Posterior | None, taught: tuple[str, .
         "corner",
         f"{_mark(posterior)}Posterior of the lengths and amplitudes: each one, and each pair.",
         f"Corner plot of the posterior. {' '.join(taught)}",
-        lambda: plot_corner(posterior),
+        lambda **look: plot_corner(posterior, **look),
         True,
     )
     return Section(
@@ -212,7 +216,7 @@ def _of_diffusion(fit: FitResult, posterior: Posterior | None) -> Section:
         "combinations",
         "Combinations that each device determines on its own, without any length, against the thickness.",
         f"Plot of the combinations of each device. {_ratios_in_words(fit)}",
-        lambda: plot_combinations(fit),
+        lambda **look: plot_combinations(fit, **look),
     )
     pictures = [] if fit.combinations.empty else [combinations]
     model = fit.study.model
@@ -225,7 +229,7 @@ def _of_diffusion(fit: FitResult, posterior: Posterior | None) -> Section:
             f"{_mark(posterior)}Transfer of the spin current into torque, κ(d) of {model.law}: in the complex plane, "
             "both components and their ratio against thickness. Grey: outside of the measured thicknesses.",
             f"Plot of kappa against thickness. {kappa_in_words(posterior)}",
-            lambda: plot_transfer(posterior, fit),
+            lambda **look: plot_transfer(posterior, fit, **look),
             True,
         )
         pictures = [transfer, *pictures]
@@ -235,7 +239,7 @@ def _of_diffusion(fit: FitResult, posterior: Posterior | None) -> Section:
             f"{_mark(posterior)}Spin accumulation in the free layer, Eq. 9, for a current polarised in plane at the "
             "barrier.",
             f"Plot of the spin accumulation against the distance from the barrier. {_accumulation_in_words(posterior)}",
-            lambda: plot_accumulation_band(posterior),
+            lambda **look: plot_accumulation_band(posterior, **look),
             True,
         )
         pictures.append(accumulation)
@@ -250,7 +254,7 @@ def _trace(posterior: Posterior) -> PlannedFigure:
         "trace",
         f"{_mark(posterior)}Rank histograms by ensemble: converged ensembles cannot be told apart.",
         f"Trace plot of {len(posterior.names)} parameters. {'; '.join(c.says for c in posterior.verdict.checks)}.",
-        lambda: plot_trace(posterior),
+        lambda **look: plot_trace(posterior, **look),
         True,
     )
 

@@ -14,7 +14,19 @@ from matplotlib.ticker import MaxNLocator
 from mtjfit.arrays import FloatArray
 from mtjfit.comparison.free_layer.consequences import Consequences, leaned_on
 from mtjfit.plot.own_axes import AxesLike
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, finished, footer, footer_height, name_axis, panel_grid, sheet, style
+from mtjfit.plot.style import (
+    DOUBLE,
+    OKABE_ITO,
+    finished,
+    first_panels,
+    footer,
+    footer_height,
+    name_axis,
+    panel_grid,
+    panels_across,
+    sheet,
+    style,
+)
 from mtjfit.results.coefficients import torque_unit
 
 _GRID = 61
@@ -24,7 +36,7 @@ _MOST = 4  # thicknesses that can be distinguished in one panel
 _LINES = ("-", "--", "-.", ":")
 
 
-def plot_consequences(found: Consequences, *, axes: AxesLike | None = None) -> Figure:
+def plot_consequences(found: Consequences, *, width: float = DOUBLE, axes: AxesLike | None = None) -> Figure:
     """Torque against bias for some thicknesses, then torque, absorption and effective length against thickness.
 
     Lines: medians; bands: 95 %. Hatched grey: outside the measured ranges. The bias of the panels against thickness is
@@ -33,18 +45,24 @@ def plot_consequences(found: Consequences, *, axes: AxesLike | None = None) -> F
     study = found.posterior.study
     note = _note(found)
     with style(axes):
-        below = 0.42 + footer_height(DOUBLE, study, note)
-        fig = sheet(axes, (4, 2), figsize=(DOUBLE, 6.6 + below))
-        panels = panel_grid(fig, 4, 2, left=0.68, bottom=below, across=0.86, down=0.3, top=0.3)
-        for ax in panels[0] if axes is None else ():  # room for its own axis, that of bias
+        below = 0.42 + footer_height(width, study, note)
+        across = panels_across(width, 2, 2.4)
+        fig = sheet(axes, first_panels(8, across), figsize=(width, (6.6 if across == 2 else 10.2) + below))
+        panels = panel_grid(
+            fig, 8 // across, across, left=0.68 if across == 2 else 0.86, bottom=below, across=0.86, down=0.3, top=0.3
+        ).ravel()
+        of_bias, of_thickness = panels[:2], panels[2:]
+        for ax in of_bias[:-across]:  # one axis of bias for a column
+            ax.xaxis.set_visible(False)
+        for ax in of_bias[-across:] if axes is None else ():  # room for its own axis, that of bias
             left, bottom, width, height = ax.get_position().bounds
             ax.set_position((left, bottom + 0.22 / fig.get_figheight(), width, height - 0.22 / fig.get_figheight()))
-        _against_bias(panels[0], found)
-        _against_thickness(panels[1:], found)
-        for ax in panels.ravel():
+        _against_bias(of_bias, found, keys=1 if across == 2 else 2)
+        _against_thickness(of_thickness.reshape(3, 2), found)
+        for ax in panels:
             ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
             ax.yaxis.set_major_locator(MaxNLocator(4))
-        for ax in panels[1:-1].ravel():  # one axis of thickness for a column
+        for ax in of_thickness[:-across]:  # one axis of thickness for a column
             ax.xaxis.set_visible(False)
         handles = [
             Line2D([], [], color="0.25", lw=1.1, label="median"),
@@ -75,7 +93,7 @@ def _grey(ax: Axes, measured: tuple[float, float]) -> None:
     ax.set_xlim(low, high)
 
 
-def _against_bias(axes: np.ndarray, found: Consequences) -> None:
+def _against_bias(axes: np.ndarray, found: Consequences, keys: int) -> None:
     low, high = found.measured[1]
     reach = max(*(_BEYOND * abs(each) for each in (low, high)), *found.bias)
     V = np.linspace(-reach, reach, _GRID)
@@ -93,7 +111,7 @@ def _against_bias(axes: np.ndarray, found: Consequences) -> None:
         _grey(ax, (low, high))
         ax.set_xlabel("bias $V$ (V)")
         name_axis(ax.yaxis, f"${name}$", unit)
-    axes[0].legend(loc="upper left", title="thickness", title_fontsize=6.5, fontsize=6.5)
+    axes[0].legend(loc="upper left", title="thickness", title_fontsize=6.5, fontsize=6.5, ncols=keys)
 
 
 def _against_thickness(axes: np.ndarray, found: Consequences) -> None:
