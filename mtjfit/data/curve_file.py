@@ -1,4 +1,4 @@
-"""Curves in JSON to the last bit: values, errors, masks with reasons, origin, notices; alone in a file, or in another."""
+"""Curves in JSON to the last bit: values, errors, masks with reasons, origin, notices."""
 
 from __future__ import annotations
 

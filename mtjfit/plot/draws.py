@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 
 from mtjfit.arrays import FloatArray
 from mtjfit.infer import Posterior
+from mtjfit.infer.level import INNER, Level
 from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
@@ -36,7 +37,6 @@ from mtjfit.text import number, power_of_ten, rounded
 _MOST = 8
 _LEFT, _TOP = 0.85, 0.5  # margins in inches
 _SMALL = 0.95  # inches: a smaller panel has no room for an interval over it, and upright numbers below
-_LEVELS = (0.68, 0.95)
 _BINS = 30
 _EDGES = (0.001, 0.999)  # of the draws; a few strays would squeeze everything else
 
@@ -59,20 +59,20 @@ def _is_log(posterior: Posterior, name: str) -> bool:
     return ParameterName(name).base == "Lambda" or (prior is not None and prior.is_log)
 
 
-def _title(row: pd.Series, ten: float) -> str:
-    """Median with the 5–95 % interval, or the limit, of a row of the summary over a power of ten."""
-    q05, q50, q95 = (float(row[name]) / ten for name in ("q05", "q50", "q95"))
+def _title(row: pd.Series, ten: float, level: Level) -> str:
+    """Median with its interval, or the limit, of a row of the summary over a power of ten."""
+    bottom, middle, top = (float(row[name]) / ten for name in level.names)
     if row["determined"] == "lower limit":
-        return f"> {number(q05, 2)},\nno upper limit"
+        return f"> {number(bottom, 2)},\nno upper limit"
     if row["determined"] == "upper limit":
-        return f"< {number(q95, 2)},\nno lower limit"
+        return f"< {number(top, 2)},\nno lower limit"
     if row["determined"] == "no":
         return "not determined\nby the data"
-    if not q95 > q05:
-        return number(q50)
-    texts, exponent = rounded((q50, q05, q95), 1 - math.floor(math.log10(q95 - q05)))
-    middle, low, high = (text + power_of_ten(exponent) for text in texts)
-    return f"{middle}\n[{low}, {high}]"
+    if not top > bottom:
+        return number(middle)
+    texts, exponent = rounded((middle, bottom, top), 1 - math.floor(math.log10(top - bottom)))
+    shown, low, high = (text + power_of_ten(exponent) for text in texts)
+    return f"{shown}\n[{low}, {high}]"
 
 
 def _over(ten: float) -> str:
@@ -104,7 +104,7 @@ def _draw_prior(ax: Axes, posterior: Posterior, name: str, n_draws: int, ten: fl
 def plot_corner(
     posterior: Posterior, names: Sequence[str] | None = None, *, width: float = DOUBLE, axes: AxesLike | None = None
 ) -> Figure:
-    """Marginal distributions of one and two parameters; contours hold 68 % and 95 % of the draws.
+    """Marginal distributions of one and two parameters; contours hold 68 % and 95 % of the draws by default.
 
     Lengths are drawn on logarithmic axes. Dashed: the prior, normalised like the histogram. A parameter that the data
     do not determine has a limit or a sentence over its column, never an interval. By default those of `corner_names`;
@@ -133,7 +133,7 @@ def plot_corner(
             symbol(c) if small else f"{symbol(c)}{_over(ten)}\n{unit_of(posterior.study.unit_of(c)).strip()}"
             for c, ten in zip(chosen, tens, strict=True)
         ]
-        panels = _panels(fig, data, ranges)
+        panels = _panels(fig, data, ranges, posterior.band)
         for k, name in enumerate(chosen):
             ax = panels[k, k]
             highest = ax.get_ylim()[1]
@@ -143,9 +143,9 @@ def plot_corner(
             if k > 0:
                 panels[k, 0].set_ylabel(axis_names[k])
             if summary[name]["determined"] == "yes":
-                for q, line in ((0.05, ":"), (0.5, "-"), (0.95, ":")):
+                for q, line in zip(posterior.interval.quantiles, (":", "-", ":"), strict=True):
                     ax.axvline(np.quantile(data[:, k], q), color="0.35", lw=0.7, ls=line)
-            title = "" if small else f"{_over(tens[k])}\n{_title(summary[name], tens[k])}"
+            title = "" if small else f"{_over(tens[k])}\n{_title(summary[name], tens[k], posterior.interval)}"
             ax.set_title(f"{symbol(name)}{title}", fontsize=6.5, pad=3)
         _label(panels, logs, small=small)
         footer(fig, posterior.study, note)
@@ -158,12 +158,13 @@ def plot_corner(
     return finished(fig)
 
 
-def _panels(fig: Figure, data: FloatArray, ranges: Sequence[tuple[float, float]]) -> np.ndarray:
+def _panels(fig: Figure, data: FloatArray, ranges: Sequence[tuple[float, float]], level: Level) -> np.ndarray:
     """Histograms on the diagonal and contours below it, shape (n, n); None above it, where an axis costs as much."""
     import corner
 
     n, blue = len(ranges), OKABE_ITO["blue"]
     axes = np.full((n, n), None)
+    levels = (INNER, level.share) if level.share > INNER else (level.share,)
     for i, j in ((row, column) for row in range(n) for column in range(row + 1)):
         ax = axes[i, j] = fig.add_subplot(n, n, i * n + j + 1)
         if i == j:
@@ -171,7 +172,7 @@ def _panels(fig: Figure, data: FloatArray, ranges: Sequence[tuple[float, float]]
             ax.set(xlim=ranges[i], ylim=(0, 1.1 * np.max(counts)), yticks=[])
         else:
             corner.hist2d(
-                data[:, j], data[:, i], ax=ax, range=[ranges[j], ranges[i]], bins=_BINS, levels=_LEVELS, color=blue,
+                data[:, j], data[:, i], ax=ax, range=[ranges[j], ranges[i]], bins=_BINS, levels=levels, color=blue,
                 smooth=0.8, plot_datapoints=False, plot_density=False, fill_contours=True, no_fill_contours=True,
             )  # fmt: skip
     return axes
@@ -214,8 +215,12 @@ def _ticks(low: float, high: float, *, log: bool) -> list[float]:
 
 def _note(posterior: Posterior) -> str:
     verdict = "" if posterior.verdict.converged else " NOT CONVERGED: the gate said no."
+    band, interval = posterior.band, posterior.interval
+    contours = f"{100 * INNER:g} % and {band}" if band.share > INNER else str(band)
+    low, middle, high = (f"{100 * each:.6g}" for each in interval.quantiles)
     return (
-        "Contours hold 68 % and 95 % of the draws; dashed: prior; vertical lines: 5, 50 and 95 % quantiles." + verdict
+        f"Contours hold {contours} of the draws; dashed: prior; vertical lines: {low}, {middle} and {high} % quantiles."
+        + verdict
     )
 
 

@@ -56,7 +56,7 @@ _OVERVIEW, _TITLE, _MAIN, _GAP, _STRIP, _MAP_ROW = 2.15, 0.2, 0.78, 0.05, 0.27, 
 def plot_torque(
     fit: FitResult, posterior: Posterior | None = None, *, width: float = DOUBLE, axes: AxesLike | None = None
 ) -> Figure:
-    """Data, best fit and, with a posterior, the 95 % band of what it predicts, for both components.
+    """Data, best fit and, with a posterior, the band of what it predicts, for both components.
 
     At the top all devices together, coloured by thickness. Below each device on its own with its residuals in units
     of σ; more than twelve devices share one map of residuals instead. Masked points are hollow. Units are those of the
@@ -77,7 +77,7 @@ def plot_torque(
         drawn = _drawn(fit, posterior)
         kinds: list[Quantity] = list(dict.fromkeys(one.curve.quantity for one in drawn))
         exponents = {kind: _exponent(drawn, kind) for kind in kinds}
-        note = _note(drawn)
+        note = _note(drawn, posterior)
         handles, labels = _key(drawn, posterior)
         if axes is not None:
             own = sheet(axes, (len(kinds), 2))
@@ -275,13 +275,16 @@ def _key(drawn: Sequence[Drawn], posterior: Posterior | None) -> tuple[list[Line
         labels.append("masked, not fitted")
     if posterior is not None and drawn[0].band:
         handles.append(Patch(color="0.45", alpha=0.3, lw=0))
-        labels.append("95 % predictive band" if posterior.verdict.converged else "95 % band, NOT CONVERGED")
+        kind = "predictive band" if posterior.verdict.converged else "band, NOT CONVERGED"
+        labels.append(f"{posterior.band} {kind}")
     return handles, labels
 
 
-def _note(drawn: Sequence[Drawn]) -> str:
+def _note(drawn: Sequence[Drawn], posterior: Posterior | None) -> str:
     fitted = any(one.curve.sigma_is_fitted for one in drawn)
-    band = "; band: 95 % of points that the posterior would predict, noise included" if drawn[0].band else ""
+    band = ""
+    if posterior is not None and drawn[0].band:
+        band = f"; band: {posterior.band} of points that the posterior would predict, noise included"
     bars = "error bars: noise scale fitted from the scatter" if fitted else "error bars: 1 σ"
     axes = r"$\parallel$ along M × (P × M), $\perp$ along M × P"
     return f"{axes}; {bars}; Δ/σ: (data − best fit)/standard error{band}."

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mtjfit.arrays import FloatArray
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.infer.level import INNER, Level
 from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
@@ -33,26 +34,27 @@ from mtjfit.results.predict import SharedLengths, accumulation_draws, kappa_draw
 from mtjfit.study import SCATTER, ParameterName, refuse_own_model
 
 _GRID = 81
-_LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 _COLOURS = ("blue", "vermillion", "green", "purple")
 _DRAWN = 60  # single draws in the complex plane
 _MOST = 4  # stacks in one picture
 _OWN_DRAWS = 2000
 
 
-def _band(ax: Axes, x: FloatArray, values: FloatArray, colour: str, label: str | None = None) -> None:
-    """Median with 68 and 95 % of the draws, shape (n_draws, n_x)."""
-    q = np.quantile(values, _LEVELS, axis=0)
-    ax.fill_between(x, q[0], q[4], color=colour, alpha=0.15, lw=0, gid="band-95")
-    ax.fill_between(x, q[1], q[3], color=colour, alpha=0.25, lw=0, gid="band-68")
-    ax.plot(x, q[2], color=colour, lw=1.0, label=label, gid="median")
+def _band(ax: Axes, x: FloatArray, values: FloatArray, colour: str, level: Level, label: str | None = None) -> None:
+    """Median with a share of the draws, shape (n_draws, n_x), and with 68 % of them where that is less."""
+    low, middle, high = np.quantile(values, level.quantiles, axis=0)
+    ax.fill_between(x, low, high, color=colour, alpha=0.15, lw=0, gid=f"band-{100 * level.share:g}")
+    if level.share > INNER:
+        low, _, high = np.quantile(values, Level(INNER).quantiles, axis=0)
+        ax.fill_between(x, low, high, color=colour, alpha=0.25, lw=0, gid=f"band-{100 * INNER:g}")
+    ax.plot(x, middle, color=colour, lw=1.0, label=label, gid="median")
 
 
 def _shown(posterior: Posterior) -> list[tuple[SharedLengths, str, str]]:
     """Stacks with colour and label; the first four where there are more."""
     found = shared_lengths(posterior)
     if len(found) == 1:
-        return [(found[0], OKABE_ITO["blue"], "posterior, 68 and 95 %")]
+        return [(found[0], OKABE_ITO["blue"], f"posterior, {posterior.band.beside_inner}")]
     group = {curve.name: curve.group or curve.name for curve in posterior.study.curves}
     return [
         (stack, OKABE_ITO[colour], literal(group[stack.devices[0]]))
@@ -74,9 +76,9 @@ def plot_transfer(
 ) -> Figure:
     """The transfer κ(d) of Eq. 12: in the complex plane, and with it both components and their ratio against d.
 
-    Lines are medians, bands 68 and 95 % of the posterior. Points, from `fit`, are what each device determines on its
-    own, without any length, divided by the median of its amplitude where that is what κ a1 has to be divided by.
-    On `axes`: 2 × 2 of your own.
+    Lines are medians, bands shares of the posterior, 68 and 95 % by default. Points, from `fit`, are what each device
+    determines on its own, without any length, divided by the median of its amplitude where that is what κ a1 has to be
+    divided by. On `axes`: 2 × 2 of your own.
     """
     d = _grid_of(posterior)
     parts: tuple[tuple[str, Callable[[np.ndarray], FloatArray]], ...] = (
@@ -95,7 +97,7 @@ def plot_transfer(
             K = kappa_draws(stack, d)
             _in_plane(panels[0], K, colour)
             for ax, (_, part) in zip(panels[1:], parts, strict=True):
-                _band(ax, d, part(K), colour, label)
+                _band(ax, d, part(K), colour, posterior.band, label)
         _points(panels, posterior, fit)
         panels[0].set(xlabel=r"Re $\kappa$", ylabel=r"Im $\kappa$")
         for ax, (name, _) in zip(panels[1:], parts, strict=True):
@@ -167,7 +169,7 @@ def plot_accumulation_band(posterior: Posterior, *, width: float = DOUBLE, axes:
     chosen = list(dict.fromkeys([curves[0].name, curves[len(curves) // 2].name, curves[-1].name]))
     by_name = {curve.name: curve for curve in curves}
     of_stack = {device: stack for stack in shared_lengths(posterior) for device in stack.devices}
-    note = f"Medians with 68 and 95 % of the posterior, at nominal thickness.{_refused(posterior)}"
+    note = f"Medians with {posterior.band.beside_inner} of the posterior, at nominal thickness.{_refused(posterior)}"
     below = 0.42 + footer_height(width, posterior.study, note)
     there = first_panels(len(chosen), panels_across(width, len(chosen), 2.0))
     with style(axes):
@@ -182,8 +184,8 @@ def plot_accumulation_band(posterior: Posterior, *, width: float = DOUBLE, axes:
             d = by_name[device].thickness - float(np.median(stack.lengths["dead_layer"]))
             x = np.linspace(0.0, max(d, 1e-3), _GRID)
             m = accumulation_draws(stack, x, max(d, 1e-3))
-            _band(ax, x, m.real, OKABE_ITO["blue"], r"in-plane $m_\parallel$")
-            _band(ax, x, m.imag, OKABE_ITO["vermillion"], r"out-of-plane $m_\perp$")
+            _band(ax, x, m.real, OKABE_ITO["blue"], posterior.band, r"in-plane $m_\parallel$")
+            _band(ax, x, m.imag, OKABE_ITO["vermillion"], posterior.band, r"out-of-plane $m_\perp$")
             ax.axhline(0, color="0.6", lw=0.6, ls=":", zorder=0)
             ax.set(xlabel="distance from the barrier $x$ (nm)", xlim=(0, x[-1]))
             ax.xaxis.set_major_locator(MaxNLocator(4))

@@ -95,7 +95,14 @@ def finished_run(folder: Path, study: Study, seed: int) -> tuple[Posterior, Mapp
     return replace(found, study=study), saved.versions
 
 
-def report_posterior(posterior: Posterior, folder: str | Path, *, pdf: bool = False, width: str | None = None) -> Path:
+def report_posterior(
+    posterior: Posterior,
+    folder: str | Path,
+    *,
+    pdf: bool = False,
+    width: str | None = None,
+    level: float | None = None,
+) -> Path:
     """Write page, figures, tables and draws of a posterior into a folder, as ``mtjfit run`` does.
 
     Parameters
@@ -107,6 +114,8 @@ def report_posterior(posterior: Posterior, folder: str | Path, *, pdf: bool = Fa
     width : str, optional
         Of the figures, with its unit: ``"86mm"`` for one column of a journal, ``"178mm"``, ``"8.6cm"``, ``"3.4in"``; by
         default 6.75 inches. Letters keep their size, panels move.
+    level : float, optional
+        Share of the draws in intervals and bands, 0.5 to 0.999; by default that of the posterior.
 
     Returns
     -------
@@ -118,7 +127,7 @@ def report_posterior(posterior: Posterior, folder: str | Path, *, pdf: bool = Fa
     MtjfitError
         The folder holds other files, or cannot be written.
     ValueError
-        The width has no unit, or is not between 80 and 300 mm.
+        The width has no unit, or is not between 80 and 300 mm; or the level is none.
 
     Examples
     --------
@@ -129,6 +138,8 @@ def report_posterior(posterior: Posterior, folder: str | Path, *, pdf: bool = Fa
     """
     if width is not None:
         figure_width(width)
+    if level is not None:
+        posterior = replace(posterior, level=level)
     target = ResultFolder(Path(folder))
     target.prepare()
     made_by = provenance(posterior.study, posterior.settings["seed"], "mtjfit.report.report_posterior")

@@ -97,7 +97,7 @@ def plot_forest(
             ax.set_axis_off()
         _names(panels[::across], compared, order, 72 * min(step, 0.1) * 0.95)
         if legend:
-            fig.legend(handles=legend, loc="outside upper center", 
+            fig.legend(handles=legend, loc="outside upper center",
                        ncols=len(legend) if width >= DOUBLE else panels_across(width, len(legend), 1.1))  # fmt: skip
         footer(fig, study, note)
     return finished(fig)

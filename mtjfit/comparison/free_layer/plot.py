@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mtjfit.arrays import FloatArray
 from mtjfit.comparison.free_layer.consequences import Consequences, leaned_on
+from mtjfit.infer.level import Level
 from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
@@ -30,7 +31,6 @@ from mtjfit.plot.style import (
 from mtjfit.results.coefficients import torque_unit
 
 _GRID = 61
-_LEVELS = [0.025, 0.5, 0.975]
 _BEYOND = 1.25  # of the measured ranges, drawn if nothing farther was asked for
 _MOST = 4  # thicknesses that can be distinguished in one panel
 _LINES = ("-", "--", "-.", ":")
@@ -39,8 +39,8 @@ _LINES = ("-", "--", "-.", ":")
 def plot_consequences(found: Consequences, *, width: float = DOUBLE, axes: AxesLike | None = None) -> Figure:
     """Torque against bias for some thicknesses, then torque, absorption and effective length against thickness.
 
-    Lines: medians; bands: 95 %. Hatched grey: outside the measured ranges. The bias of the panels against thickness is
-    the largest of `found`, at both signs. On `axes`: 4 × 2 of your own.
+    Lines: medians; bands: 95 % by default. Hatched grey: outside the measured ranges. The bias of the panels
+    against thickness is the largest of `found`, at both signs. On `axes`: 4 × 2 of your own.
     """
     study = found.posterior.study
     note = _note(found)
@@ -66,7 +66,7 @@ def plot_consequences(found: Consequences, *, width: float = DOUBLE, axes: AxesL
             ax.xaxis.set_visible(False)
         handles = [
             Line2D([], [], color="0.25", lw=1.1, label="median"),
-            Patch(facecolor="0.25", alpha=0.25, label="95 %"),
+            Patch(facecolor="0.25", alpha=0.25, label=str(found.posterior.band)),
             Patch(facecolor="0.93", edgecolor="0.75", hatch="///", lw=0, label="not measured: extrapolated"),
         ]
         fig.legend(handles=handles, loc="upper center", ncols=3)
@@ -78,8 +78,8 @@ def _colours(n: int) -> list[str]:
     return [OKABE_ITO["blue"]] if n == 1 else [to_hex(colormaps["viridis"](0.75 * k / (n - 1))) for k in range(n)]
 
 
-def _band(ax: Axes, x: FloatArray, draws: FloatArray, colour: str, line: str, label: str) -> None:
-    low, middle, high = np.quantile(draws, _LEVELS, axis=0)
+def _band(ax: Axes, x: FloatArray, draws: FloatArray, level: Level, colour: str, line: str, label: str) -> None:
+    low, middle, high = np.quantile(draws, level.quantiles, axis=0)
     ax.fill_between(x, low, high, color=colour, alpha=0.25, lw=0, zorder=2, gid="band")
     ax.plot(x, middle, color=colour, ls=line, zorder=3, label=label, gid="median")
 
@@ -105,7 +105,7 @@ def _against_bias(axes: np.ndarray, found: Consequences, keys: int) -> None:
     for ax, part, name in zip(axes, (T.real, T.imag), (r"T_\parallel", r"T_\perp"), strict=True):
         for k, (d, colour) in enumerate(zip(shown, _colours(len(shown)), strict=True)):
             beyond = "" if thin - 1e-9 <= d <= thick + 1e-9 else ", extrapolated"
-            _band(ax, V, part[:, k], colour, _LINES[k], f"{d:.3g} nm{beyond}")
+            _band(ax, V, part[:, k], found.posterior.band, colour, _LINES[k], f"{d:.3g} nm{beyond}")
         ax.axhline(0, color="0.6", lw=0.5, zorder=1)
         ax.set_xlim(-reach, reach)
         _grey(ax, (low, high))
@@ -120,29 +120,29 @@ def _against_thickness(axes: np.ndarray, found: Consequences) -> None:
     high = max(_BEYOND * thick, *(1.05 * d for d in found.thickness))
     d = np.linspace(low, high, _GRID)
     layer, V = found.layer, max(found.bias)
-    T = layer.torque(d, [V, -V])
+    T, level = layer.torque(d, [V, -V]), found.posterior.band
     unit = torque_unit(found.posterior.study)
     ends = ((0, f"+{V:g} V", OKABE_ITO["vermillion"], "-"), (1, f"−{V:g} V", OKABE_ITO["blue"], "--"))
     (par, perp), (ratio, odd), (absorbed, lengths) = axes
     for k, label, colour, line in ends:
-        _band(par, d, T[:, :, k].real, colour, line, label)
-        _band(perp, d, T[:, :, k].imag, colour, line, label)
-        _band(ratio, d, T[:, :, k].imag / T[:, :, k].real, colour, line, label)
+        _band(par, d, T[:, :, k].real, level, colour, line, label)
+        _band(perp, d, T[:, :, k].imag, level, colour, line, label)
+        _band(ratio, d, T[:, :, k].imag / T[:, :, k].real, level, colour, line, label)
     name_axis(par.yaxis, r"$T_\parallel$", unit)
     name_axis(perp.yaxis, r"$T_\perp$", unit)
     ratio.set_ylabel(r"$T_\perp/T_\parallel$")
     ratio.set_title("above 0 the torques compete, below they cooperate", fontsize=6.5, pad=3)
-    _band(odd, d, T[:, :, 0].imag - T[:, :, 1].imag, OKABE_ITO["purple"], "-", "")
+    _band(odd, d, T[:, :, 0].imag - T[:, :, 1].imag, level, OKABE_ITO["purple"], "-", "")
     name_axis(odd.yaxis, rf"$T_\perp(V) - T_\perp(-V)$ at {V:g} V", unit, below=True)
-    _band(absorbed, d, 1 - np.abs(layer.transmitted(d)), OKABE_ITO["green"], "-", r"absorbed, $1-|J(d)/J_0|$")
-    _band(absorbed, d, np.abs(layer.kappa(d)), OKABE_ITO["black"], "--", r"$|\kappa|$")
+    _band(absorbed, d, 1 - np.abs(layer.transmitted(d)), level, OKABE_ITO["green"], "-", r"absorbed, $1-|J(d)/J_0|$")
+    _band(absorbed, d, np.abs(layer.kappa(d)), level, OKABE_ITO["black"], "--", r"$|\kappa|$")
     absorbed.set_ylabel("share of the spin current")
     for star, colour, line, label in (
         (layer.lambda_sf_star(d), OKABE_ITO["orange"], "-", "Eq. 17, thin layers"),
         (np.abs(layer.lambda_sf_star_exact(d)), OKABE_ITO["black"], "--", "modulus of the exact one"),
     ):
         if np.all(np.isfinite(star)):
-            _band(lengths, d, star, colour, line, label)
+            _band(lengths, d, star, level, colour, line, label)
     lengths.set_ylabel(r"effective $\lambda^*_\mathrm{sf}$ (nm)")
     for ax in (par, perp, ratio, odd):
         ax.axhline(0, color="0.6", lw=0.5, zorder=1)

@@ -18,7 +18,7 @@ from mtjfit.infer.convergence.gate import Verdict
 from mtjfit.infer.ensembles.ensemble import Stream, stream
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.infer.evidence import Evidence
-from mtjfit.infer.posterior import SUMMARY_HEADER, determined_sides, draws_summary, summary_rows
+from mtjfit.infer.posterior import determined_sides, draws_summary, summary_header, summary_rows
 from mtjfit.infer.sampling import checked_verdict, kept_draws, run_model
 from mtjfit.infer.store.fingerprint import MODEL_VERSION
 from mtjfit.study import Sampling
@@ -206,7 +206,7 @@ class StackPosterior(ShownAsCard):
         return Card(
             "Posterior of a stack", marks=[self.verdict.refusal],
             facts={"devices": f"{self.model.devices.n}", "draws": f"{len(self.draws)}"},
-            header=SUMMARY_HEADER, rows=summary_rows(self.summary()),
+            header=summary_header(), rows=summary_rows(self.summary()),
             notes=[str(one) for one in self.open_directions],
         )  # fmt: skip
 
