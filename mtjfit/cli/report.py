@@ -63,8 +63,8 @@ def report_command(
     computed again; the draws and their verdict stay what they are.
 
     --width 86mm draws the figures for one column of a journal, --width 178mm for two: letters keep their size.
-    --level 0.8 gives intervals and bands that hold 80 % of the draws, and limits that are their ends, of 90 %; captions,
-    headers and columns say so. Comparisons of devices and mechanisms keep the levels that they name.
+    --level 0.8 gives intervals and bands that hold 80 % of the draws, and limits that are their ends, of 90 %;
+    captions, headers and columns say so. Comparisons of devices and mechanisms keep the levels that they name.
 
     A result that has not converged, or of combinations only, is drawn as such. Figures that are there as PDF stay so.
     """

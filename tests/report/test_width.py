@@ -125,4 +125,4 @@ def test_files_of_a_width_have_it(found: Findings) -> None:
     one = Findings(**{**vars(found), "sections": (only,), "frame": type(only)("frame", "")})
     (figure,) = report_figures(one, width="86mm")
     assert f'width="{86 / 25.4 * 72:.4f}'[:12].encode() in figure.files["torque.svg"]
-    assert report_html(one, (figure,)) != report_html(one, (figure,), width="86mm")
+    assert report_html(found, (figure,)) != report_html(found, (figure,), width="86mm")
