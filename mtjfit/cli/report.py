@@ -44,8 +44,13 @@ def _checked_level(context: click.Context, option: click.Parameter, level: float
 )
 @with_pdf
 @click.option("--width", callback=_checked_width, metavar="WIDTH", help="Of the figures, such as 86mm, 8.6cm or 3.4in.")
-@click.option("--level", type=float, callback=_checked_level, metavar="SHARE",
-              help="Of the draws in intervals and bands, such as 0.8; by default 0.9 in tables, 0.95 in bands.")  # fmt: skip
+@click.option(
+    "--level",
+    type=float,
+    callback=_checked_level,
+    metavar="SHARE",
+    help="Of the draws in intervals and bands, such as 0.8; by default 0.9 in tables, 0.95 in bands.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Only checks that failed, and the place of the page.")
 @click.pass_obj
 def report_command(
