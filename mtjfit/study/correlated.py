@@ -69,6 +69,9 @@ class Correlated(PlainPrior):
             numbers[name] = float(r)
         object.__setattr__(self, "correlation", MappingProxyType(numbers))
 
+    def __repr__(self) -> str:
+        return f"Correlated({self.of!r}, {dict(self.correlation)!r})"
+
     def __hash__(self) -> int:
         return hash((self.of, *self.correlation.items()))
 

@@ -9,13 +9,15 @@ import pytest
 from joint_cases import MEMBERS, JointCase, Road, assert_needs_correlations
 from scipy import stats
 from scipy.special import ndtri
+from small import problems_of
 
 from mtjfit.comparison import joint_posterior
 from mtjfit.comparison.free_layer.layer import prior_draws
+from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.comparison.mechanisms.prior_widths import WIDTHS, evidence_bounds
 from mtjfit.model import make_posterior
 from mtjfit.model.layout import even_points
-from mtjfit.study import Fixed, Normal
+from mtjfit.study import Correlated, Fixed, Normal
 
 
 def drawn_for_a_free_layer(case: JointCase) -> None:
@@ -64,3 +66,22 @@ def test_priors_are_joint(road: Road, seed: int) -> None:
 @pytest.mark.parametrize("road", ROADS)
 def test_no_road_passes_without_correlations(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_needs_correlations(road, monkeypatch)
+
+
+def test_a_mechanism_that_fixes_a_member_keeps_the_prior_of_the_others() -> None:
+    """Of each other member its own prior, and of the pair that is left their correlation."""
+    case = JointCase(1, ("lambda_J", "lambda_phi", "Lambda"))
+    study = case.study(lambda_sf_N=None, D_ratio=None)
+    found = mechanism_study(study, MECHANISMS["diffusion-bulk"]).parameters
+    r = float(case.numbers[2][0, 1])
+    for name, other in (("lambda_J", "lambda_phi"), ("lambda_phi", "lambda_J")):
+        assert found[name].prior == Correlated(case.priors[name].of, {other: r})
+    assert mechanism_study(study, MECHANISMS["ballistic"]).parameters["lambda_J"].is_fixed
+    assert mechanism_study(study, MECHANISMS["diffusion"]).parameters["Lambda"].prior == case.priors["Lambda"]
+
+
+def test_studies_share_all_members_of_a_joint_prior() -> None:
+    studies = {"a": JointCase(1).study(), "b": JointCase(1).study(seed=2)}
+    said = problems_of(joint_posterior, studies, ("lambda_J", "lambda_phi"))
+    assert [each.split(": has")[0] for each in said] == [f"{label}: parameters.lambda_sf_F" for label in "ab"]
+    assert all(each.endswith("but is not shared; share it, or give it a prior without correlation") for each in said)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from joint_cases import MEMBERS, JointCase, Road, assert_needs_correlations
+from model_studies import FEW
 from scipy import stats
 from scipy.special import ndtri
 
-from mtjfit.infer import Posterior, Verdict, draw_truth
+from mtjfit.infer import Posterior, Verdict, draw_truth, identify
 from mtjfit.model import make_posterior
 from mtjfit.model.coordinates import Scores
 from mtjfit.model.likelihood import full_posterior
@@ -123,3 +124,11 @@ def test_no_correlation_is_the_same_as_independent_priors() -> None:
     )
     z = np.random.default_rng(0).standard_normal((20, joint.size))
     np.testing.assert_allclose(joint.log_posterior(z), apart.log_posterior(z), rtol=1e-13)
+
+
+def test_the_profile_of_Lambda_takes_the_place_of_a_correlated_factor() -> None:
+    """Where λ_sf^N and D_ratio are both free, only Λ is identified; priors of the others stay."""
+    study = JointCase(3, ("lambda_J", "lambda_phi", "D_ratio")).study()
+    found = identify(study, search=FEW, progress=False)
+    assert found.determined.loc["Lambda", "known_to"] == "upper limit"
+    assert found.determined.loc["D_ratio", "known_to"] == "prior only"
