@@ -17,7 +17,7 @@ from scipy import stats
 
 import mtjfit
 from mtjfit.errors import NotConverged, NotDetermined
-from mtjfit.infer import Check, Posterior, Verdict, describe
+from mtjfit.infer import Check, Posterior, Verdict, describe, prior_conflicts
 from mtjfit.model import make_posterior
 from mtjfit.study import Correlated, Fixed, LogNormal, LogUniform, Normal, Parameter, Prior, Sampling, Study
 from mtjfit.study.written import study_files
@@ -133,6 +133,22 @@ def test_a_posterior_as_prior_of_other_data_is_the_fit_of_all_data(seed: int) ->
     alone = grid.moments(stats.multivariate_normal(mean, np.diag(np.diagonal(covariance))).logpdf(grid.x))
     with pytest.raises(AssertionError):
         assert_moments(alone[:2], expected[:2], 0.22)
+
+
+@pytest.mark.parametrize(("r", "contradicted"), [(0.0, False), (0.99, False), (-0.99, True)])
+def test_data_contradict_a_correlation_that_each_prior_alone_would_allow(r: float, contradicted: bool) -> None:
+    """Both lengths are 0.8 sd above their medians: a square of 0.64 (2 − 2 r) / (1 − r²), of 0.64 without one of them."""
+    priors = {"lambda_J": Correlated(LogNormal(1.0, 1.3), {"lambda_phi": r}),
+              "lambda_phi": Correlated(LogNormal(1.2, 1.3), {"lambda_J": r})}  # fmt: skip
+    truth = {"lambda_J": 1.0 * 1.3**0.8, "lambda_phi": 1.2 * 1.3**0.8}
+    study = simulated((0.8, 1.2, 1.8, 2.5, 3.5), noise=0.003, n_bias=21, truth=truth, **priors, **KNOWN)
+    best = mtjfit.fit(study)
+    found = prior_conflicts(study, best.optimum, best.chi2)
+    assert len(found) == contradicted
+    for conflict in found:
+        # the errors of the data add to the width of the prior, so that the fall is a few per cent smaller
+        assert conflict.sigma**2 == pytest.approx(0.64 * (2 - 2 * r) / (1 - r**2) - 0.64, rel=0.05)
+        assert np.isnan(conflict.error)
 
 
 @pytest.fixture(scope="module")
