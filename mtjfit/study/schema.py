@@ -177,6 +177,7 @@ STUDY_ADVICE = {
     "bias_window": "write bias_window = [low, high] in V",
     "sin_theta": 'write "included" if the values are torques at the angle, or "divided" if they are already per sin θ',
     "sigma": 'write "columns", "fit" or { par = …, perp = … }',
+    "correlation": "write { lambda_phi = 0.6 }, and this length with the same number in the line of lambda_phi",
     "fixed": "write a number; true for the thickness, whose values come with the data",
     "study": "add a [study] table with a name",
     "data": "add a [[data]] table for each file",
