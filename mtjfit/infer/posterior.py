@@ -24,6 +24,7 @@ from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.profile import EDGE, OPEN, answer_of_sides
 from mtjfit.study import AnyPrior, EqualTo, Fixed, ParameterName, Prior, Product, Study
+from mtjfit.study.correlated import log_normal_product
 from mtjfit.text import number
 
 FROM_PRIOR = 0.1
@@ -187,6 +188,9 @@ class Posterior(ShownAsCard):
             return None
         factors = [ParameterName(name).of(base) for base in ("lambda_sf_N", "D_ratio")]
         one, other = (self._factor(each) for each in factors)
+        joint = log_normal_product(one, other, factors[1].base)
+        if joint is not None:
+            return joint
         if isinstance(one, Fixed):
             one, other = other, one
         if not (isinstance(one, Prior) and isinstance(other, Prior | Fixed)) or other.support in _DEGENERATE:

@@ -19,6 +19,7 @@ from mtjfit.infer.convergence.diagnostics import ess
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.infer.posterior import Posterior
 from mtjfit.study import ParameterName, Prior, Study, is_amplitude
+from mtjfit.study.correlated import joint_log_factor
 
 WIDER = 1.4
 
@@ -88,9 +89,10 @@ class Reweighted:
 
 
 def reweighted(posterior: Posterior, alternative: Alternative) -> Reweighted:
-    """Weights w ∝ Π p_other(x)/p_declared(x) over the parameters that have another prior, for each draw."""
+    """Weights w ∝ p_other(x)/p_declared(x) of all parameters that have another prior, for each draw."""
     shape = posterior.chain.shape[:-1]
     log_weights, missing = np.zeros(shape), {}
+    changed: dict[str, Prior] = {}
     for label, declared in posterior.priors.items():
         name = ParameterName(label).base
         # an own amplitude that scatters about a shared one follows that one, and has no prior to change
@@ -100,8 +102,15 @@ def reweighted(posterior: Posterior, alternative: Alternative) -> Reweighted:
         x = posterior.chain[..., posterior.names.index(label)]
         log_ratio = other.logpdf(x) - declared.logpdf(x)
         log_weights += log_ratio
+        changed[label] = other
         if other.support[0] < declared.support[0] or other.support[1] > declared.support[1]:
             missing[label] = _missing(declared, other, x, log_ratio)
+    drawn = {
+        label: posterior.chain[..., posterior.names.index(label)]
+        for label in posterior.priors
+        if label in posterior.names
+    }
+    log_weights += joint_log_factor({**posterior.priors, **changed}, drawn) - joint_log_factor(posterior.priors, drawn)
     weights, k_hat = smoothed(log_weights.ravel())
     if any(share > MAX_MISSING for share in missing.values()) or not weights.any():
         k_hat = float("inf")
