@@ -1,6 +1,6 @@
 """κ(d) of each row of parameters as piecewise polynomials, for many devices that share their lengths.
 
-κ is smooth in ln d: its nearest singularities lie beyond |Im ln d| = π/4, because the phase of 1/L is at most 45°. A few
+κ is smooth in ln d: its nearest singularities lie beyond |Im ln d| = π/4, as the phase of 1/L is at most 45°. A few
 dozen Chebyshev nodes in ln d therefore give it to ten digits for any lengths, and one product of matrices turns the
 values there into a polynomial about each of many centres. What is left for each device are a look-up and a few
 multiplications, in place of a complex exponential and a division for each of its thicknesses.
@@ -19,11 +19,11 @@ from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.study import Form
 
-DEGREE = 5
+DEGREE = 7
 """Of the polynomials."""
 _CELL = 0.05  # width of a cell, of the smallest thickness: a polynomial reaches a few of these
 _STRIP = np.pi / 4  # κ has no singularity nearer than this in ln d
-_DIGITS = 25.0  # −ln of the error of the interpolation, about
+_DIGITS = 34.0  # −ln of the error of the interpolation, about
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,9 @@ class KappaTable(ShownAsCard):
         cell = ((d - self.low) * (self._cells / (self.high - self.low))).astype(np.intp)
         np.clip(cell, 0, self._cells - 1, out=cell)
         centre = self._centres[cell]
-        polynomials = np.broadcast_to(self._polynomials(form), (2 * (DEGREE + 1), n, self._cells)).reshape(-1, n * self._cells)
+        polynomials = np.broadcast_to(self._polynomials(form), (2 * (DEGREE + 1), n, self._cells)).reshape(
+            -1, n * self._cells
+        )
         found = polynomials.take(cell + self._cells * np.arange(n)[:, None], axis=1)
         return LocalKappa(found.reshape(DEGREE + 1, 2, 1, n, -1), centre)
 

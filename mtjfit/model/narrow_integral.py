@@ -48,7 +48,6 @@ class NodesFirst(ShownAsCard):
         """The same integrals."""
         products, own = integral.products, list(integral.own)
         sd, given, cross = np.moveaxis(integral.sd, -1, 0), products.square, products.terms.of(own)
-        z_u, z_w = integral.gram.z_terms
         rows, columns = np.triu_indices(len(own))
         pairs = integral.gram.between.of((np.array(own, dtype=int)[rows], np.array(own, dtype=int)[columns]))
         both = sd[rows] * sd[columns]
@@ -58,11 +57,12 @@ class NodesFirst(ShownAsCard):
         square = np.empty((3, 1 + len(own) + rows.size, 1, *shape))
         square[:, 0, 0] = -0.5 * given.uu, -given.uw, -0.5 * given.ww
         first = slice(1, 1 + len(own))
-        for k, (z, of_z) in enumerate(((z_u, linear[0]), (z_w, linear[1]))):
-            np.multiply(z[own], sd, out=of_z[first, 0])
-        for k, (mine, between) in enumerate(zip((cross.uu, cross.mixed, cross.ww), (pairs.uu, pairs.mixed, pairs.ww), strict=True)):
-            np.multiply(mine, -sd, out=square[k, first, 0])
-            np.multiply(between, both, out=square[k, first.stop :, 0])
+        for z, with_z in zip(integral.gram.z_terms, linear, strict=True):
+            np.multiply(z[own], sd, out=with_z[first, 0])
+        crosses, precisions = (cross.uu, cross.mixed, cross.ww), (pairs.uu, pairs.mixed, pairs.ww)
+        for mine, between, both_sides in zip(crosses, precisions, square, strict=True):
+            np.multiply(mine, -sd, out=both_sides[first, 0])
+            np.multiply(between, both, out=both_sides[first.stop :, 0])
         return cls(linear, square, -0.5 * integral.gram.zz)
 
     def __call__(self, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray | None]:
@@ -94,9 +94,7 @@ def _one(h: FloatArray, A: FloatArray) -> tuple[FloatArray, FloatArray]:
     return h, A
 
 
-def _two(
-    g: FloatArray, h: FloatArray, A: FloatArray, B: FloatArray, C: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _two(g: FloatArray, h: FloatArray, A: FloatArray, B: FloatArray, C: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(g, h) M⁻¹ (g, h) and |M| for M = (1 + A, B; B, 1 + C); overwrites all."""
     A += 1.0
     C += 1.0
@@ -141,9 +139,7 @@ class Narrow(ShownAsCard):
         top += self.devices.constant
         return np.asarray(top.sum(axis=-1) + _sum_of_logs(total))
 
-    def _log_density(
-        self, at: tuple[FloatArray, FloatArray], t: FloatArray
-    ) -> tuple[FloatArray, FloatArray | None]:
+    def _log_density(self, at: tuple[FloatArray, FloatArray], t: FloatArray) -> tuple[FloatArray, FloatArray | None]:
         """ln of the integrand, own amplitudes as in `NodesFirst`, at t standard deviations, (nodes, n, n_devices)."""
         scale, offset = at
         u = t * scale

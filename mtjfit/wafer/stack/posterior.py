@@ -16,7 +16,7 @@ say, and so is the size of g. `StackPosterior` shows for which parameters that m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -144,7 +144,8 @@ class WaferCoordinates(DeviceCoordinates):
 
 
 _NODES = 14  # quadrature nodes of a device when it is drawn
-_NARROW = 0.1  # scatter of thicknesses, of the thinnest one: a bell over which κ(d) is a short polynomial
+_ONE_IN, _FEWEST = 5, 30  # devices of a part
+_NARROW = 0.05  # scatter of thicknesses, of the thinnest one: a bell over which κ(d) is a short polynomial
 _BELOW, _ABOVE = 0.6, 1.3  # of the nominal thicknesses: what smooth parts and dead layers leave of them, as a rule
 
 
@@ -203,11 +204,28 @@ class WaferPosterior(SharedPosterior):
         centre = at.centre(values, block.devices)
         return DeviceIntegral(gram, centre, at.own, at.own_sd(values, centre), at.bounded)
 
+    def part(self, rng: np.random.Generator) -> WaferPosterior | None:
+        """The posterior of one device in five, drawn wafer by wafer; None where they would be fewer than 30."""
+        if self.devices.n < _ONE_IN * _FEWEST:
+            return None
+        place = {name: k for k, name in enumerate(self.devices.wafers)}
+        wafer = np.array([place[name] for name in self.devices.wafer])
+        shuffled = rng.permutation(self.devices.n)
+        by_wafer = shuffled[np.argsort(wafer[shuffled], kind="stable")]
+        hierarchy = self.hierarchy
+        if hierarchy.smooth:
+            hierarchy = replace(hierarchy, radius=self.coordinates.radius)
+        found = replace(self, devices=self.devices.chosen(by_wafer[::_ONE_IN]), hierarchy=hierarchy)
+        return found if found.names == self.names else None
+
     @cached_property
     def _table(self) -> KappaTable:
         """κ at the thicknesses that devices of narrow rows may have."""
         nominal = self.devices.thickness
-        return KappaTable(_BELOW * float(nominal.min()), _ABOVE * float(nominal.max()), self.devices.per_volume)
+        # powers of two, so that the polynomials about a thickness hardly depend on the other devices
+        low = np.exp2(np.floor(np.log2(_BELOW * nominal.min())))
+        high = np.exp2(np.ceil(np.log2(_ABOVE * nominal.max())))
+        return KappaTable(float(low), float(high), self.devices.per_volume)
 
     def _log_integrals(self, values: FloatArray, block: Block) -> FloatArray:
         at = self.coordinates
@@ -215,8 +233,7 @@ class WaferPosterior(SharedPosterior):
             return super()._log_integrals(values, block)
         d, sd = at.expected(values, block.devices) - at.dead_layer(values), at.sd(values)
         thinnest, thickest = d.min(axis=1), d.max(axis=1)
-        narrow = np.broadcast_to(sd[:, 0], thinnest.shape) <= _NARROW * thinnest
-        narrow &= (thinnest >= self._table.low) & (thickest <= self._table.high)
+        narrow = (sd[:, 0] <= _NARROW * thinnest) & (thinnest >= self._table.low) & (thickest <= self._table.high)
         narrow = np.broadcast_to(narrow, values.shape[0])
         found = np.empty(values.shape[0])
         if not narrow.all():
@@ -230,6 +247,7 @@ class WaferPosterior(SharedPosterior):
         at = self.coordinates
         gram, constant = self._weighted(values, block)
         d = at.expected(values, block.devices) - at.dead_layer(values)
+        d = np.broadcast_to(d, (values.shape[0], block.n))
         kappa = self._table.about(at.form(values), d)
         devices = NodesFirst.of(self._integral(values, block, gram))
         return np.asarray(constant + Narrow(kappa, d, at.sd(values), devices).log_likelihood())
