@@ -38,21 +38,21 @@ def error(model: WaferPosterior, z: np.ndarray) -> float:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_designs_at_random_by_brute_force(seed: int) -> None:
-    """2e-3 in ln L of 24 devices, where the gate allows 0.05; and the quick road is the one taken."""
+    """2e-4 in ln L of 24 devices, where the gate allows 0.05; and the quick road is the one taken."""
     model, z = drawn(seed)
-    assert error(model, z) < 2e-3
+    assert error(model, z) < 2e-4
     general = sum(SharedPosterior._log_integrals(model, model.scores.values(z), block) for block in model.blocks)
     assert np.any(general != model.log_likelihood(z))
 
 
 @pytest.mark.parametrize(
     ("name", "wrong"),
-    [("_NODES", 0.8 * narrow_integral._NODES), ("_FLATTEST", 50.0), ("_NEAR", 1e9)],
+    [("_NODES", 0.5 * narrow_integral._NODES), ("_FLATTEST", 50.0), ("_NEAR", 1e9)],
 )
 def test_sabotage_of_the_quick_integral_is_noticed(monkeypatch: pytest.MonkeyPatch, name: str, wrong: Any) -> None:
     """Weights that are those of other nodes, bells that are too narrow, one parabola alone."""
     monkeypatch.setattr(narrow_integral, name, wrong)
-    assert max(error(*drawn(seed)) for seed in range(6)) > 2e-3
+    assert max(error(*drawn(seed)) for seed in range(6)) > 2e-4
 
 
 def test_a_part_has_the_same_coordinates_and_some_of_the_devices() -> None:
