@@ -14,11 +14,11 @@ from typing import TypeVar
 from mtjfit.arrays import FloatArray
 from mtjfit.model.posterior import Piece, SharedPosterior, in_this_process
 from mtjfit.parallel import n_processors, worker_killed, worker_process
-from mtjfit.wafer.stack.share import Job, divided
+from mtjfit.wafer.stack.jobs import Job, divided
 
 LEAST = 12_500
 """Rows times devices of a job: some 5 ms, against some 0.2 ms for its way to a process and back."""
-_DEVICES = 250  # of a stack, that repay a process: it takes a second or two to start
+_DEVICES = 500  # of a stack, that repay a process: it takes seconds to start
 Model = TypeVar("Model", bound=SharedPosterior)
 
 
