@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import sys
 import threading
@@ -28,15 +29,18 @@ from mtjfit.wafer import Hierarchy, WaferPosterior
 from mtjfit.wafer.stack.processes import Processes, serve
 from mtjfit.wafer.stack.sample import sample_stack
 
-LEAST = 500
+LEAST = 300
 """Rows times devices of a job: small stacks have several in a call."""
 KNOWN = {n: Fixed(TRUTH[n]) for n in ("lambda_phi", "lambda_sf_F", "Lambda", "b2", "scatter_a1", "scatter_b2")}
 
 
 @cache
 def stack() -> WaferPosterior:
-    """60 devices in blocks of 25, 25 and 10: three sums for each row, so that their order shows in the last digits."""
-    return replace(posterior(60, n_bias=5), devices_at_once=25)
+    """60 devices in blocks of 25, 25 and 10: three sums for each row, so that their order shows in the last digits.
+
+    A piece has a few rows.
+    """
+    return replace(posterior(60, n_bias=5), devices_at_once=25, nodes_at_once=2**11)
 
 
 def rows(model: WaferPosterior, n: int = 300) -> np.ndarray:
@@ -74,18 +78,19 @@ def in_small_jobs(target: WaferPosterior, *arguments: Any, **options: Any) -> An
     """`run_model` of a shared likelihood of which also small calls are shared."""
     if hasattr(target.compute, "least"):
         target = replace(target, compute=replace(target.compute, least=LEAST))
-    pace = Pace(block=5, first_look=10, first_refit=20, components=2, settle=5, effort=Effort(particles=4, fewest=100, draws=200))
+    effort = Effort(particles=4, fewest=100, draws=200)
+    pace = Pace(block=5, first_look=10, first_refit=20, components=2, settle=5, effort=effort)
     return run_model(target, *arguments, pace=pace, **options)
 
 
 def sampled(journal: Path | None = None, hook: Callable[[WaferPosterior], None] | None = None, **how: Any) -> str:
-    """Digest of a short run of 120 devices with six free parameters, which does not converge."""
+    """Digest of a short run of 40 devices with three free parameters, which does not converge."""
     model = posterior(
-        120, n_bias=5, hierarchy=Hierarchy({"thickness": ("bowl",)}, thickness_scatter=Fixed(0.02), radius=100.0),
+        40, n_bias=5, hierarchy=Hierarchy({"thickness": ("bowl",)}, thickness_scatter=Fixed(0.02), radius=100.0),
         declared=parameters(**KNOWN),
     )  # fmt: skip
-    model = replace(model, devices_at_once=50)
-    wish = Sampling(seed=3, max_steps=60, target_ess=10**5)
+    model = replace(model, devices_at_once=15)
+    wish = Sampling(seed=3, max_steps=40, target_ess=10**5, walkers=12)
     run = partial(_hooked, hook) if hook else in_small_jobs
     found = sample_stack(model, wish, journal=journal, progress=False, run=run, **how)
     return digest(found.z, found.log_likelihood)
@@ -94,6 +99,11 @@ def sampled(journal: Path | None = None, hook: Callable[[WaferPosterior], None] 
 def _hooked(hook: Callable[[WaferPosterior], None], target: WaferPosterior, *arguments: Any, **options: Any) -> Any:
     hook(target)
     return in_small_jobs(target, *arguments, **options)
+
+
+def address_in(file: Path) -> str:
+    """Of the scheduler that wrote the file."""
+    return str(json.loads(file.read_text())["address"])
 
 
 if __name__ == "__main__":

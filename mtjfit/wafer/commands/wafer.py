@@ -61,8 +61,8 @@ def wafer_command(
     stacks.csv, stack-fits.csv, stack-posteriors.csv show the results.
 
     --scheduler is for stacks of more than some 10 000 devices, and needs pip install 'mtjfit[cluster]'. Results are the
-    same to the last bit. Whoever reaches the port of a scheduler can run programs on its workers and on yours: give only
-    addresses inside a network that you trust.
+    same to the last bit. Whoever reaches the port of a scheduler can run programs on its workers and on yours: give
+    only addresses inside a network that you trust.
 
     Exit code 4: no device determines the quantities, or no stack a length; one nominal thickness never does. 5: a
     posterior did not converge. The page is written in either case.

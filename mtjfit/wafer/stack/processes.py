@@ -6,7 +6,7 @@ They talk through pipes, so that nothing listens. Rows of values go out, and sum
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import TypeVar
@@ -53,16 +53,14 @@ def serve(connection: Connection) -> None:
     """Take a model, then answer jobs until the other end is closed."""
     model = connection.recv()
     connection.send("holds it")
-    while True:
-        try:
+    with suppress(EOFError, OSError):
+        while True:
             job = connection.recv()
-        except EOFError:
-            return
-        try:
-            answer = job.done(model)
-        except Exception as error:  # it is raised where the likelihood was asked for
-            answer = error
-        connection.send(answer)
+            try:
+                answer = job.done(model)
+            except Exception as error:  # it is raised where the likelihood was asked for
+                answer = error
+            connection.send(answer)
 
 
 @dataclass(frozen=True, eq=False)
