@@ -43,7 +43,7 @@ def stack() -> WaferPosterior:
     return replace(posterior(60, n_bias=5), devices_at_once=25, nodes_at_once=2**11)
 
 
-def rows(model: WaferPosterior, n: int = 300) -> np.ndarray:
+def rows(model: WaferPosterior, n: int = 60) -> np.ndarray:
     """Coordinates about the truth, shape (n, size)."""
     return np.asarray(at_truth(model) + 0.02 * np.random.default_rng(0).standard_normal((n, model.size)))
 

@@ -1,4 +1,4 @@
-"""A likelihood shared by the workers of a dask scheduler: the same bits, whoever dies, and plain words about the rest."""
+"""A likelihood shared by workers of a dask scheduler: the same bits, whoever dies, and plain words about the rest."""
 
 from __future__ import annotations
 
@@ -182,14 +182,12 @@ def test_a_worker_that_comes_late_holds_the_devices(cluster: Any) -> None:
         assert found(model) == found(stack())
         cluster.scale(3)
         model.compute.workers.client.wait_for_workers(3, timeout=100)
-        names = model.compute.workers.client.run(lambda dask_worker: model_of(dask_worker, model.compute.name))
-        assert list(names.values()) == ["WaferPosterior"] * 3
+        held = model.compute.workers.client.run(
+            lambda dask_worker, name=model.compute.name: dask_worker.plugins[name].model.devices.n
+        )
+        assert list(held.values()) == [60] * 3
         cluster.scale(1)
         assert found(model) == found(stack())
-
-
-def model_of(worker: Any, name: str) -> str:
-    return type(worker.plugins[name].model).__name__
 
 
 @pytest.mark.slow

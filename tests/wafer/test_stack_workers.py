@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import permutations
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,6 +32,7 @@ from mtjfit.wafer.stack.share import shared
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows SIGTERM cannot be heard either
 
 
+@cache
 def expected() -> str:
     model = stack()
     return digest(model.log_likelihood(rows(model)))
@@ -122,7 +124,7 @@ class Recorded:
 def test_pieces_are_those_of_one_process_and_other_ones_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = Recorded(monkeypatch)
     alone = recorded.of(stack())
-    assert sum(alone.values()) == len(stack().pieces(300)) > 6
+    assert sum(alone.values()) == len(stack().pieces(60)) > 6
     for workers in (1, 2, 4):
         with by_threads(stack(), workers=workers) as model:
             assert recorded.of(model) == alone

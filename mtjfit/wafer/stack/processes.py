@@ -86,6 +86,9 @@ class Processes:
         here = (answers[job.number] if job.number in answers else job.done(model) for job in jobs)
         return [sums for answer in here for sums in answer]
 
+    def _drop(self, connection: Connection) -> None:
+        del self.connections[self.connections.index(connection)]
+
     def _answers(self, jobs: Sequence[Job]) -> dict[int, list[FloatArray]]:
         """By number of the job; those that are missing were nobody's in the end."""
         answers: dict[int, list[FloatArray]] = {}
@@ -97,7 +100,7 @@ class Processes:
                 try:
                     connection.send(job)
                 except OSError:
-                    self.connections.remove(connection)
+                    self._drop(connection)
                     left.append(job)
                 else:
                     at_work[connection] = job
@@ -106,14 +109,14 @@ class Processes:
             ready = wait(list(at_work), self.patience)
             if not ready:
                 for connection in at_work:
-                    self.connections.remove(connection)
+                    self._drop(connection)
                 at_work.clear()
             for connection in [each for each in at_work if each in ready]:
                 job = at_work.pop(connection)
                 try:
                     answer = connection.recv()
                 except (EOFError, OSError):
-                    self.connections.remove(connection)
+                    self._drop(connection)
                     left.append(job)
                     continue
                 if isinstance(answer, Exception):
