@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,13 +37,17 @@ _RUNS = "runs"
 @click.option("--posterior", is_flag=True, help="Also sample their posterior, in minutes; implies --stacks.")
 @click.option("--study", type=click.Path(path_type=Path), metavar="WAFER.toml",
               help="Study file with other priors for --stacks.")
+@click.option("--workers", type=click.IntRange(1, 1024), metavar="N",
+              help="Processes for --posterior.  [default: one for 500 devices, up to the processors]")
+@click.option("--scheduler", default="", metavar="ADDRESS", help="Share it among the workers of a dask scheduler.")
 @click.option("--table", type=click.Path(path_type=Path), help="Present place of the measured table, for curves.")
 @click.option("--configuration", default="", metavar="HEX", help="Beginning of its fingerprint, if there are several.")
 @with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only the path of the page.")
 def wafer_command(
     catalogue: Path, output: Path, quantities: tuple[str, ...], false_alarms: str, own_error: float, stacks: bool,
-    posterior: bool, study: Path | None, table: Path | None, configuration: str, pdf: bool, quiet: bool,
+    posterior: bool, study: Path | None, workers: int | None, scheduler: str, table: Path | None, configuration: str,
+    pdf: bool, quiet: bool,
 ) -> None:
     # fmt: on
     """Draw maps, control charts and histograms of a catalogue, and list its odd devices.
@@ -56,11 +60,19 @@ def wafer_command(
     that [wafer] declares. Runs are kept in DIR/runs: after Ctrl-C or a crash the same command continues. The page and
     stacks.csv, stack-fits.csv, stack-posteriors.csv show the results.
 
+    --scheduler is for stacks of more than some 10 000 devices, and needs pip install 'mtjfit[cluster]'. Results are the
+    same to the last bit. Whoever reaches the port of a scheduler can run programs on its workers and on yours: give
+    only addresses inside a network that you trust.
+
     Exit code 4: no device determines the quantities, or no stack a length; one nominal thickness never does. 5: a
     posterior did not converge. The page is written in either case.
     """
     if study is not None and not (stacks or posterior):
         raise click.UsageError("--study goes with --stacks")
+    if (workers or scheduler) and not posterior:
+        raise click.UsageError("--workers and --scheduler go with --posterior")
+    if workers and scheduler:
+        raise click.UsageError("--workers and --scheduler exclude each other")
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.page.page import MOST_CURVES, is_wafer_file, wafer_files
     from mtjfit.wafer.page.text import survey_says
@@ -84,7 +96,8 @@ def wafer_command(
         curves = curves_of(opened, wanted, survey, table=table, configuration=configuration)
         found = None
         if stacks or posterior:
-            found = _stacks(opened, study, configuration, output / _RUNS if posterior else None, quiet)
+            runs = output / _RUNS if posterior else None
+            found = _stacks(opened, study, configuration, runs, quiet, {"workers": workers, "scheduler": scheduler})
         files = wafer_files(survey, findings, odd, curves, faults, stacks=found, pdf=pdf,
                             progress=lambda what: progress(f"drawing {what}", quiet))  # fmt: skip
     folder.write(files)
@@ -98,7 +111,9 @@ def wafer_command(
         _judge(catalogue, found)
 
 
-def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Path | None, quiet: bool) -> StackResults:
+def _stacks(
+    opened: Catalogue, study: Path | None, configuration: str, runs: Path | None, quiet: bool, sharing: dict[str, Any]
+) -> StackResults:
     """Fits of all splits that can determine a length, and their posteriors if a folder for runs is given."""
     from mtjfit.wafer.page.stacks import StackResults
     from mtjfit.wafer.stack.from_catalogue import group_study, refusals
@@ -112,7 +127,7 @@ def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Pat
         return StackResults(fits, None, refused)
     progress(f"sampling {len(fits.fits)} posteriors; every block is kept in {runs}", quiet)
     try:
-        found = sample_groups(opened, declared, leave=refused, journal=runs, progress=not quiet)
+        found = sample_groups(opened, declared, leave=refused, journal=runs, progress=not quiet, **sharing)
     except KeyboardInterrupt as error:
         raise stopped(error, f"the finished blocks are in {runs}. Repeat the command to go on from there.") from None
     return StackResults(fits, found, refused)

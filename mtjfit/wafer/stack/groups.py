@@ -129,6 +129,8 @@ def sample_groups(
     hierarchy: Hierarchy | None = None,
     journal: str | Path | None = None,
     progress: bool = True,
+    workers: int | None = None,
+    scheduler: str = "",
     run: Callable[..., Run] = run_model,
 ) -> GroupPosteriors:
     """Hierarchical posterior of each split, from the sums in the catalogue.
@@ -144,13 +146,15 @@ def sample_groups(
         have the same run.
     progress : bool
         Show a bar on a terminal.
-    run : callable
-        Sampler of each split, as of `sample_stack`.
+    workers, scheduler, run
+        As of `sample_stack`, for each split.
 
     Raises
     ------
     DataError, ConfigError
         As `fit_groups`.
+    MtjfitError, ValueError
+        As `sample_stack`.
     """
     posteriors, left_out = {}, {}
     for stack in catalogue_stacks(catalogue, study, split=split, flagged=flagged, leave=leave):
@@ -159,6 +163,8 @@ def sample_groups(
             described = json.dumps(describe_stack(model, wish.seed), sort_keys=True)  # all that its chain depends on
             folder = Path(journal) / f"stack-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
             prepare_folder(folder.parent)
-        posteriors[stack.split] = sample_stack(model, wish, journal=folder, progress=progress, run=run)
+        posteriors[stack.split] = sample_stack(
+            model, wish, journal=folder, progress=progress, workers=workers, scheduler=scheduler, run=run
+        )
         left_out[stack.split] = stack.left_out
     return GroupPosteriors(posteriors, left_out, catalogue.origins(study.fingerprint()))

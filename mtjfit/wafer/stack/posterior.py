@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -177,6 +178,9 @@ class WaferPosterior(SharedPosterior):
 
     def __post_init__(self) -> None:
         checked(self.hierarchy, self.parameters, self.devices)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"parameters": dict(self.parameters)}  # a read-only view cannot be sent
 
     @cached_property
     def coordinates(self) -> WaferCoordinates:
