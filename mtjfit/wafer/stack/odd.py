@@ -26,8 +26,9 @@ _ENOUGH = 0.5  # k̂ of weights with a variance: quantiles need more than the me
 _FEWEST = 100.0  # effective draws
 _SMALL = 0.1  # of an error: no change
 _QUANTILES = ["q05", "q50", "q95"]
-_MEASURED = ("yes", "with priors")
 _ERRORS = 2 * 1.645  # standard deviations between the outer two, of a normal distribution
+MEASURED = ("yes", "with priors")
+"""How a parameter is determined that has an interval."""
 REWEIGHTED, SAMPLED, OPEN = "draws reweighted", "sampled again", "not decided"
 
 
@@ -44,7 +45,7 @@ def bounded_text(row: Mapping[Hashable, Any], ending: str = "") -> str:
     limits = {"lower limit": f"> {low}{unit}", "upper limit": f"< {high}{unit}"}
     if says in limits:
         return limits[says]
-    if says not in _MEASURED:
+    if says not in MEASURED:
         return "not determined"
     return f"{middle}{unit} ({low} to {high}{', with priors' if says != 'yes' else ''})"
 
@@ -90,7 +91,7 @@ class WithoutOdd(ShownAsCard):
             after = self.without.summary().loc[names]
         columns = [*_QUANTILES, "determined"]
         found = before[["unit"]].join(before[columns].add_suffix("_with")).join(after[columns].add_suffix("_without"))
-        known = found["determined_with"].isin(_MEASURED) & found["determined_without"].isin(_MEASURED)
+        known = found["determined_with"].isin(MEASURED) & found["determined_without"].isin(MEASURED)
         found["change"] = (found["q50_without"] - found["q50_with"]).where(known)
         found["change_in_errors"] = found["change"] * _ERRORS / (found["q95_without"] - found["q05_without"])
         found = found.assign(how=self.how, k_hat=self.k_hat).reset_index()
