@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from hierarchy_cases import HIERARCHY, TRUTH, at_truth, parameters, positions, simulated
 
 from mtjfit.infer import Check, Verdict
-from mtjfit.study import Fixed, LogNormal, Normal
-from mtjfit.wafer import Hierarchy, WaferDevices, WaferPosterior
+from mtjfit.wafer import WaferPosterior
 from mtjfit.wafer.stack.sample import StackPosterior
 
 CONVERGED = Verdict((Check("made", True, ""),), {})

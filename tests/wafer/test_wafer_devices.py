@@ -83,7 +83,9 @@ def simulated_moments(model: WaferPosterior, study: Study, true: dict[str, float
     data: list[Compressed] = []
     for seed in range(400):
         again, *_ = simulated(model.devices.n, n_bias=7, seed=1000 + seed, truth=true, nominal=(1.2, 2.2))
-        moved = [replace(mine, par=one.par, perp=one.perp) for mine, one in zip(study.curves, again.curves, strict=True)]
+        moved = [
+            replace(mine, par=one.par, perp=one.perp) for mine, one in zip(study.curves, again.curves, strict=True)
+        ]
         data.append(full_posterior(study.replace(curves=tuple(moved))).data)
     z = np.stack([each.z for each in data])
     return z.mean(axis=0), np.stack([np.cov(z[:, j].T) for j in range(z.shape[1])])
@@ -138,7 +140,9 @@ def p_values(wafers: int = 30, n: int = 10) -> np.ndarray:
     return np.array(found)
 
 
-def test_p_values_of_right_wafers_are_uniform_and_too_little_scatter_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_p_values_of_right_wafers_are_uniform_and_half_the_scatter_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A fixed seed fails once in a thousand choices of it."""
     assert stats.kstest(p_values().ravel(), "uniform").pvalue > 1e-3
     right = predictive._amplitudes
@@ -148,7 +152,7 @@ def test_p_values_of_right_wafers_are_uniform_and_too_little_scatter_is_noticed(
 
 def test_a_wrong_thickness_is_named_and_ringed(wrong: StackOutputs) -> None:
     assert wrong.devices.loc[wrong.odd, "device"].tolist() == ["D5"]
-    assert "1 device of 30 (D5) not as the others predict" in wrong.says
+    assert "1 device of 30 (D5): not as the others predict" in wrong.says
     assert (wrong.devices["predicted_by"] == BY_OTHERS).all()
     survey = wrong.survey()
     assert survey.unit(surface_quantity("thickness")) == "nm"

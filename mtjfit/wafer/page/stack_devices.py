@@ -59,17 +59,16 @@ def device_tables(outputs: Mapping[str, StackOutputs], beside: FitsBesidePosteri
 def _devices(split: str, one: StackOutputs) -> Table:
     rows, table = [], one.devices.sort_values("p_value", kind="stable")
     for row in table.head(_MOST_DEVICES).to_dict("records"):
-        cells = [str(row["device"]), str(row["wafer"])]
+        cells = [str(row["device"]), str(row["wafer"]), "yes" if row["odd"] else "no"]
+        cells += [p_text(float(row["p_adjusted"])), p_text(float(row["p_value"])), f"{row['chi2']:.1f} / {row['dof']}"]
         for name in one.scattered:
             away = value_with_error(float(row[name + DEVIATION]), float(row[f"{name}{DEVIATION}_sd"]))
             cells += [away, value_with_error(float(row[name + SCORE]), float(row[f"{name}{SCORE}_sd"]))]
-        cells += [f"{row['chi2']:.1f} / {row['dof']}", p_text(float(row["p_value"])), p_text(float(row["p_adjusted"]))]
-        rows.append((*cells, "yes" if row["odd"] else "no"))
-    header = ["device", "wafer"]
+        rows.append(tuple(cells))
+    header = ["device", "wafer", "odd", "p (Holm)", "p", "χ² / dof"]
     for name in one.scattered:
         unit = pretty(one.units[name + DEVIATION])
         header += [f"{name} less its surface ({unit})", "in sd of the scatter"]
-    header += ["χ² / dof", "p", "p (Holm)", "odd"]
     more = len(table) - len(rows)
     note = (
         f"{one.says} Posterior mean ± sd of the deviation from the smooth surface. χ²: the data of the device against "
@@ -118,8 +117,8 @@ def device_pictures(
 ) -> Iterator[StackPicture]:
     """Intervals of fits and posteriors; maps of deviations of the first six splits whose devices have positions."""
     if not beside.table.empty:
-        yield StackPicture("stack-intervals", lambda: plot_beside(beside),
-                           "Lengths and amplitudes: fits of splits alone, and posteriors.", _beside_alt(beside))  # fmt: skip
+        caption = "Lengths and amplitudes: fits of splits alone, and posteriors."
+        yield StackPicture("stack-intervals", lambda: plot_beside(beside), caption, _beside_alt(beside))
     for place, (split, one) in enumerate(list(outputs.items())[:_MOST_MAPS]):
         survey, who = one.survey(origins, split), split or "the stack"
         for name in one.scattered if survey.placed.any() else ():
@@ -138,9 +137,8 @@ def _map_alt(who: str, one: StackOutputs, name: str) -> str:
     """A map in words."""
     away, unit = one.devices[name + DEVIATION], pretty(one.units[name + DEVIATION])
     low, middle, high = (number(float(each), 2) for each in away.quantile([0.0, 0.5, 1.0]))
-    return (
-        f"Map of {surface_quantity(name)} over the wafer, {who}: from {low} to {high}, median {middle} ({unit}). {one.says}"
-    )
+    ends = f"from {low} to {high}, median {middle} ({unit})"
+    return f"Map of {surface_quantity(name)} over the wafer, {who}: {ends}. {one.says}"
 
 
 def _beside_alt(beside: FitsBesidePosterior) -> str:

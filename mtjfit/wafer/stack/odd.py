@@ -126,8 +126,8 @@ def lengths_without(
     """Lengths of a stack with and without some of its devices.
 
     The draws are weighted by the reciprocal likelihood of the removed devices (`mtjfit.wafer.stack.without`), which is
-    exact where Pareto k̂ is 0.5 at most. Where it is not the other devices are sampled, if `sample` is given; otherwise the result
-    says that it was not decided.
+    exact where Pareto k̂ is 0.5 at most. Where it is not the other devices are sampled, if `sample` is given; otherwise
+    the result says that it was not decided.
 
     Parameters
     ----------

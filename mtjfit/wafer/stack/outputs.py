@@ -67,11 +67,10 @@ class StackOutputs(ShownAsCard):
     def says(self) -> str:
         """The number of odd devices, with the first of them, and the bound on false alarms."""
         n, share = int(self.odd.sum()), f"{100 * FALSE_ALARM:.0f} %"
-        who = f" ({some(self.lengths.odd)})" if n else ""
-        return (
-            f"{counted(n, 'device')} of {len(self.devices)}{who} not as the others predict; of stacks without odd "
-            f"devices, {share} at most have one (Holm's correction)."
-        )
+        who = f"The others predict each of {len(self.devices)} devices"
+        if n:
+            who = f"{counted(n, 'device')} of {len(self.devices)} ({some(self.lengths.odd)}): not as the others predict"
+        return f"{who}; of stacks without odd devices, {share} at most have one (Holm's correction)."
 
     def survey(self, origins: tuple[Origin, ...] = (Origin(),), name: str = "stack") -> Survey:
         """Deviations from the smooth surface as quantities of a survey, for `mtjfit.wafer.plot.plot_wafer_map`.

@@ -40,7 +40,7 @@ class SomeDevices:
         return np.asarray(z[:, self.columns])
 
     def log_likelihood(self, z: FloatArray) -> FloatArray:
-        """ln L of these devices alone, shape (n,), at coordinates of the stack; that of all devices is a sum of such."""
+        """ln L of these devices alone, shape (n,), at coordinates of the stack; that of all is a sum of such."""
         return self.model.log_likelihood(self.coordinates(z))
 
 

@@ -73,9 +73,7 @@ def without_devices(
     return found
 
 
-def _log_weights(
-    z: FloatArray, log_posterior: Callable[[FloatArray], FloatArray], removed: SomeDevices
-) -> FloatArray:
+def _log_weights(z: FloatArray, log_posterior: Callable[[FloatArray], FloatArray], removed: SomeDevices) -> FloatArray:
     """ln of the posterior without the removed devices, up to a constant; −∞ where it vanishes."""
     found = np.array(log_posterior(z))
     inside = np.isfinite(found)
