@@ -57,8 +57,9 @@ def wafer_command(
     --stacks fits the lengths of every split from the sums in the catalogue; --posterior samples them with the hierarchy
     that [wafer] declares. Runs are kept in DIR/runs: after Ctrl-C or a crash the same command continues. The page and
     stacks.csv, stack-fits.csv, stack-posteriors.csv show the results; with --posterior also each device beside the
-    smooth surface and the prediction of the others (stack-devices.csv), lengths without odd devices (stack-lengths.csv), for
-    which the others are sampled again where draws do not suffice, and stack-fits-beside-posteriors.csv.
+    smooth surface and the prediction of the others (stack-devices.csv), lengths without odd devices
+    (stack-lengths.csv), for which the others are sampled again where draws do not suffice, and
+    stack-fits-beside-posteriors.csv.
 
     Exit code 4: no device determines the quantities, or no stack a length; one nominal thickness never does. 5: a
     posterior did not converge. The page is written in either case.

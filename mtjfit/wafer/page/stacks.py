@@ -97,8 +97,8 @@ class StackResults:
         found = [pd.concat([known, lost], ignore_index=True) if len(known) else lost, self.fits.table()]
         if self.posteriors is not None:
             found.append(self.posteriors.table())
-        known = dict(zip(_OF_STACKS, found, strict=False))
-        return known | device_frames(self.outputs, self.beside, self.fits.origins)
+        of_stacks = dict(zip(_OF_STACKS, found, strict=False))
+        return of_stacks | device_frames(self.outputs, self.beside, self.fits.origins)
 
 
 def _begun(table: Table) -> Table:

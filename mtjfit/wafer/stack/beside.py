@@ -64,13 +64,12 @@ def fits_beside_posterior(fits: GroupFits, posterior: StackPosterior | GroupPost
     rows = []
     for split, fit in fits.fits.items():
         beside = summaries.get("" if single else split)
+        medians = {} if beside is None else beside.loc[beside["determined"].isin(MEASURED), "q50"].to_dict()
         for name, row in fit.table.iterrows():
             value, error = float(row["value"]), float(row["sd"])
             known = bool(row["determined"])
             reach = _REACH * error if known else np.nan
-            away = np.nan
-            if known and beside is not None and name in beside.index and beside.loc[name, "determined"] in MEASURED:
-                away = (value - float(beside.loc[name, "q50"])) / error
+            away = (value - float(medians[name])) / error if known and name in medians else np.nan
             rows.append((name, row["unit"], split, FIT, value - reach, value if known else np.nan, value + reach,
                          "yes" if known else "no", away))  # fmt: skip
     for split, summary in summaries.items():

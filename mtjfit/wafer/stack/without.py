@@ -37,7 +37,7 @@ class WithoutDevices:
         """`n` draws of equal weight, evenly spread over the weights, in random order, shape (n, size)."""
         u = (np.arange(n) + rng.random()) / n
         places = np.searchsorted(np.cumsum(self.weights), u)
-        return self.z[rng.permutation(np.minimum(places, self.weights.size - 1))]
+        return np.asarray(self.z[rng.permutation(np.minimum(places, self.weights.size - 1))])
 
 
 def normalised(log_weights: FloatArray) -> tuple[FloatArray, float]:
