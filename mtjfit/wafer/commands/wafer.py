@@ -16,6 +16,8 @@ from mtjfit.terminal import echo, progress, stopped, with_pdf
 if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue
     from mtjfit.wafer.page.stacks import StackResults
+    from mtjfit.wafer.stack.posterior import WaferPosterior
+    from mtjfit.wafer.stack.sample import StackPosterior
     from mtjfit.wafer.survey.survey import Survey
 
 _OF_POLYNOMIALS = re.compile(r"(par|perp)·V\^\d+")
@@ -58,7 +60,10 @@ def wafer_command(
 
     --stacks fits the lengths of every split from the sums in the catalogue; --posterior samples them with the hierarchy
     that [wafer] declares. Runs are kept in DIR/runs: after Ctrl-C or a crash the same command continues. The page and
-    stacks.csv, stack-fits.csv, stack-posteriors.csv show the results.
+    stacks.csv, stack-fits.csv, stack-posteriors.csv show the results; with --posterior also each device beside the
+    smooth surface and the prediction of the others (stack-devices.csv), lengths without odd devices
+    (stack-lengths.csv), for which the others are sampled again where draws do not suffice, and
+    stack-fits-beside-posteriors.csv.
 
     --scheduler is for stacks of more than some 10 000 devices, and needs pip install 'mtjfit[cluster]'. Results are the
     same to the last bit. Whoever reaches the port of a scheduler can run programs on its workers and on yours: give
@@ -117,7 +122,9 @@ def _stacks(
     """Fits of all splits that can determine a length, and their posteriors if a folder for runs is given."""
     from mtjfit.wafer.page.stacks import StackResults
     from mtjfit.wafer.stack.from_catalogue import group_study, refusals
-    from mtjfit.wafer.stack.groups import fit_groups, sample_groups
+    from mtjfit.wafer.stack.groups import fit_groups, run_folder, sample_groups
+    from mtjfit.wafer.stack.outputs import group_outputs
+    from mtjfit.wafer.stack.sample import sample_stack
 
     declared = group_study(opened, study, configuration)
     refused = refusals(opened, declared)
@@ -126,11 +133,19 @@ def _stacks(
     if runs is None or not fits.fits:
         return StackResults(fits, None, refused)
     progress(f"sampling {len(fits.fits)} posteriors; every block is kept in {runs}", quiet)
+    wish = declared.study_template.sampling
+
+    def again(model: WaferPosterior) -> StackPosterior:
+        progress("sampling again without odd devices", quiet)
+        return sample_stack(model, wish, journal=run_folder(runs, model, wish), progress=not quiet, **sharing)
+
     try:
         found = sample_groups(opened, declared, leave=refused, journal=runs, progress=not quiet, **sharing)
+        progress("comparing the devices of stacks with each other", quiet)
+        outputs = group_outputs(found, again)
     except KeyboardInterrupt as error:
         raise stopped(error, f"the finished blocks are in {runs}. Repeat the command to go on from there.") from None
-    return StackResults(fits, found, refused)
+    return StackResults(fits, found, refused, outputs)
 
 
 def _are_runs(file: Path) -> bool:
