@@ -68,6 +68,16 @@ def test_a_part_has_the_same_coordinates_and_some_of_the_devices() -> None:
     assert posterior(149).part(np.random.default_rng(1)) is None
 
 
+def test_a_part_is_computed_here_though_others_hold_the_whole() -> None:
+    def elsewhere(*_: Any) -> Any:
+        raise AssertionError("asked for the part of a model that others hold as a whole")
+
+    model = replace(posterior(150), compute=elsewhere)
+    part = model.part(np.random.default_rng(1))
+    assert part is not None
+    assert np.isfinite(part.log_likelihood(at_truth(part))).all()
+
+
 def test_a_part_that_would_lose_a_wafer_is_none() -> None:
     study, x, y = simulated(160)
     smooth = Hierarchy({"thickness": ("bowl",)}, each="wafer", thickness_scatter=LogNormal(0.02, 1.5))

@@ -29,7 +29,7 @@ from mtjfit.model.coordinates import DeviceCoordinates
 from mtjfit.model.kappa_table import KappaTable
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.model.narrow_integral import MOST_OWN, Narrow, NodesFirst
-from mtjfit.model.posterior import Block, SharedPosterior
+from mtjfit.model.posterior import Block, SharedPosterior, in_this_process
 from mtjfit.model.thickness_integral import Thickness
 from mtjfit.study import LENGTHS, NOISE, SCATTER, Fixed, Normal, Parameter, ParameterName, Prior, parameter_unit
 from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices, checked, shapes_at
@@ -219,7 +219,8 @@ class WaferPosterior(SharedPosterior):
         hierarchy = self.hierarchy
         if hierarchy.smooth:
             hierarchy = replace(hierarchy, radius=self.coordinates.radius)
-        found = replace(self, devices=self.devices.chosen(by_wafer[::_ONE_IN]), hierarchy=hierarchy)
+        some = self.devices.chosen(by_wafer[::_ONE_IN])
+        found = replace(self, devices=some, hierarchy=hierarchy, compute=in_this_process)  # others hold all devices
         return found if found.names == self.names else None
 
     @cached_property
