@@ -224,12 +224,14 @@ def explore_posterior(
         narrow = fitted(v, rng, components=_COMPONENTS)
         seen = _Seen(v, np.ones(v.shape[0]), straight.log_posterior(v))
         found = _adapted(target, seen, wider(narrow, 2 * _WIDER), rng, effort)
-    begin, n_particles = straight, max(effort.fewest, effort.particles * (size - straight.columns.size) ** 2)
+    begin: Straight = straight
+    n_particles = max(effort.fewest, effort.particles * (size - straight.columns.size) ** 2)
     for more in (1, _MORE):
         if found is not None and (found.settled or (start is not None and found.weighted.n_effective > effort.enough)):
             return found
         if (part := _part(target, rng)) is not None:
             earlier = explore_posterior(part, size, rng, on_level=on_level, effort=replace(effort, particles=0))
+            assert earlier.jump is not None  # noqa: S101 - something is sampled
             begin, n_particles = StraightFrom(target, earlier.jump), effort.fewest
         annealed = anneal(begin, size, more * n_particles, rng, on_level)
         seen = _Seen(*annealed.weighted(1.0), annealed.log_posterior)

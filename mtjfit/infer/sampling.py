@@ -237,9 +237,7 @@ def _seed(study: Study, seed: int | None, rng: RNG) -> int:
     return int(seed)
 
 
-def _refuse_options(
-    method: str, moves: Moves | None, callback: object, journal: object, pace: Pace | None
-) -> None:
+def _refuse_options(method: str, moves: Moves | None, callback: object, journal: object, pace: Pace | None) -> None:
     """ValueError for options that do not go together, and for a move that samples another density."""
     if method not in ("emcee", "nested"):
         raise ValueError(f"method is {method!r}: choose 'emcee' or 'nested'")

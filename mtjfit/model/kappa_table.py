@@ -82,7 +82,7 @@ class KappaTable(ShownAsCard):
         # row by row, because the last bits of one large product depend on how many rows it has
         each = np.matmul(np.stack([K.real, K.imag], axis=1), self._from_nodes)
         each = each.reshape(K.shape[0], 2, DEGREE + 1, self._cells).transpose(2, 1, 0, 3)
-        return each.reshape(2 * (DEGREE + 1), K.shape[0], self._cells)
+        return np.asarray(each.reshape(2 * (DEGREE + 1), K.shape[0], self._cells))
 
     @property
     def _half(self) -> float:

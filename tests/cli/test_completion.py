@@ -68,7 +68,7 @@ def test_the_line_for_bash_completes(typed: str, offered: list[str], tmp_path: P
 
 @pytest.mark.parametrize(("typed", "offered"), FEWER)
 def test_the_line_for_zsh_completes(typed: str, offered: list[str], tmp_path: Path) -> None:
-    """In a terminal of its own: the line is typed, the tab key pressed, and what then stands there written to a file."""
+    """In a terminal of its own: the line is typed, tab is pressed, and what then stands there is written to a file."""
     (tmp_path / ".zshrc").write_text(RC.format(line=line_for("zsh")), encoding="utf-8")
     (tmp_path / "study.toml").touch()
     run("zsh", "-f", "-c", TYPE, folder=tmp_path, ZDOTDIR=str(tmp_path), TYPED=f"mtjfit {typed}\t\x18", TERM="dumb")

@@ -25,7 +25,7 @@ from mtjfit.arrays import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.posterior import Piece, SharedPosterior, in_this_process
 from mtjfit.wafer import WaferPosterior
-from mtjfit.wafer.stack.jobs import Job, divided
+from mtjfit.wafer.stack.jobs import Bundle, divided
 from mtjfit.wafer.stack.processes import repaid, shared_by_processes
 from mtjfit.wafer.stack.share import shared
 
@@ -83,18 +83,18 @@ def test_work_of_workers_that_were_stopped_is_done_here() -> None:
 def test_an_error_of_a_worker_is_raised_and_no_answer_of_another_is_taken_for_a_later_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole, right = expected(), Job.done
+    whole, right = expected(), Bundle.done
 
-    def fails(job: Job, model: SharedPosterior) -> list[FloatArray]:
+    def fails(job: Bundle, model: SharedPosterior) -> list[FloatArray]:
         if job.number == 2:
             raise MtjfitError("as it is")
         return right(job, model)
 
     with by_threads(stack()) as model:
-        monkeypatch.setattr(Job, "done", fails)
+        monkeypatch.setattr(Bundle, "done", fails)
         with pytest.raises(MtjfitError, match=r"^as it is$"):
             model.log_likelihood(rows(model))
-        monkeypatch.setattr(Job, "done", right)
+        monkeypatch.setattr(Bundle, "done", right)
         assert digest(model.log_likelihood(rows(model))) == whole
 
 
@@ -129,11 +129,11 @@ def test_pieces_are_those_of_one_process_and_other_ones_are_noticed(monkeypatch:
         with by_threads(stack(), workers=workers) as model:
             assert recorded.of(model) == alone
 
-    def in_one(job: Job, model: SharedPosterior) -> list[FloatArray]:
+    def in_one(job: Bundle, model: SharedPosterior) -> list[FloatArray]:
         whole = model.log_integrals(job.values, Piece(slice(0, len(job.values)), job.pieces[0].block))
         return [whole[each.rows] for each in job.pieces]
 
-    monkeypatch.setattr(Job, "done", in_one)
+    monkeypatch.setattr(Bundle, "done", in_one)
     with by_threads(stack(), workers=2) as model:
         assert recorded.of(model) != alone
 

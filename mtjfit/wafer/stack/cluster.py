@@ -6,12 +6,12 @@ The devices are sent once to each worker, also to one that comes later. Then row
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from mtjfit.arrays import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.posterior import Piece, SharedPosterior, in_this_process
 from mtjfit.wafer.scheduler import Call, Workers, answering, dask_client, program_versions, refuse_other_versions
-from mtjfit.wafer.stack.jobs import Job, divided
+from mtjfit.wafer.stack.jobs import Bundle, divided
 
 LEAST = 125_000
 """Rows times devices of a job: some 50 ms, against some milliseconds for its way to a worker and back."""
@@ -47,7 +47,7 @@ def shared_by_cluster(
         with answering(_KEPT):
             for found in client.run(program_versions).values():
                 refuse_other_versions(program_versions(), found)
-        compute = Cluster(workers, f"mtjfit-{hashlib.sha256(pickle.dumps(model)).hexdigest()[:16]}", proof(model))
+        compute = Cluster(workers, f"mtjfit-{uuid4()}", proof(model))
         compute.hold(model)
         try:
             yield replace(model, compute=compute)
@@ -63,7 +63,7 @@ def proof(model: SharedPosterior) -> str:
     return hashlib.sha256(np.concatenate(found).tobytes()).hexdigest()
 
 
-def answered(name: str, versions: dict[str, str], job: Job) -> tuple[str, list[FloatArray]] | None:
+def answered(name: str, versions: dict[str, str], job: Bundle) -> tuple[str, list[FloatArray]] | None:
     """The proof of a worker and the sums of a job; None from a worker that does not hold the devices."""
     held = import_module("distributed").get_worker().plugins.get(name)
     if held is None:
@@ -74,7 +74,7 @@ def answered(name: str, versions: dict[str, str], job: Job) -> tuple[str, list[F
     return held.proof, job.done(held.model)
 
 
-def _killed_by(job: Job, workers: int) -> str:
+def _killed_by(job: Bundle, workers: int) -> str:
     return (
         f"a likelihood of {len(job.values)} rows ended {workers} workers, one after the other: most likely memory ran "
         f"out; give them more; {_KEPT}"

@@ -18,7 +18,7 @@ _MOST_BYTES = 2**15  # of the rows of a job: a pipe takes them in one piece, als
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class Bundle:
     """Consecutive pieces of one block, and the values of their rows, by which the pieces count here."""
 
     number: int
@@ -32,7 +32,7 @@ class Job:
 
 def divided(
     model: SharedPosterior, values: FloatArray, pieces: Sequence[Piece], *, workers: int, least: int
-) -> list[Job]:
+) -> list[Bundle]:
     """Pieces in jobs of about equal work, of no fewer than `least` rows times devices if there are several.
 
     A call that is smaller than two of them is no job at all: it is sooner done than sent.
@@ -57,7 +57,7 @@ def divided(
     return [_job(number, values, together) for number, together in enumerate(found)]
 
 
-def _job(number: int, values: FloatArray, pieces: list[Piece]) -> Job:
+def _job(number: int, values: FloatArray, pieces: list[Piece]) -> Bundle:
     first, last = pieces[0].rows.start, pieces[-1].rows.stop
     own = tuple(replace(each, rows=slice(each.rows.start - first, each.rows.stop - first)) for each in pieces)
-    return Job(number, values[first:last], own)
+    return Bundle(number, values[first:last], own)

@@ -14,7 +14,7 @@ from typing import TypeVar
 from mtjfit.arrays import FloatArray
 from mtjfit.model.posterior import Piece, SharedPosterior, in_this_process
 from mtjfit.parallel import n_processors, worker_killed, worker_process
-from mtjfit.wafer.stack.jobs import Job, divided
+from mtjfit.wafer.stack.jobs import Bundle, divided
 
 LEAST = 12_500
 """Rows times devices of a job: some 5 ms, against some 0.2 ms for its way to a process and back."""
@@ -89,11 +89,11 @@ class Processes:
     def _drop(self, connection: Connection) -> None:
         del self.connections[self.connections.index(connection)]
 
-    def _answers(self, jobs: Sequence[Job]) -> dict[int, list[FloatArray]]:
+    def _answers(self, jobs: Sequence[Bundle]) -> dict[int, list[FloatArray]]:
         """By number of the job; those that are missing were nobody's in the end."""
         answers: dict[int, list[FloatArray]] = {}
         left, idle = list(reversed(jobs)), list(self.connections)
-        at_work: dict[Connection, Job] = {}
+        at_work: dict[Connection, Bundle] = {}
         while True:
             while left and idle:
                 connection, job = idle.pop(0), left.pop()
