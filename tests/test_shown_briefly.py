@@ -26,8 +26,8 @@ from mtjfit.spectra import analyse, load_spectra
 from mtjfit.study import Study
 
 SMALL = {
-    *("Alternative", "Answer", "BatchSummary", "BiasMask", "Configuration", "Constant", "CurrentTerm", "FromScipy"),
-    *("Hierarchy", "Interface"),
+    *("Alternative", "Answer", "BatchSummary", "BiasMask", "Configuration", "Constant", "Correlated", "CurrentTerm"),
+    *("FromScipy", "Hierarchy", "Interface"),
     *("LineModel", "Notice", "Origin", "Parameter", "Product", "ResultFolder", "Scattered", "Source", "Steps"),
     *("Table", "TableDeclaration", "TableFormat", "Target", "Unit", "WaferTable", "Wide"),
 }

@@ -104,4 +104,4 @@ def device_units(model: WaferPosterior) -> dict[str, str]:
 
 def with_units(table: pd.DataFrame, units: dict[str, str]) -> pd.DataFrame:
     """The same table with units in its headers, such as ``thickness (nm)``."""
-    return table.rename(columns={name: f"{name} ({unit})" for name, unit in units.items() if unit})
+    return table.set_axis([f"{name} ({units[name]})" if units.get(name) else name for name in table.columns], axis=1)
