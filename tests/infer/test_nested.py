@@ -49,9 +49,10 @@ def test_sabotage_a_proposal_lent_by_the_second_method_reaches_everything() -> N
     assert "hardly goes" not in cross_check(chains, second.jump, exact(TWO_MODES), second).says
 
 
-@pytest.mark.slow  # a minute or two of dynesty
+@pytest.mark.slow  # minutes of dynesty
+@pytest.mark.timeout(1800)
 def test_runs_of_dynesty_are_right_where_they_were_and_noticed_for_the_mode_they_missed() -> None:
-    """ln Z within 4 of its errors, 6e-5 by chance; the likelihood of one mode has `SHARE` of the evidence."""
+    """One mode has `SHARE` of the evidence; its ln Z within 4 errors, 6e-5 by chance of normal ones."""
     pytest.importorskip("dynesty")
 
     def one_mode(z: np.ndarray) -> np.ndarray:
@@ -59,7 +60,8 @@ def test_runs_of_dynesty_are_right_where_they_were_and_noticed_for_the_mode_they
 
     target = replace(TWO_MODES, log_likelihood=one_mode, log_evidence=TWO_MODES.log_evidence + float(np.log(SHARE)))
     chains, evidence = nested_draws(target, ("a", "b"), seed=2, target_ess=1000, n_runs=4, progress=False)
-    assert abs(evidence.value - target.log_evidence) < 4 * evidence.error < 0.3
+    assert abs(evidence.value - target.log_evidence) < 4 * evidence.error
+    assert evidence.error < 0.15  # runs of 400 points scatter by √(H/400) = 0.1 and more, halved in the mean of four
     right = judged_draws(target, chains, evidence, seed=2, target_ess=1000)
     assert right.verdict.converged, right.verdict.reasons
     wrong = judged_draws(TWO_MODES, chains, evidence, seed=2, target_ess=1000)

@@ -81,7 +81,8 @@ def test_a_callback_sees_every_verdict_and_may_end_the_run() -> None:
     assert seen[-1][1].reasons[0] in found.verdict.reasons
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # up to a quarter of an hour of dynesty
+@pytest.mark.timeout(1800)
 def test_nested_sampling_comes_back_as_a_posterior() -> None:
     """Against ensembles: ln Z within 4 errors, medians within 5 errors of 200 effective draws."""
     pytest.importorskip("dynesty")
