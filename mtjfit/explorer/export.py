@@ -9,7 +9,8 @@ from typing import Any
 
 from mtjfit.errors import ConfigError, MtjfitError
 from mtjfit.explorer.state import AMPLITUDES, SLIDERS, ExploredStudy, SliderState, name_of
-from mtjfit.study import DOF, ParameterName
+from mtjfit.study import ParameterName
+from mtjfit.study.written import STUDY_DATA, STUDY_FILE, study_files
 from mtjfit.toml import toml_from
 from mtjfit.version import __version__
 
@@ -23,24 +24,26 @@ def exported(state: SliderState, explored: ExploredStudy) -> str:
     A held parameter becomes ``{ fixed = … }`` at the value of its slider. A free one keeps its prior; one that was
     fixed and is now free gets a prior: a length about its slider, a factor of two wide; an amplitude about zero, three
     times as wide as its value. The rest of the user's file stays as it is, comments too. Thicknesses stay those of the
-    data. A study that did not come from a file has no ``[[data]]`` table. MtjfitError if tomlkit is not installed.
+    data. For a study made in Python it is what `Study.to_toml` writes, beside whose data file it loads. MtjfitError if
+    tomlkit is not installed.
     """
+    study = explored.study
+    text = study.text or study_files(study)[STUDY_FILE].decode()
     changes = dict(_changes(state, explored))
-    head = _head(state, explored)
-    if not explored.study.text:
-        declared = {name: each.to_toml() for name, each in explored.study.parameters.items() if name != DOF}
-        parameters = {name: _inline(each) for name, each in (declared | changes).items()}
-        note = "# The data came from Python, so [[data]] tables are missing here: add them."
-        return f"{head}\n{note}\n\n{_toml().dumps({'parameters': parameters})}"
-    return f"{head}\n\n{_edited(explored.study.text.removeprefix(_BYTE_ORDER_MARK), changes)}"
+    return f"{_head(state, explored)}\n\n{_edited(text.removeprefix(_BYTE_ORDER_MARK), changes)}"
 
 
 def _head(state: SliderState, explored: ExploredStudy) -> str:
     """Values of the sliders, as comments."""
+    beside = (
+        "the original study file: names of data files are relative to it"
+        if explored.study.text
+        else f"{STUDY_DATA}, which study.to_toml(folder) writes in Python"
+    )
     stood = [f"{name} = {state.values[name_of(explored, state.device, name)]:.6g}" for name in SLIDERS]
     return "\n".join([
         f"# Exported by mtjfit explore {__version__}.",
-        "# Save it beside the original study file: names of data files are relative to it.",
+        f"# Save it beside {beside}.",
         f"# The sliders were at {', '.join(stood[:5])} (nm),",
         f"# {', '.join(stood[5:])}.",
     ])  # fmt: skip

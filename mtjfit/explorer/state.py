@@ -12,6 +12,7 @@ import numpy as np
 from mtjfit.arrays import FloatArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.data import TorqueCurve
+from mtjfit.errors import MtjfitError
 from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.equivalent_noise import as_normal
 from mtjfit.model.layout import with_own_amplitudes
@@ -40,9 +41,16 @@ class SliderState(ShownAsCard):
 
 @dataclass(frozen=True, eq=False)
 class ExploredStudy(ShownAsCard):
-    """A study, as it was loaded, and its likelihood with every slider free to move."""
+    """A study, as it was loaded, and its likelihood with every slider free to move; MtjfitError for another κ."""
 
     study: Study
+
+    def __post_init__(self) -> None:
+        if not self.study.model.is_eq12:
+            raise MtjfitError(
+                f"the sliders are the lengths of Eq. 12, but the study has the model {self.study.model.name!r}: draw "
+                "that one with mtjfit.plot, or explore the study of Eq. 12"
+            )
 
     @cached_property
     def open(self) -> Study:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from model_studies import LENGTH, TRUTH, label, naive, simulated
+from scipy import stats
 from shortcuts import few_starts
 from shown import contrast
 
@@ -43,7 +43,18 @@ from mtjfit.explorer.command import explore_command
 from mtjfit.model import Structure
 from mtjfit.physics import Interface, kappa, spin_accumulation, torkance
 from mtjfit.plot import OKABE_ITO
-from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, load_study
+from mtjfit.study import (
+    AboutNominal,
+    EqualTo,
+    Fixed,
+    LogNormal,
+    LogUniform,
+    Normal,
+    Parameter,
+    Sampling,
+    Study,
+    load_study,
+)
 
 NOTHING_FREE = Structure(0, 0, ())  # χ² does not hang on it, and it takes a while to find
 HOSTILE = '<script>alert("1")</script>'
@@ -290,15 +301,44 @@ def test_export_of_a_product(make_study):
     assert loaded_again(explored, held, file.parent).parameters["Lambda"].prior == Fixed(6.0)
 
 
-def test_export_of_a_study_made_in_python_has_its_parameters():
-    explored = ExploredStudy(simulated(thickness=AboutNominal(0.1), a1=(Normal(0.0, 3.0, low=0.0), "device")))
-    state = replace(start(explored), held=frozenset({"lambda_phi"}))
-    text = exported(state, explored)
-    table = tomllib.loads(text)["parameters"]
-    assert table["lambda_phi"] == {"fixed": state.values["lambda_phi"]}
-    assert table["thickness"] == {"prior": "normal", "sd": 0.1}
-    assert table["a1"] == {"prior": "normal", "mean": 0.0, "sd": 3.0, "low": 0.0, "scope": "device"}
-    assert "add them" in text
+def test_export_of_a_study_made_in_python_loads_beside_its_data(tmp_path: Path):
+    amplitude = (Normal(0.0, 3.0, low=0.0), "device")
+    study = simulated(thickness=AboutNominal(0.1), a1=amplitude, noise_dof=LogUniform(1.0, 200.0))
+    study = study.with_priors(lambda_sf_F=stats.gamma(2.0, scale=5.0))
+    study = study.replace(
+        sampling=Sampling(seed=7),
+        parameters={**study.parameters, "lambda_phi": Parameter("lambda_phi", EqualTo("lambda_J", 2.0))},
+    )
+    explored = ExploredStudy(study)
+    begun = start(explored)
+    state = replace(begun, held=begun.held | {"lambda_J"})
+    study.to_toml(tmp_path)
+    again = loaded_again(explored, state, tmp_path)
+    assert again.parameters["lambda_J"].prior == Fixed(state.values["lambda_J"])
+    for name in set(study.parameters) - {"lambda_J"}:
+        assert again.parameters[name] == study.parameters[name]
+    assert (again.name, again.sampling, again.n_values) == (study.name, study.sampling, study.n_values)
+    assert "# Save it beside study-data.json, which study.to_toml(folder) writes" in again.text
+
+
+def test_export_of_a_prior_without_a_form_in_files_does_not_load_without_it(tmp_path: Path):
+    class Mine(LogNormal):
+        pass
+
+    study = simulated(lambda_sf_F=Mine(5.0, 2.0))
+    explored = ExploredStudy(study)
+    study.with_priors(lambda_sf_F=1.0).to_toml(tmp_path)
+    with pytest.raises(MtjfitError, match="lambda_sf_F"):
+        loaded_again(explored, start(explored), tmp_path)
+
+
+def test_a_model_of_ones_own_is_refused_with_the_reason() -> None:
+    @mtjfit.own_model(name="constant", version="1")
+    def constant(d: Any) -> Any:
+        return np.ones_like(d) + 0j
+
+    with pytest.raises(MtjfitError, match=r"lengths of Eq\. 12, but the study has the model 'constant'"):
+        ExploredStudy(simulated().with_model(constant))
 
 
 def test_names_from_files_are_escaped_and_data_not_measured_marked():
