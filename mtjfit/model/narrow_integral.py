@@ -192,8 +192,11 @@ def _sum_of_logs(x: FloatArray) -> FloatArray:
     >>> bool(np.isclose(_sum_of_logs(x)[0], 100 * np.log(1e-30)))
     True
     """
-    if x.min(initial=1.0) < _SMALLEST:
-        return np.asarray(np.log(x).sum(axis=-1))
     n = x.shape[-1] // _TOGETHER
     together = np.multiply.reduce(x[..., : n * _TOGETHER].reshape(*x.shape[:-1], _TOGETHER, n), axis=-2)
-    return np.asarray(np.log(together).sum(axis=-1) + np.log(x[..., n * _TOGETHER :]).sum(axis=-1))
+    small = x.min(axis=-1, initial=1.0) < _SMALLEST
+    together[small] = 1.0  # products of these rows may underflow
+    found = np.log(together).sum(axis=-1) + np.log(x[..., n * _TOGETHER :]).sum(axis=-1)
+    if small.any():
+        found[small] = np.log(x[small]).sum(axis=-1)
+    return np.asarray(found)
