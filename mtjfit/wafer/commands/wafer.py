@@ -53,11 +53,12 @@ def wafer_command(
     limits follow the spread of true values between devices of one wafer, without the errors of measurement.
 
     --stacks fits the lengths of every split from the sums in the catalogue; --posterior samples them with the hierarchy
-    that [wafer] declares. Runs are kept in DIR/runs: after Ctrl-C or a crash the same command continues. The page and
-    stacks.csv, stack-fits.csv, stack-posteriors.csv show the results.
+    that [wafer] declares, and says before which combinations of parameters only the priors will know. Runs are kept in
+    DIR/runs: after Ctrl-C or a crash the same command continues. The page and stacks.csv, stack-fits.csv,
+    stack-posteriors.csv show the results.
 
-    Exit code 4: no device determines the quantities, or no stack a length; one nominal thickness never does. 5: a
-    posterior did not converge. The page is written in either case.
+    Exit code 4: no device determines the quantities, or no stack a length; the fit of one nominal thickness never does.
+    5: a posterior did not converge. The page is written in either case.
     """
     if study is not None and not (stacks or posterior):
         raise click.UsageError("--study goes with --stacks")
@@ -99,20 +100,26 @@ def wafer_command(
 
 
 def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Path | None, quiet: bool) -> StackResults:
-    """Fits of all splits that can determine a length, and their posteriors if a folder for runs is given."""
+    """Fits of all splits that can determine a length, and posteriors of all if a folder for runs is given."""
     from mtjfit.wafer.page.stacks import StackResults
-    from mtjfit.wafer.stack.from_catalogue import group_study, refusals
+    from mtjfit.wafer.stack.before import undetermined
+    from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, group_study, refusals, stack_model
     from mtjfit.wafer.stack.groups import fit_groups, sample_groups
 
     declared = group_study(opened, study, configuration)
     refused = refusals(opened, declared)
     progress("fitting the stacks", quiet)
     fits = fit_groups(opened, declared, leave=refused, progress=not quiet)
-    if runs is None or not fits.fits:
+    empty = refusals(opened, declared, priors=True)
+    n_splits = len(fits.fits) + len(refused.keys() - empty.keys())
+    if runs is None or not n_splits:
         return StackResults(fits, None, refused)
-    progress(f"sampling {len(fits.fits)} posteriors; every block is kept in {runs}", quiet)
+    for stack in catalogue_stacks(opened, declared, leave=empty):
+        for direction in undetermined(stack_model(stack.devices, declared)):
+            progress(f"{stack.split or 'all devices'}: {direction}", quiet)
+    progress(f"sampling {n_splits} posteriors; every block is kept in {runs}", quiet)
     try:
-        found = sample_groups(opened, declared, leave=refused, journal=runs, progress=not quiet)
+        found = sample_groups(opened, declared, leave=empty, journal=runs, progress=not quiet)
     except KeyboardInterrupt as error:
         raise stopped(error, f"the finished blocks are in {runs}. Repeat the command to go on from there.") from None
     return StackResults(fits, found, refused)
