@@ -26,9 +26,9 @@ from mtjfit.wafer import (
     open_catalogue,
     refusals,
     run_batch,
-    undetermined,
 )
-from mtjfit.wafer.stack import groups
+from mtjfit.wafer.stack import before, groups
+from mtjfit.wafer.stack.sample import OpenDirection
 
 FIT, SAMPLE = groups.fit_groups, groups.sample_groups
 
@@ -111,21 +111,25 @@ def test_one_nominal_thickness_is_sampled_after_words_about_it(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the data leave to the priors is said before, of each split that is sampled; flagged devices are not."""
-    said_before = []
+    order = []
+
+    def open_one(model: WaferPosterior) -> tuple[OpenDirection, ...]:
+        order.append(f"words on {model.devices.n}")
+        return (OpenDirection((("lambda_J", 0.8), ("a1", -0.6))),)
 
     def drawn(model: WaferPosterior, *_: object, **__: object) -> Any:
-        said_before.append(undetermined(model))
+        order.append(f"sampling {model.devices.n}")
         return drawn_run(model, 0.01)
 
+    monkeypatch.setattr(before, "undetermined", open_one)
     monkeypatch.setattr(groups, "sample_groups", partial(SAMPLE, run=drawn))
     done = called(folder / "single.db", tmp_path, "--posterior")
     assert done.exit_code == 5, done.stderr
-    ((*directions,),) = said_before
-    assert directions
-    words, sampling = done.stderr.split("sampling 1 posteriors")
-    assert all(f"one: {direction}\n" in words for direction in directions)
-    assert "the priors know more" not in sampling
+    assert order == ["words on 8", "sampling 8"]
+    words, _ = done.stderr.split("sampling 1 posteriors")
+    assert "one: the priors know more than the data of: lambda_J up, a1 down\n" in words
     assert set(pd.read_csv(tmp_path / "stack-posteriors.csv")["split"]) == {"one"}
+    assert "not fitted: all its devices have one nominal thickness" in done.stdout
 
 
 def test_with_known_lengths_one_thickness_is_fitted(folder: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import softmax
 
 from mtjfit.arrays import FloatArray
 from mtjfit.wafer.stack.posterior import WaferPosterior
@@ -18,13 +19,14 @@ _STARTS = 2
 _SEARCH = {"gtol": 1.0, "maxiter": 200}  # of each; the rounds of Newton's method do the rest
 _STEP = 1e-4  # of slopes, in standard deviations of the prior
 _SHARES = (0.0, 0.1, 0.3, 1.0)  # of a step of Newton's method, of which the best is taken
+_LOOKED_AT = 9  # points at which directions are judged, as of a posterior
 _ROUNDS = 4  # of Newton's method, each with the steps that the round before has found to fit
 
 
 def undetermined(model: WaferPosterior) -> tuple[OpenDirection, ...]:
-    """Combinations of shared parameters that the data will leave to the priors.
+    """Combinations of shared parameters that the data will leave to the priors, the most open one first.
 
-    From the information of the data where the posterior is highest, in seconds. At most 100 devices are looked at, of
+    From the information of the data about the peak of the posterior, in seconds. At most 100 devices are looked at, of
     all nominal thicknesses, and count for all; a smooth part that each wafer has for itself counts as one of the stack.
     `StackPosterior.open_directions` says the same of the draws of a posterior.
 
@@ -62,7 +64,8 @@ def undetermined(model: WaferPosterior) -> tuple[OpenDirection, ...]:
     for _ in range(_ROUNDS):
         root = _root(observed_information(log_likelihood, z[None], root)[0])
         z = _towards(log_posterior, z, root)
-    return open_directions(observed_information(log_likelihood, z[None], root), some.names)
+    likely = _about(log_posterior, z, root)
+    return open_directions(observed_information(log_likelihood, likely, root), some.names)
 
 
 def _fewer(model: WaferPosterior) -> tuple[WaferPosterior, float]:
@@ -100,3 +103,12 @@ def _towards(log_posterior: Callable[[FloatArray], FloatArray], z: FloatArray, r
     slope = (log_posterior(z + steps) - log_posterior(z - steps)) / (2 * _STEP)
     points = z + np.array(_SHARES)[:, None] * (root @ slope)
     return np.asarray(points[np.argmax(log_posterior(points))])
+
+
+def _about(log_posterior: Callable[[FloatArray], FloatArray], z: FloatArray, root: FloatArray) -> FloatArray:
+    """Some points of the posterior, by importance resampling of a normal one about its peak, (n, size)."""
+    rng = np.random.default_rng(1)
+    noise = rng.standard_normal((_DRAWS, z.size))
+    points = z + noise @ root.T
+    weights = softmax(log_posterior(points) + 0.5 * np.sum(noise**2, axis=1))
+    return np.asarray(rng.choice(points, _LOOKED_AT, p=weights))
