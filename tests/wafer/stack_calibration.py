@@ -1,6 +1,6 @@
 """Ranks of truths from the prior in the posteriors of whole wafers, kept by wafer so that several processes share them.
 
-    PYTHONPATH=tests:tests/zoo:tests/wafer:. python tests/wafer/stack_calibration.py FOLDER --seeds 0 50 [--case as-declared]
+    PYTHONPATH=.:tests/zoo python tests/wafer/stack_calibration.py FOLDER --seeds 0 50 [--case as-declared]
 
 Wafers that FOLDER holds are not sampled again. `MTJFIT_STACK_CALIBRATION` names it for `test_stack_calibration.py`.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 from stack_designs import model_of, on_a_disc
 from stack_reference import SPREADS, Stack, simulated
@@ -90,7 +91,7 @@ def main() -> None:
     asked = parser.parse_args()
     for seed in range(*asked.seeds):
         found = kept(asked.folder, seed, asked.case)
-        print(f"{asked.case} {seed}: {found.seconds:.1f} s, {found.says or 'converged'}", flush=True)
+        click.echo(f"{asked.case} {seed}: {found.seconds:.1f} s, {found.says or 'converged'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a stack leaves to the priors, said before sampling: against what its draws say, in limits, and of many devices."""
+"""What a stack leaves to the priors, said before sampling: against its draws, in limits, and of many devices."""
 
 from __future__ import annotations
 
