@@ -36,7 +36,8 @@ from mtjfit.spectra import (
 from mtjfit.spectra.plot import plot_kittel, plot_lines, plot_sweeps, plot_thumbnails, plot_torkances
 from mtjfit.study import PlanRequest
 from mtjfit.wafer import FLAGS, DeviceCurve, Survey
-from mtjfit.wafer.plot import plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
+from mtjfit.wafer.plot import plot_beside, plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
+from mtjfit.wafer.stack.beside import FitsBesidePosterior
 
 HERE = Path(__file__).resolve().parent
 CALL = re.compile(r"^`(plot_\w+\([^`]*\))`", re.MULTILINE)
@@ -83,6 +84,31 @@ def curve() -> DeviceCurve:
                        {1: (0.13, -0.03), 2: (0.0, 0.08)})  # fmt: skip
 
 
+def beside() -> FitsBesidePosterior:
+    """Two lengths by hand, in place of fits and a posterior of minutes."""
+    rows = [
+        (name, "nm", split, source, middle - reach, middle, middle + reach, "yes", np.nan, "simulated")
+        for name, length in (("lambda_J", 1.0), ("lambda_phi", 1.2))
+        for split, source, middle, reach in (
+            ("0.8 to 1.4 nm", "fit alone", length + 0.05, 0.16), ("1.4 to 2.2 nm", "fit alone", length - 0.03, 0.11),
+            ("2.2 to 3.5 nm", "fit alone", length + 0.02, 0.20), ("", "posterior", length, 0.05),
+        )
+    ]  # fmt: skip
+    columns = [
+        "parameter",
+        "unit",
+        "split",
+        "source",
+        "q05",
+        "q50",
+        "q95",
+        "determined",
+        "difference_in_errors",
+        "origin",
+    ]
+    return FitsBesidePosterior(pd.DataFrame(rows, columns=columns), (Origin("simulated", "intervals by hand"),))
+
+
 def calibration(study: mtjfit.Study) -> Calibration:
     """Ranks drawn by hand, in place of 300 simulations: posteriors of λ_J too narrow, others right."""
     rng, names = np.random.default_rng(3), ("lambda_J", "lambda_phi", "lambda_sf_F", "a1", "b2", "log_likelihood")
@@ -115,6 +141,7 @@ class Results(Mapping[str, Any]):
                 posterior=of("posterior")),
             "calibration": lambda: calibration(of("study")),
             "lines": lambda: analyse(load_spectra(SPECTRA)),
+            "beside": beside,
             "swept": swept,
             "survey": survey,
             "curve": curve,
@@ -135,8 +162,8 @@ class Results(Mapping[str, Any]):
 
 PLOTS = {name: getattr(mtjfit.plot, name) for name in dir(mtjfit.plot) if name.startswith("plot_")} | {
     each.__name__: each
-    for each in (plot_calibration, plot_control, plot_device_curve, plot_kittel, plot_lines, plot_smooth, plot_splits,
-                 plot_studies, plot_sweeps, plot_thumbnails, plot_torkances, plot_wafer_map)
+    for each in (plot_beside, plot_calibration, plot_control, plot_device_curve, plot_kittel, plot_lines, plot_smooth,
+                 plot_splits, plot_studies, plot_sweeps, plot_thumbnails, plot_torkances, plot_wafer_map)
 }  # fmt: skip
 
 

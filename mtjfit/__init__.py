@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mtjfit.study import (
         EQ12,
         AboutNominal,
+        Correlated,
         CurrentTerm,
         EqualTo,
         Fixed,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EQ12",
     "AboutNominal",
+    "Correlated",
     "CurrentTerm",
     "EqualTo",
     "FitResult",
@@ -90,6 +92,7 @@ _HOMES = {
     ".study": (
         "EQ12",
         "AboutNominal",
+        "Correlated",
         "CurrentTerm",
         "EqualTo",
         "Fixed",

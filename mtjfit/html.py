@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlannedFigure:
-    """A figure of a page, not yet drawn.
+    """A figure of a page, not yet drawn; `draw` takes its `width` in inches.
 
     `alt` is the caption with numbers, for readers who cannot see it. A figure that shows draws of a posterior has to be
     marked where these have not converged.
@@ -27,7 +27,7 @@ class PlannedFigure:
     name: str
     caption: str
     alt: str
-    draw: Callable[[], Figure]
+    draw: Callable[..., Figure]
     shows_draws: bool = False
 
 

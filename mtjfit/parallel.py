@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from mtjfit.errors import MtjfitError
@@ -21,10 +22,19 @@ from mtjfit.streams import VisibleStream
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_IN_WORKERS = dict.fromkeys((*_ONE_THREAD, "PYTHONSAFEPATH"), "1")
 
 
 class WorkerKilled(MtjfitError):
     """A worker process ended before its work was done."""
+
+
+def worker_killed(when: str) -> WorkerKilled:
+    """The error for a process that ended, with what to do."""
+    return WorkerKilled(
+        f"a worker process ended {when}: it was "
+        'killed, or memory ran out (use fewer workers), or a script lacks `if __name__ == "__main__":`'
+    )
 
 
 def n_processors() -> int:
@@ -66,11 +76,7 @@ def in_parallel(
                         idle.append(pool)
                         shown.update()
             except BrokenProcessPool as error:
-                done = f"{len(results)} of {len(jobs)} runs"
-                raise WorkerKilled(
-                    f"a worker process ended before its work was done, after {done}: it was "
-                    'killed, or memory ran out (use fewer workers), or a script lacks `if __name__ == "__main__":`'
-                ) from error
+                raise worker_killed(f"before its work was done, after {len(results)} of {len(jobs)} runs") from error
             return [results[number] for number in range(len(jobs))]
 
 
@@ -96,7 +102,7 @@ def process_pool() -> Iterator[ProcessPoolExecutor]:
     processes are several pools: in a common one, a process that is killed while it answers leaves all others waiting.
     """
     before = {child.pid for child in multiprocessing.active_children()}
-    with _environment(dict.fromkeys((*_ONE_THREAD, "PYTHONSAFEPATH"), "1")), ExitStack() as stack:
+    with _environment(_IN_WORKERS), ExitStack() as stack:
         with signals_postponed():
             pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin)
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
@@ -105,6 +111,29 @@ def process_pool() -> Iterator[ProcessPoolExecutor]:
             # While this end is open, the rest of an answer that was cut off would be waited for, and for ever.
             pool._result_queue._writer.close()  # type: ignore[attr-defined]
         yield pool
+
+
+@contextmanager
+def worker_process(serve: Callable[[Connection], None]) -> Iterator[Connection]:
+    """Connection to one new process that runs `serve` on its end, and does not outlive the block or this process.
+
+    A process as those of `process_pool`, for many short jobs: one pipe and no threads between two processes. Its end is
+    open in that process alone, so EOFError says that it has ended. `serve` must stand at the top level of a module.
+    """
+    context = multiprocessing.get_context("spawn")
+    mine, its = context.Pipe()
+    process = context.Process(target=_serving, args=(serve, its), daemon=True)
+    with mine, ExitStack() as stack:
+        with _environment(_IN_WORKERS), signals_postponed(), its:
+            process.start()
+            stack.callback(process.join)
+            stack.callback(process.kill)
+        yield mine
+
+
+def _serving(serve: Callable[[Connection], None], connection: Connection) -> None:
+    _begin()
+    serve(connection)
 
 
 def _kill_children(before: Collection[int | None]) -> None:

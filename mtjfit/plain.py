@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
+ExactNumber: TypeAlias = float | Literal["inf", "-inf"] | None
+"""A number as JSON holds it to the last bit, None for NaN; `numpy.array` and `exact_number` take it back."""
 
 _FORMULA = ("=", "+", "-", "@")
 _NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?( ± [\d.]+)?")
@@ -76,6 +79,34 @@ def plain(value: object) -> Any:
     if isinstance(value, Sequence):
         return [plain(each) for each in value]
     raise TypeError(f"{type(value).__name__} has no place in JSON")
+
+
+def exact(value: Any) -> Any:
+    """A value in JSON types, none of its numbers lost: NaN becomes null, infinity a word, a dataclass an object.
+
+    >>> exact((np.array([0.1, -np.inf]), float("nan")))
+    [[0.1, '-inf'], None]
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        return exact(value.tolist())
+    if isinstance(value, list | tuple):
+        return [exact(each) for each in value]
+    if isinstance(value, Mapping):
+        return {name: exact(each) for name, each in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if is_dataclass(value):
+        return {each.name: exact(getattr(value, each.name)) for each in fields(value)}
+    return value
+
+
+def exact_number(value: ExactNumber) -> float:
+    """The number that `exact` wrote.
+
+    >>> exact_number("-inf"), exact_number(0.1), exact_number(None)
+    (-inf, 0.1, nan)
+    """
+    return math.nan if value is None else float(value)
 
 
 @cache

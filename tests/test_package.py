@@ -23,6 +23,7 @@ PACKAGE = ROOT / "mtjfit"
 PUBLIC = [
     *(
         "AboutNominal",
+        "Correlated",
         "CurrentTerm",
         "EQ12",
         "EqualTo",

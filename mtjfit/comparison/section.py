@@ -14,7 +14,7 @@ from mtjfit.comparison.devices.comparison import (
     repeats_table,
 )
 from mtjfit.comparison.devices.plot import plot_forest
-from mtjfit.comparison.free_layer.consequences import Consequences, consequences, leaned_on
+from mtjfit.comparison.free_layer.consequences import Consequences, consequences, leaned_on, of_band
 from mtjfit.comparison.free_layer.layer import shares_one_layer
 from mtjfit.comparison.free_layer.plot import plot_consequences
 from mtjfit.comparison.mechanisms.comparison import MechanismComparison
@@ -24,6 +24,7 @@ from mtjfit.data import pretty
 from mtjfit.errors import NotDetermined
 from mtjfit.html import PlannedFigure, Section
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.infer.level import Level
 from mtjfit.plain import csv_bytes
 from mtjfit.results.tables import interval
 from mtjfit.text import Table, value_with_error
@@ -79,7 +80,7 @@ def _of_devices(fit: FitResult, posterior: Posterior | None) -> Section:
         "forest",
         f"Quantities that each device determines, medians with 68 and 95 %, thin layers on top.{grey}",
         f"Forest plot of {len(alone.quantities)} quantities by device. {_devices_in_words(alone)}",
-        lambda: plot_forest(alone, common),
+        lambda **look: plot_forest(alone, common, **look),
     )
     return Section(
         "devices",
@@ -130,7 +131,7 @@ def _of_layer(fit: FitResult, posterior: Posterior | None, converged: Posterior 
             "Torque against bias and thickness, absorbed spin current and effective spin diffusion length of the "
             "posterior. Hatched: outside the measured range.",
             f"Plot of torques against bias and thickness. {' '.join(implied.says)}",
-            lambda: plot_consequences(implied),
+            lambda **look: plot_consequences(implied, **look),
             True,
         )
         return Section(
@@ -148,7 +149,7 @@ def consequences_table(implied: Consequences) -> Table:
     """One column for each thickness; extrapolated cells and those that lean on a prior are marked."""
     shown = implied.table[implied.table["quantity"].isin(_SHOWN)]
     rows = [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]
-    cells = {(row["quantity"], _at(row["bias"]), row["thickness"]): _cell(row) for row in rows}
+    cells = {(row["quantity"], _at(row["bias"]), row["thickness"]): _cell(row, implied.posterior.band) for row in rows}
     places = dict.fromkeys((row["quantity"], _at(row["bias"]), row["unit"]) for row in rows)
     body = tuple(
         (
@@ -158,7 +159,7 @@ def consequences_table(implied: Consequences) -> Table:
         for name, at, unit in places
     )
     header = ("quantity", *(f"{d:g} nm" for d in implied.thickness))
-    remarks = ["Medians and 95 % intervals."]
+    remarks = [f"Medians and {implied.posterior.band} intervals."]
     if (shown["extrapolated"] != "").any():
         remarks.append(f"{_EXTRAPOLATED}: extrapolated beyond the measured range.")
     if leaning := leaned_on(shown):
@@ -171,10 +172,9 @@ def _at(bias: float) -> str:
     return "" if pd.isna(bias) else f" at {bias:+g} V"
 
 
-def _cell(row: dict[str, object]) -> str:
-    low, middle, high = (float(row[name]) for name in ("q025", "median", "q975"))  # type: ignore[arg-type]
+def _cell(row: dict[str, object], level: Level) -> str:
     marks = (_EXTRAPOLATED if row["extrapolated"] else "") + (_FROM_PRIOR if row["leans_on"] else "")
-    return f"{interval(low, middle, high)}{' ' if marks else ''}{marks}"
+    return f"{interval(*of_band(row, level))}{' ' if marks else ''}{marks}"
 
 
 def _of_mechanisms(fit: FitResult, found: MechanismComparison | None) -> Section:
@@ -197,7 +197,7 @@ def _of_mechanisms(fit: FitResult, found: MechanismComparison | None) -> Section
         "mechanisms",
         "Evidence of each mechanism, its prediction of left-out thicknesses, and slopes against thickness.",
         f"Plot of the evidence. The best is {best.name}; ln Z of the others minus that of the best: {others}.",
-        lambda: plot_mechanisms(found),
+        lambda **look: plot_mechanisms(found, **look),
     )
     return Section(
         "mechanisms",

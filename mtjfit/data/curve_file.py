@@ -1,12 +1,11 @@
-"""Curves as a JSON file that holds them to the last bit: values, errors, masks with reasons, origin, notices."""
+"""Curves in JSON to the last bit: values, errors, masks with reasons, origin, notices."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from typing import Any, Literal, TypeAlias
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -16,11 +15,10 @@ from mtjfit.data.readers import ReadOptions, SourceFile
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import DataError, Problem, ProblemLog
 from mtjfit.output import shown_json
-from mtjfit.plain import checked_json
+from mtjfit.plain import ExactNumber, checked_json, exact
 
 _FORMAT = 1
-_Numbers: TypeAlias = tuple[float | Literal["inf", "-inf"] | None, ...]
-"""Numbers as JSON holds them, None for NaN."""
+_Numbers: TypeAlias = tuple[ExactNumber, ...]
 _ARRAYS = ("bias", "par", "perp", "sigma_par", "sigma_perp", "rho", "covariance", "sigma_bias")
 
 
@@ -28,6 +26,7 @@ _ARRAYS = ("bias", "par", "perp", "sigma_par", "sigma_perp", "rho", "covariance"
 class CurveRecord:
     """The fields of a `TorqueCurve` as JSON holds them; `used` follows from `used_values`."""
 
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
     device: str
     bias: _Numbers
     par: _Numbers
@@ -78,24 +77,18 @@ def curves_json(curves: Iterable[TorqueCurve]) -> bytes:
 
 
 def _lines(curve: TorqueCurve) -> Iterable[str]:
+    for name, value in curve_document(curve).items():
+        yield f"   {json.dumps(name)}: {shown_json(json.dumps(value, allow_nan=False, ensure_ascii=False))}"
+
+
+def curve_document(curve: TorqueCurve) -> dict[str, Any]:
+    """The `CurveRecord` of a curve in JSON types, without the fields at their defaults."""
+    found = {}
     for each in fields(CurveRecord):
-        value = _plain(getattr(curve, each.name))
-        default = each.default_factory() if each.default_factory is not MISSING else each.default
-        if value != _plain(default):
-            yield f"   {json.dumps(each.name)}: {shown_json(json.dumps(value, allow_nan=False, ensure_ascii=False))}"
-
-
-def _plain(value: Any) -> Any:
-    """A field in JSON types, none of its numbers lost."""
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    if is_dataclass(value):
-        return {each.name: getattr(value, each.name) for each in fields(value)}
-    return value
+        value = exact(getattr(curve, each.name))
+        if value != exact(each.default_factory() if each.default_factory is not MISSING else each.default):
+            found[each.name] = value
+    return found
 
 
 def curves_from_json(source: SourceFile, limits: ReadOptions | None = None) -> tuple[TorqueCurve, ...]:
@@ -114,14 +107,15 @@ def curves_from_json(source: SourceFile, limits: ReadOptions | None = None) -> t
     log, curves = ProblemLog(source.label), []
     for record in found.curves:
         try:
-            curves.append(_curve(record))
+            curves.append(curve_of(record))
         except DataError as error:
             log.take(Problem(f"{source.label}: {each.where}", each.what, each.todo) for each in error.problems)
     log.refuse()
     return tuple(curves)
 
 
-def _curve(record: CurveRecord) -> TorqueCurve:
+def curve_of(record: CurveRecord) -> TorqueCurve:
+    """The curve of a record, checked as any other: DataError where it contradicts itself."""
     numbers = {
         name: np.array(getattr(record, name), dtype=float) for name in _ARRAYS if getattr(record, name) is not None
     }

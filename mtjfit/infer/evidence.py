@@ -18,7 +18,7 @@ from mtjfit.infer.convergence.diagnostics import MAX_DRAWS, ess, thinning
 from mtjfit.infer.convergence.gate import Chains
 from mtjfit.infer.convergence.importance import Weighted, importance_sample
 from mtjfit.infer.ensembles.anneal import Annealed, anneal
-from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity
+from mtjfit.infer.ensembles.jumps import Jump, Straight, StraightFrom, TargetDensity
 from mtjfit.infer.ensembles.mixture import Mixture, covering, fitted, joined, wider
 
 MAX_K_HAT = 0.7
@@ -224,17 +224,26 @@ def explore_posterior(
         narrow = fitted(v, rng, components=_COMPONENTS)
         seen = _Seen(v, np.ones(v.shape[0]), straight.log_posterior(v))
         found = _adapted(target, seen, wider(narrow, 2 * _WIDER), rng, effort)
+    begin: Straight = straight
+    n_particles = max(effort.fewest, effort.particles * (size - straight.columns.size) ** 2)
     for more in (1, _MORE):
         if found is not None and (found.settled or (start is not None and found.weighted.n_effective > effort.enough)):
             return found
-        bent = size - straight.columns.size
-        n_particles = more * max(effort.fewest, effort.particles * bent**2)
-        annealed = anneal(straight, size, n_particles, rng, on_level)
+        if (part := _part(target, rng)) is not None:
+            earlier = explore_posterior(part, size, rng, on_level=on_level, effort=replace(effort, particles=0))
+            assert earlier.jump is not None  # noqa: S101 - something is sampled
+            begin, n_particles = StraightFrom(target, earlier.jump), effort.fewest
+        annealed = anneal(begin, size, more * n_particles, rng, on_level)
         seen = _Seen(*annealed.weighted(1.0), annealed.log_posterior)
         warm = [fitted(v, rng, weights=w, components=_COMPONENTS) for v, w in map(annealed.weighted, _WARMER)]
         again = replace(_adapted(target, seen, joined(warm, (1.0,) * len(warm)), rng, effort), annealed=annealed)
         found = again if found is None or again.weighted.n_effective > found.weighted.n_effective else found
     return found  # type: ignore[return-value]
+
+
+def _part(target: TargetDensity, rng: np.random.Generator) -> TargetDensity | None:
+    of_some: Callable[[np.random.Generator], TargetDensity | None] | None = getattr(target, "part", None)
+    return None if of_some is None else of_some(rng)
 
 
 @dataclass(frozen=True, eq=False)

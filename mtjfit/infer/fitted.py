@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
 import lmfit
@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from uncertainties import UFloat, correlated_values_norm, ufloat
 
+from mtjfit.arrays import FloatArray
 from mtjfit.data import COMPONENTS
 from mtjfit.infer.simulate import DeviceModel, free_names
 from mtjfit.model.equivalent_noise import noise_of_points
-from mtjfit.study import Study
+from mtjfit.study import EqualTo, ParameterName, Study
 
 _IN_LMFIT = {
     "aic": "mtjfit.compare(study), by evidence: criteria that count parameters need all of them to be determined",
@@ -64,13 +65,36 @@ def residual_table(study: Study, values: Mapping[str, float]) -> pd.DataFrame:
 
 def curve_table(study: Study, values: Mapping[str, float], device: str, bias: ArrayLike | None) -> pd.DataFrame:
     """Both components of one device at some biases, see `FitResult.curve`."""
+    j, V = _asked(study, device, bias)
+    curve = study.curves[j]
+    T = fitted_device(study, values, j).torque(V)[0] / study.scale_of(curve)
+    return pd.DataFrame({"bias": V, "par": T.real, "perp": T.imag, "unit": curve.unit})
+
+
+def _asked(study: Study, device: str, bias: ArrayLike | None) -> tuple[int, FloatArray]:
+    """The place of a curve, and the biases in V, by default its own; ValueError for a curve that is not there."""
     if device not in study.devices:
         raise ValueError(f"there is no curve {device!r}: choose from {', '.join(map(repr, study.devices))}")
     j = study.devices.index(device)
+    V = np.atleast_1d(np.asarray(study.curves[j].bias if bias is None else bias, dtype=float))
+    if V.ndim != 1 or not np.all(np.isfinite(V)):
+        raise ValueError(f"bias must be finite numbers in volts, one or a list, not {bias!r:.80}")
+    return j, V
+
+
+def band_table(study: Study, draws: pd.DataFrame, device: str, bias: ArrayLike | None, level: float) -> pd.DataFrame:
+    """Medians and central intervals of both components of one device at some biases, see `Posterior.curve`."""
+    if not 0 < level < 1:
+        raise ValueError(f"level is the share of the draws in the band, between 0 and 1, such as 0.95, not {level!r}")
+    j, V = _asked(study, device, bias)
     curve = study.curves[j]
-    V = curve.bias if bias is None else np.atleast_1d(np.asarray(bias, dtype=float))
-    T = fitted_device(study, values, j).torque(V)[0] / study.scale_of(curve)
-    return pd.DataFrame({"bias": V, "par": T.real, "perp": T.imag, "unit": curve.unit})
+    values = {str(name): draws[name].to_numpy(dtype=float) for name in draws}
+    T = np.broadcast_to(DeviceModel(study, curve, values).torque(V) / study.scale_of(curve), (len(draws), V.size))
+    found = {"bias": V}
+    for name, part in (("par", T.real), ("perp", T.imag)):
+        low, found[name], high = np.quantile(part, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
+        found |= {f"{name}_low": low, f"{name}_high": high}
+    return pd.DataFrame({**found, "unit": curve.unit})
 
 
 def _with_errors(parameters: lmfit.Parameters) -> list[lmfit.Parameter]:
@@ -93,13 +117,17 @@ def covariance_table(parameters: lmfit.Parameters) -> pd.DataFrame:
     return found
 
 
-def uncertain_values(parameters: lmfit.Parameters) -> dict[str, float | UFloat]:
-    """Values with correlated errors, see `FitResult.uvalues`."""
-    known = _with_errors(parameters)
-    pairs = [(one.value, one.stderr) for one in known]
-    sure = correlated_values_norm(pairs, correlations(parameters).to_numpy()) if known else ()
+def uncertain_values(
+    parameters: lmfit.Parameters, tied: Iterable[tuple[ParameterName, ParameterName, EqualTo]]
+) -> dict[str, float | UFloat]:
+    """Values with correlated errors, those of ties a number times their targets, see `FitResult.uvalues`."""
+    ties = {name: (of, tie.ratio) for name, of, tie in tied}
+    known = [one for one in _with_errors(parameters) if one.user_data not in ties]
+    pairs, names = [(one.value, one.stderr) for one in known], [one.user_data for one in known]
+    sure = correlated_values_norm(pairs, correlations(parameters).loc[names, names].to_numpy()) if known else ()
     found: dict[str, float | UFloat] = {}
     for one in parameters.values():
         exact = not one.vary and one.stderr is None
         found[one.user_data] = one.value if exact else ufloat(one.value, np.nan)
-    return found | {one.user_data: value for one, value in zip(known, sure, strict=True)}
+    found |= dict(zip(names, sure, strict=True))
+    return found | {name: ratio * found[of] for name, (of, ratio) in ties.items() if of in found}

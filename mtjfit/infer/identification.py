@@ -23,6 +23,7 @@ from mtjfit.model.profile import LEVELS, SEARCH, Profile, Profiles, Search, prof
 from mtjfit.model.rank import expected_errors, grade
 from mtjfit.progress import bar
 from mtjfit.study import DOF, JITTER, SCATTER, LogUniform, Parameter, ParameterName, Study
+from mtjfit.study.correlation_checks import without_the_gone
 from mtjfit.text import number
 
 _BETTER = 0.02  # in −2 ln L: improvement of the profiles over the fit that is reported
@@ -100,7 +101,7 @@ def _lengths_by_product(study: Study) -> Study:
     scope = joint_scope(study, {one.scope for one in pair})
     parameters = {name: one for name, one in study.parameters.items() if name not in ("lambda_sf_N", "D_ratio")}
     parameters["Lambda"] = Parameter("Lambda", LogUniform(float(low), float(high)), scope)
-    return study.replace(parameters=parameters)
+    return study.replace(parameters=without_the_gone(parameters))
 
 
 def _by_product(full: FullPosterior, values: FloatArray) -> tuple[FullPosterior, FloatArray]:

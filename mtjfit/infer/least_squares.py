@@ -181,7 +181,7 @@ class FitResult(ShownAsCard):
         Parameters that are not determined have the error NaN, and so has what is computed from them; fixed ones are
         plain numbers.
         """
-        return uncertain_values(self.params)
+        return uncertain_values(self.params, self.study.tied)
 
     if not TYPE_CHECKING:  # a type checker is to find wrong names by itself
 
@@ -260,6 +260,17 @@ def _parameters(
     return parameters
 
 
+def _with_tied(study: Study, correlation: pd.DataFrame) -> pd.DataFrame:
+    """Correlations with those of tied lengths, which are those of their targets."""
+    target = {name: of for name, of, _ in study.tied if of in correlation.index}
+    found = correlation.loc[[*correlation.index, *target.values()], [*correlation.index, *target.values()]]
+    names = [*correlation.index, *target]
+    found = found.set_axis(names).set_axis(names, axis="columns")
+    for name, of in target.items():
+        found.loc[name, of] = found.loc[of, name] = 1.0
+    return found
+
+
 def _in_order(model: FullPosterior, values: Mapping[str, float]) -> dict[str, float]:
     """Free and fixed parameters in the order of the study file."""
     ordered: dict[str, float] = {}
@@ -314,7 +325,7 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
     for name, of, tie in study.tied:
         error = errors[of]
         errors[name] = None if error is None else tie.ratio * error
-    matrix = pd.DataFrame(correlation, index=determined.index, columns=determined.index)
+    matrix = _with_tied(study, pd.DataFrame(correlation, index=determined.index, columns=determined.index))
     return FitResult(
         study=study,
         params=_parameters(model, values, errors, matrix),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from mtjfit.arrays import FloatArray
 from mtjfit.cards import Card, ShownAsCard
@@ -17,11 +18,13 @@ from mtjfit.data import pretty
 from mtjfit.infer.convergence.diagnostics import ess_bulk, r_hat
 from mtjfit.infer.convergence.gate import Chains, Verdict
 from mtjfit.infer.evidence import Evidence
+from mtjfit.infer.level import BAND, INTERVAL, Level
 from mtjfit.model.layout import Scattered
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.profile import EDGE, OPEN, answer_of_sides
 from mtjfit.study import AnyPrior, EqualTo, Fixed, ParameterName, Prior, Product, Study
+from mtjfit.study.correlated import log_normal_product
 from mtjfit.text import number
 
 FROM_PRIOR = 0.1
@@ -49,31 +52,36 @@ def determined_sides(u: FloatArray) -> str:
 
 
 def draws_summary(
-    names: Sequence[str], chain: FloatArray, unit_of: Callable[[str], str], determined: Callable[[str], str]
+    names: Sequence[str],
+    chain: FloatArray,
+    unit_of: Callable[[str], str],
+    determined: Callable[[str], str],
+    level: Level = INTERVAL,
 ) -> pd.DataFrame:
     """Moments, quantiles and diagnostics by parameter, for draws of shape (n_ensembles, n_kept, n_walkers, n_names)."""
     rows = []
     for k, name in enumerate(names):
         ensembles = chain[..., k]
         values = ensembles.ravel()
-        q05, q50, q95 = np.quantile(values, [0.05, 0.5, 0.95])
         rows.append((
-            values.mean(), values.std(ddof=1), q05, q50, q95,
+            values.mean(), values.std(ddof=1), *np.quantile(values, level.quantiles),
             ess_bulk(ensembles.swapaxes(1, 2).reshape(-1, ensembles.shape[1])),
             r_hat(ensembles.reshape(ensembles.shape[0], -1)), unit_of(name), determined(name),
         ))  # fmt: skip
-    columns = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
+    columns = ["mean", "sd", *level.names, "ess", "r_hat", "unit", "determined"]
     return pd.DataFrame(rows, index=pd.Index(names, name="parameter"), columns=columns)
 
 
-SUMMARY_HEADER = ("parameter", "median (90 % interval), or 95 % limit", "unit", "ESS", "R-hat")
+def summary_header(level: Level = INTERVAL) -> tuple[str, ...]:
+    """Over `summary_rows`."""
+    return "parameter", f"median ({level} interval), or {level.one_sided} limit", "unit", "ESS", "R-hat"
 
 
-def summary_rows(table: pd.DataFrame) -> list[list[str]]:
-    """The rows of a summary in words, under `SUMMARY_HEADER`."""
+def summary_rows(table: pd.DataFrame, level: Level = INTERVAL) -> list[list[str]]:
+    """The rows of a summary in words, under `summary_header`."""
     rows = []
     for name, row in table.iterrows():
-        low, median, high = (number(float(row[key])) for key in ("q05", "q50", "q95"))
+        low, median, high = (number(float(row[key])) for key in level.names)
         says = {
             "yes": f"{median} ({low} to {high})", "lower limit": f"> {low}", "upper limit": f"< {high}",
             "no": f"not determined (with its prior {low} to {high})",
@@ -103,6 +111,9 @@ class Posterior(ShownAsCard):
         Ensembles, walkers, steps, warm-up and thinning of the run.
     evidence : Evidence or None
         ln ∫ prior · likelihood of the study; None where the run did not converge.
+    level : float or None
+        Share of the draws in every interval and band of tables and figures, 0.5 to 0.999 (else ValueError); None for
+        0.9 in tables and 0.95 in bands. ``dataclasses.replace(posterior, level=0.8)`` shows the same draws with others.
     """
 
     study: Study
@@ -113,6 +124,21 @@ class Posterior(ShownAsCard):
     priors: Mapping[str, Prior]
     settings: Mapping[str, int]
     evidence: Evidence | None = None
+    level: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.level is not None:
+            Level(self.level)
+
+    @property
+    def interval(self) -> Level:
+        """The level of intervals in tables; a limit is one end of such an interval."""
+        return INTERVAL if self.level is None else Level(self.level)
+
+    @property
+    def band(self) -> Level:
+        """The level of the bands of figures, and of intervals beside them."""
+        return BAND if self.level is None else Level(self.level)
 
     @cached_property
     def draws(self) -> pd.DataFrame:
@@ -162,6 +188,9 @@ class Posterior(ShownAsCard):
             return None
         factors = [ParameterName(name).of(base) for base in ("lambda_sf_N", "D_ratio")]
         one, other = (self._factor(each) for each in factors)
+        joint = log_normal_product(one, other, factors[1].base)
+        if joint is not None:
+            return joint
         if isinstance(one, Fixed):
             one, other = other, one
         if not (isinstance(one, Prior) and isinstance(other, Prior | Fixed)) or other.support in _DEGENERATE:
@@ -175,7 +204,7 @@ class Posterior(ShownAsCard):
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
-        return draws_summary(self.names, self.chain, self.study.unit_of, self.determined)
+        return draws_summary(self.names, self.chain, self.study.unit_of, self.determined, self.interval)
 
     def summary(self) -> pd.DataFrame:
         """Table by parameter.
@@ -183,10 +212,43 @@ class Posterior(ShownAsCard):
         Returns
         -------
         DataFrame
-            Index parameter; columns mean, sd, q05, q50, q95, ess, r_hat, unit, determined. Where `determined` is not
+            Index parameter; columns mean, sd, q05, q50, q95, ess, r_hat, unit, determined. With another `level` the
+            quantiles are those of its ends and the median, such as q10, q50, q90. Where `determined` is not
             ``"yes"``, mean and sd describe the prior as much as the data and are no measurement.
         """
         return self._summary.copy()
+
+    def curve(self, device: str, bias: ArrayLike | None = None, *, level: float = 0.95) -> pd.DataFrame:
+        """The model of one device with its band, at any bias; noise of the data is not in it.
+
+        Parameters
+        ----------
+        device : str
+            One of `study.devices`.
+        bias : array_like, optional
+            In volts, by default that of the data.
+        level : float
+            Share of the draws in the band, at each bias.
+
+        Returns
+        -------
+        DataFrame
+            One row for each bias: bias (V), par, par_low, par_high, perp, perp_low, perp_high, and their unit. `par`
+            and `perp` are medians, between `_low` and `_high` lies the central interval, all of `spaced`, as in the
+            figures.
+
+        Raises
+        ------
+        ValueError
+            There is no such device, a bias is no finite number, or the level does not lie between 0 and 1.
+
+        Examples
+        --------
+        >>> band = posterior.curve("F0.8nm", [0.0, 0.1], level=0.68)  # doctest: +SKIP
+        """
+        from mtjfit.infer.fitted import band_table
+
+        return band_table(self.study, self.spaced(), device, bias, level)
 
     def save(self, path: str | Path) -> None:
         """Write the posterior with its study to one file, for `mtjfit.load_posterior`; by custom it ends in ``.npz``.
@@ -203,7 +265,7 @@ class Posterior(ShownAsCard):
         return Card(
             f"Posterior of {self.study.name}", marks=[self.verdict.refusal, self.study.label],
             facts={"draws": f"{len(self.draws)}", "fixed": ", ".join(f"{n} = {v:g}" for n, v in self.fixed.items())},
-            header=SUMMARY_HEADER, rows=summary_rows(self.summary()),
+            header=summary_header(self.interval), rows=summary_rows(self.summary(), self.interval),
         )  # fmt: skip
 
     def to_arviz(self, thin: int = 1) -> Any:

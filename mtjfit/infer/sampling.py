@@ -159,7 +159,8 @@ def sample(
         Effective draws wanted, in place of those of the study.
     method : {"emcee", "nested"}
         Ensembles of emcee, or nested sampling by dynesty (``pip install 'mtjfit[evidence]'``): slower, and a check by
-        another algorithm. Both are judged by the same gate.
+        another algorithm. Both are judged by the same gate. Of the study's `sampling`, nested sampling has as many runs
+        as `ensembles`; `walkers` and `max_steps` are of emcee alone.
     moves : sequence of emcee moves, or of pairs of a move and its weight, optional
         In place of jumps that are fitted to the posterior; in its coordinates, in which priors are standard normal.
     callback : callable, optional
@@ -201,7 +202,7 @@ def sample(
     True
     """
     refuse_one_thickness(study)
-    _refuse_options(method, moves, callback, journal)
+    _refuse_options(method, moves, callback, journal, pace)
     if target_ess is not None:
         study = study.replace(sampling=replace(study.sampling, target_ess=target_ess))
     seed, wish = _seed(study, seed, rng), study.sampling
@@ -211,7 +212,9 @@ def sample(
     if model.size == 0:
         return _drawn_exactly(model, seed)
     if method == "nested":
-        found = run_nested(model, model.names, seed=seed, target_ess=wish.target_ess, progress=progress)
+        found = run_nested(
+            model, model.names, seed=seed, target_ess=wish.target_ess, n_runs=wish.ensembles, progress=progress
+        )
     else:
         found = run_model(
             model, wish, seed, describe(study, seed), journal, progress=progress, moves=moves, callback=callback,
@@ -234,14 +237,14 @@ def _seed(study: Study, seed: int | None, rng: RNG) -> int:
     return int(seed)
 
 
-def _refuse_options(method: str, moves: Moves | None, callback: object, journal: object) -> None:
+def _refuse_options(method: str, moves: Moves | None, callback: object, journal: object, pace: Pace | None) -> None:
     """ValueError for options that do not go together, and for a move that samples another density."""
     if method not in ("emcee", "nested"):
         raise ValueError(f"method is {method!r}: choose 'emcee' or 'nested'")
-    given = {"moves": moves, "callback": callback, "journal": journal}
+    given = {"moves": moves, "callback": callback, "journal": journal, "pace": pace}
     if method == "nested" and any(each is not None for each in given.values()):
         names = ", ".join(name for name, each in given.items() if each is not None)
-        raise ValueError(f"nested sampling has no {names}: leave these out")
+        raise ValueError(f"nested sampling has no {names}: leave out what only ensembles have")
     if moves is not None and journal is not None:
         raise ValueError("a run with moves of its own cannot be resumed: leave out the journal")
     for move, _ in weighted(moves or ()):

@@ -1,7 +1,7 @@
 """Saved posteriors and studies: one ``.npz`` file each, with everything that a page needs and without pickles.
 
 Any program that reads NumPy's format finds the draws under ``draws``, ``log_likelihood``, ``names`` and ``shape``.
-``mtjfit`` is a JSON document about them, and ``numbers`` are the arrays that it speaks of.
+``mtjfit`` is a JSON document about them, with the study.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from mtjfit.arrays import FloatArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.convergence.gate import Check, Note, Verdict
@@ -27,19 +26,18 @@ from mtjfit.infer.store.npz import arrays_in
 from mtjfit.input import read_bytes
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.output import OTHER_FILE, write_file
-from mtjfit.plain import checked_json
+from mtjfit.plain import ExactNumber, checked_json, exact, exact_number
 from mtjfit.study import EQ12, KappaModel, Study
-from mtjfit.study.document import NumberReader, NumberStore, StudyRecord, study_document, study_from
+from mtjfit.study.document import StudyRecord, study_document, study_from
 
-SAVED_FORMAT = 1
+SAVED_FORMAT = 2
 POSTERIOR_FILE = "draws.npz"
 SAVED_STUDY = "study.npz"
 _PROGRAM = "mtjfit saved"
 _MARK = b"mtjfit.npy"  # in the directory of every file of ours
-_OF_STUDY = {"mtjfit": np.uint8, "numbers": np.float64}
+_OF_STUDY = {"mtjfit": np.uint8}
 _OF_POSTERIOR = {**_OF_STUDY, "draws": np.float64, "log_likelihood": np.float64, "names": np.str_, "shape": np.int64}
 _MAX_BYTES = 2**30
-_MOST_BYTES_OF_WORDS = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -53,13 +51,25 @@ class _Head:
 
 @dataclass(frozen=True)
 class _Sampled:
-    """What is known of the draws; numbers that may be infinite stand among the numbers."""
+    """What is known of the draws."""
 
     settings: dict[str, int]
     checks: tuple[Check, ...]
     notes: tuple[Note, ...]
-    tau: tuple[str, ...]
-    method: str | None  # of the evidence, if there is one
+    tau: dict[str, ExactNumber]
+    r_hat: ExactNumber
+    ess: ExactNumber
+    evidence: _Evidence | None
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """The fields of an `Evidence`."""
+
+    value: ExactNumber
+    error: ExactNumber
+    method: str
+    k_hat: ExactNumber
 
 
 @dataclass(frozen=True)
@@ -85,21 +95,19 @@ def saved_bytes(study: Study, posterior: Posterior | None, made_by: Mapping[str,
     `made_by` are the versions that made them, by default those of now. MtjfitError where the study would not come back
     as it is.
     """
-    store, seed = NumberStore(), _seed(study, posterior)
+    seed = _seed(study, posterior)
     document = {
         "program": _PROGRAM,
         "format": SAVED_FORMAT,
         "versions": dict(versions() if made_by is None else made_by),
         "model": MODEL_VERSION,
         "fingerprint": fingerprint(describe(study, seed)),
-        "study": study_document(study, store),
-        "sampled": None if posterior is None else _sampled(posterior, store),
+        "study": study_document(study),
+        "sampled": None if posterior is None else _sampled(posterior),
     }
     words = json.dumps(document, allow_nan=False).encode()
-    arrays: dict[str, Any] = {"mtjfit": np.frombuffer(words, np.uint8)}
-    arrays |= {"numbers": store.numbers} if posterior is None else {**_draws(posterior), "numbers": store.numbers}
-    _refuse_unfaithful(study, seed, words, store.numbers)
-    return _npz(arrays)
+    _refuse_unfaithful(study, seed, words)
+    return _npz({"mtjfit": np.frombuffer(words, np.uint8), **({} if posterior is None else _draws(posterior))})
 
 
 def draws_bytes(posterior: Posterior) -> bytes:
@@ -126,9 +134,9 @@ def _seed(study: Study, posterior: Posterior | None) -> int:
     return study.sampling.seed if posterior is None else posterior.settings.get("seed", study.sampling.seed)
 
 
-def _refuse_unfaithful(study: Study, seed: int, words: bytes, numbers: FloatArray) -> None:
+def _refuse_unfaithful(study: Study, seed: int, words: bytes) -> None:
     try:
-        again = study_from(checked_json(_Document, words).study, NumberReader(numbers), study.model)
+        again = study_from(checked_json(_Document, words).study, study.model)
         changes = description_changes(describe(study, seed), describe(again, seed))
     except (ValueError, MtjfitError) as error:
         changes = (str(error),)
@@ -136,17 +144,14 @@ def _refuse_unfaithful(study: Study, seed: int, words: bytes, numbers: FloatArra
         raise MtjfitError("the study cannot be saved so that it comes back as it is:", *changes[:12])
 
 
-def _sampled(posterior: Posterior, store: NumberStore) -> dict[str, Any]:
-    verdict, evidence = posterior.verdict, posterior.evidence
-    store.shape_of([verdict.r_hat, verdict.ess, *verdict.tau.values()])
-    if evidence is not None:
-        store.shape_of([evidence.value, evidence.error, evidence.k_hat])
+def _sampled(posterior: Posterior) -> dict[str, Any]:
+    verdict = posterior.verdict
     return {
         "settings": {name: int(value) for name, value in posterior.settings.items()},
         "checks": [{**asdict(each), "ok": bool(each.ok)} for each in verdict.checks],
         "notes": [asdict(each) for each in verdict.notes],
-        "tau": list(verdict.tau),
-        "method": None if evidence is None else evidence.method,
+        **{name: exact(getattr(verdict, name)) for name in ("tau", "r_hat", "ess")},
+        "evidence": exact(posterior.evidence),
     }
 
 
@@ -169,20 +174,19 @@ def read_saved(path: Path, *, draws: bool, model: KappaModel = EQ12) -> Saved:
 
 def _saved(arrays: Mapping[str, np.ndarray], draws: bool, model: KappaModel) -> Saved:
     words = arrays["mtjfit"].tobytes()
-    if arrays["mtjfit"].ndim != 1 or len(words) > _MOST_BYTES_OF_WORDS or arrays["numbers"].ndim != 1:
+    if arrays["mtjfit"].ndim != 1:
         raise ValueError("its document is none")
     head = checked_json(_Head, words)
     if head.program != _PROGRAM:
         raise ValueError("it is of another program")
     by = head.versions.get("mtjfit", "unknown")
-    if head.format > SAVED_FORMAT:
+    if head.format != SAVED_FORMAT:
         raise ValueError(f"it has format {head.format}, of mtjfit {by}, and this version reads {SAVED_FORMAT}")
-    document, reader = checked_json(_Document, words), NumberReader(arrays["numbers"])
-    study = study_from(document.study, reader, model)
+    document = checked_json(_Document, words)
+    study = study_from(document.study, model)
     if (document.sampled is not None) != draws:
         raise ValueError("its document is not that of its arrays")
-    posterior = None if document.sampled is None else _posterior(study, document.sampled, arrays, reader)
-    reader.finish()
+    posterior = None if document.sampled is None else _posterior(study, document.sampled, arrays)
     if document.model != MODEL_VERSION:
         raise ValueError(f"mtjfit {by} computed it with model version {document.model}, and this is {MODEL_VERSION}")
     if document.fingerprint != fingerprint(describe(study, _seed(study, posterior))):
@@ -190,7 +194,7 @@ def _saved(arrays: Mapping[str, np.ndarray], draws: bool, model: KappaModel) -> 
     return Saved(study, posterior, document.versions)
 
 
-def _posterior(study: Study, sampled: _Sampled, arrays: Mapping[str, np.ndarray], reader: NumberReader) -> Posterior:
+def _posterior(study: Study, sampled: _Sampled, arrays: Mapping[str, np.ndarray]) -> Posterior:
     names, shape = tuple(map(str, arrays["names"].ravel().tolist())), tuple(map(int, arrays["shape"].ravel().tolist()))
     model = make_posterior(study)
     if names != drawn_names(model):
@@ -202,18 +206,16 @@ def _posterior(study: Study, sampled: _Sampled, arrays: Mapping[str, np.ndarray]
         raise ValueError(f"its draws are not {n_draws} of {len(names)} parameters")
     if not all(np.all(np.isfinite(arrays[name])) for name in ("draws", "log_likelihood")):
         raise ValueError("its draws are not finite")
-    missing = {"seed", "ensembles", "walkers", "steps_after_warm_up", "thin"} - set(sampled.settings)
-    if missing or len(set(sampled.tau)) != len(sampled.tau):
+    if {"seed", "ensembles", "walkers", "steps_after_warm_up", "thin"} - set(sampled.settings):
         raise ValueError("its settings are not those of a run")
-    r_hat, ess, *tau = map(float, reader.array((2 + len(sampled.tau),)))
-    verdict = Verdict(sampled.checks, dict(zip(sampled.tau, tau, strict=True)), sampled.notes, r_hat, ess)
+    tau = {name: exact_number(each) for name, each in sampled.tau.items()}
+    r_hat, ess = exact_number(sampled.r_hat), exact_number(sampled.ess)
     evidence = None
-    if sampled.method is not None:
-        value, error, k_hat = map(float, reader.array((3,)))
-        evidence = Evidence(value, error, sampled.method, k_hat)
+    if (one := sampled.evidence) is not None:
+        evidence = Evidence(exact_number(one.value), exact_number(one.error), one.method, exact_number(one.k_hat))
     return Posterior(
         study=study,
-        verdict=verdict,
+        verdict=Verdict(sampled.checks, tau, sampled.notes, r_hat, ess),
         names=names,
         chain=arrays["draws"].reshape(*shape, len(names)),
         log_likelihood=arrays["log_likelihood"].reshape(shape),

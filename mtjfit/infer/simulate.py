@@ -18,6 +18,7 @@ from mtjfit.data import Origin, TorqueCurve
 from mtjfit.errors import MtjfitError
 from mtjfit.physics import Interface, kappa, kappa_density
 from mtjfit.study import DOF, JITTER, NOISE, SCATTER, ParameterName, Prior, Study, is_amplitude
+from mtjfit.study.correlated import joint_quantiles
 
 _KNOWN = (*NOISE, *JITTER, DOF, "thickness")
 _ORIGIN = Origin("simulated", "truth drawn from the prior")
@@ -147,7 +148,8 @@ def draw_truth(study: Study, rng: np.random.Generator) -> dict[str, float]:
     """
     priors = priors_of(study)
     for _ in range(_ATTEMPTS):
-        truth = {name: float(prior.quantile(rng.random())) for name, prior in priors.items()}
+        values = joint_quantiles(priors, np.array([rng.random() for _ in priors]))
+        truth = {name: float(x) for name, x in zip(priors, values, strict=True)}
         devices = [DeviceModel(study, curve, truth) for curve in study.curves]
         if all(device.magnetic > 0 for device in devices):
             for name in _scattering(study):

@@ -32,6 +32,7 @@ from mtjfit.study import (
     amplitudes_of,
     parse_amplitude,
 )
+from mtjfit.study.correlated import Correlated, JointScores
 from mtjfit.study.prior import EDGE, LN_2PI
 
 
@@ -48,11 +49,20 @@ class Scores(ShownAsCard):
     """
 
     priors: tuple[Prior, ...]
+    names: tuple[str, ...] = ()  # of the parameters; correlated priors need them
+
+    def __post_init__(self) -> None:
+        if not self.names and any(isinstance(prior, Correlated) for prior in self.priors):
+            raise ValueError("correlated priors need the names of their parameters")
 
     @property
     def size(self) -> int:
         """Number of coordinates."""
         return len(self.priors)
+
+    @cached_property
+    def _joint(self) -> JointScores:
+        return JointScores.of(dict(zip(self.names or map(str, range(self.size)), self.priors, strict=True)))
 
     @cached_property
     def reach(self) -> FloatArray:
@@ -88,14 +98,16 @@ class Scores(ShownAsCard):
         return np.stack(columns, axis=-1) if columns else np.zeros((values.shape[0], 0))
 
     def log_prior(self, z: FloatArray) -> FloatArray:
-        """Log prior density of scores, shape (n,): standard normal, cut at their `reach`."""
+        """Log prior density of scores, shape (n,): normal with their correlations, cut at their `reach`."""
         below, above = self.reach
         inside = np.all((-below <= z) & (z <= above), axis=-1)
-        return np.where(inside, -0.5 * (np.sum(z * z, axis=-1) + self.size * LN_2PI), -np.inf)
+        apart = self._joint.apart(z)
+        height = self._joint.log_height - 0.5 * self.size * LN_2PI
+        return np.where(inside, height - 0.5 * np.sum(apart * apart, axis=-1), -np.inf)
 
     def from_unit_cube(self, u: FloatArray) -> FloatArray:
         """Uniform numbers to scores drawn from the prior, same shape."""
-        return np.asarray(np.clip(ndtri(u), -EDGE, EDGE))
+        return np.asarray(self._joint.together(np.clip(ndtri(u), -EDGE, EDGE)))
 
 
 _FREE = Normal(0.0, 1.0)
@@ -186,7 +198,7 @@ class DeviceCoordinates(ABC):
     @cached_property
     def scores(self) -> Scores:
         """Normal scores of the priors of what is sampled."""
-        return Scores(tuple(self.sampled.values()))
+        return Scores(tuple(self.sampled.values()), self.names)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from mtjfit.study import (
     Study,
     parse_amplitude,
 )
+from mtjfit.study.correlated import JointScores, joint_quantiles
 
 Built = TypeVar("Built")
 _POINTS = 2**14  # of a prior without a closed form
@@ -228,6 +229,10 @@ class Layout(ShownAsCard):
         """Centre, 1/sd, lower and upper bound and constant of every entry's density in its coordinate."""
         return tuple(np.array([_coordinate_form(entry) for entry in self.entries]).reshape(-1, 5).T)
 
+    @cached_property
+    def _joint(self) -> JointScores:
+        return JointScores.of({entry.name: entry.prior for entry in self.entries})
+
     def log_prior(self, theta: FloatArray) -> FloatArray:
         """Log prior density of coordinates, shape (n,), for `theta` of shape (n, size).
 
@@ -237,8 +242,8 @@ class Layout(ShownAsCard):
         inside = np.all((theta >= low) & (theta <= high), axis=-1)
         if "dead_layer" in self.index:  # a device with a torque is thicker than its dead layer
             inside &= np.all(self.magnetic(self.values(theta)) > 0, axis=-1)
-        z = (theta - centre) * inverse_sd
-        found = constant.sum() - 0.5 * np.sum(z * z, axis=-1)
+        z = self._joint.apart((theta - centre) * inverse_sd)
+        found = self._joint.log_height + constant.sum() - 0.5 * np.sum(z * z, axis=-1)
         for k in self.others:  # their density in the coordinate
             with np.errstate(over="ignore"):
                 x = np.exp(theta[..., k]) if self.log[k] else theta[..., k]
@@ -247,7 +252,7 @@ class Layout(ShownAsCard):
 
     def from_unit_cube(self, u: FloatArray) -> FloatArray:
         """Prior quantiles as coordinates: uniform numbers to prior draws, shape (..., size)."""
-        columns = [entry.prior.quantile(u[..., k]) for k, entry in enumerate(self.entries)]
+        columns = joint_quantiles({entry.name: entry.prior for entry in self.entries}, u)
         return self.coordinates(np.stack(columns, axis=-1)) if columns else np.asarray(u)
 
 

@@ -18,6 +18,8 @@ from mtjfit.arrays import FloatArray
 from mtjfit.model.compress import spanned
 from mtjfit.model.layout import even_points
 from mtjfit.model.likelihood import FullPosterior, whitened
+from mtjfit.study import Normal
+from mtjfit.study.correlated import JointScores
 
 _ANY_LENGTH = (float(np.log(1e-3)), float(np.log(1e5)))  # ln nm, as in the search for the best fit
 _THINNEST = 1e-3  # nm
@@ -27,6 +29,7 @@ _CLOUD, _STARTS = 512, 3
 _EVALUATIONS = 80
 _RCOND = 1e-13
 _FEW = 12
+_ALONE = Normal(0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,23 @@ class Penalised:
         return centre, np.where(kept, 1 / sd, 0.0)
 
     def _pulled(self, x: FloatArray) -> FloatArray:
-        """(x − centre)/sd of every free coordinate (n, k), 0 where no prior counts."""
+        """(x − centre)/sd of every free coordinate (n, k), 0 where no prior counts.
+
+        Of correlated priors independent numbers of the same sum of squares; without some, of the joint prior of the
+        others.
+        """
         centre, pull = self._pulls
         found, layout = (x - centre) * pull, self.model.layout
         for column, k in enumerate(self._free):
             if k in layout.others and layout.entries[k].name not in self.without:
                 value = np.exp(x[:, column]) if layout.log[k] else x[:, column]
                 found[:, column] = layout.entries[k].prior.score(value)
-        return np.asarray(found)
+        return self._joint.apart(np.asarray(found))
+
+    @cached_property
+    def _joint(self) -> JointScores:
+        entries = [self.model.layout.entries[k] for k in self._free]
+        return JointScores.of({one.name: _ALONE if one.name in self.without else one.prior for one in entries})
 
     @cached_property
     def _amplitude_pulls(self) -> FloatArray:

@@ -7,9 +7,10 @@ dimension and time is linear in the number of devices. Coordinates are normal sc
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -57,12 +58,34 @@ class Batch:
     constant: FloatArray
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Some rows and one block of devices: the smallest part of a likelihood, which nobody divides further."""
+
+    rows: slice
+    block: int
+
+
+def in_this_process(model: SharedPosterior, values: FloatArray, pieces: Sequence[Piece]) -> Iterable[FloatArray]:
+    """`SharedPosterior.log_integrals` of each piece."""
+    return (model.log_integrals(values, piece) for piece in pieces)
+
+
+Compute: TypeAlias = Callable[["SharedPosterior", FloatArray, Sequence[Piece]], Iterable[FloatArray]]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SharedPosterior(ShownAsCard, ABC):
     """Prior and likelihood over what devices share, vectorised over rows of coordinates; as of `FullPosterior`."""
 
     # quadrature nodes of all rows and devices at a time, so that temporary arrays stay in cache
     nodes_at_once: int = 2**14
+    # gives the integrals of pieces in their order, whoever computes them
+    compute: Compute = field(default=in_this_process, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: what was declared, without what follows from it, to be computed where it arrives."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {"compute": in_this_process}
 
     @property
     @abstractmethod
@@ -182,9 +205,19 @@ class SharedPosterior(ShownAsCard, ABC):
         """
         values = self.scores.values(np.atleast_2d(z))
         result = np.zeros(values.shape[0])
-        for rows, block in self._pieces(result.size, _NODES):
-            result[rows] += self._log_integrals(values[rows], block)
+        pieces = self.pieces(result.size)
+        # in the order of the pieces: sums in another order have other last digits
+        for piece, found in zip(pieces, self.compute(self, values, pieces), strict=True):
+            result[piece.rows] += found
         return result
+
+    def pieces(self, n: int) -> list[Piece]:
+        """Parts of a likelihood of n rows: they depend on nothing but the devices and n."""
+        return [Piece(rows, self.blocks.index(block)) for rows, block in self._pieces(n, _NODES)]
+
+    def log_integrals(self, values: FloatArray, piece: Piece) -> FloatArray:
+        """What a piece adds to ln L of its rows, for `values` of all rows."""
+        return self._log_integrals(values[piece.rows], self.blocks[piece.block])
 
     def _log_integrals(self, values: FloatArray, block: Block) -> FloatArray:
         """ln of the integrals of a block of devices, shape (n,)."""

@@ -35,6 +35,7 @@ from mtjfit.study import (
     is_amplitude,
     parse_amplitude,
 )
+from mtjfit.study.correlated import JointScores, joint_quantiles
 
 _NOT_A_COORDINATE = (*NOISE, *JITTER, DOF)
 _N_DRAWS, _N_ANNEALED = 4096, 1024
@@ -95,6 +96,16 @@ class ParameterDraws(ShownAsCard):
         """True for coordinates that are no single device's own, shape (m,)."""
         return np.array([each.shared for each in self.coordinates], dtype=bool)
 
+    @property
+    def prior_precision(self) -> FloatArray:
+        """Inverse covariance of the priors of the coordinates, shape (m, m); zero where a width is infinite."""
+        # correlated parameters are shared, so their coordinates have their names
+        joint = JointScores.of(
+            {name: self.parameters[name].prior if name in self.parameters else None for name in self.names}
+        )
+        root = joint.apart(np.eye(self.prior_sd.size)) / self.prior_sd[:, None]
+        return np.asarray(root @ root.T)
+
     def thinned(self, n: int) -> ParameterDraws:
         """About `n` of the draws, evenly spread over them."""
         if n >= self.n:
@@ -149,7 +160,7 @@ def cap_label(measurement: Measurement) -> ParameterName:
 
 def _drawn(priors: Mapping[str, Prior], n: int, rng: np.random.Generator) -> dict[str, FloatArray]:
     u = qmc.LatinHypercube(max(len(priors), 1), rng=rng).random(n)
-    return {name: prior.quantile(u[:, k]) for k, (name, prior) in enumerate(priors.items())}
+    return dict(zip(priors, joint_quantiles(priors, u), strict=True))
 
 
 def _coordinates(parameters: Mapping[str, Parameter], priors: Mapping[str, Prior]) -> tuple[Coordinate, ...]:

@@ -197,7 +197,7 @@ def precision_before(draws: ParameterDraws) -> FloatArray:
 
     An amplitude of one device that scatters about a shared one, a_j = a ± s |a|, ties the two together.
     """
-    total = np.repeat(np.diag(draws.prior_sd**-2.0)[None], draws.n, axis=0)
+    total = np.repeat(draws.prior_precision[None], draws.n, axis=0)
     for made in measured(draws):
         total += fisher(respond(draws, made))
         for name, parameter in draws.parameters.items():

@@ -18,11 +18,13 @@ from mtjfit.plot.style import (
     OKABE_ITO,
     colours_of,
     finished,
+    first_panels,
     footer,
     footer_height,
     literal,
     name_axis,
     panel_grid,
+    panels_across,
     sheet,
     style,
 )
@@ -72,7 +74,7 @@ def _curve(fit: FitResult, d: FloatArray) -> np.ndarray | None:
     return K / d if fit.study.curves[0].per == "volume" else K
 
 
-def plot_combinations(fit: FitResult, *, axes: AxesLike | None = None) -> Figure:
+def plot_combinations(fit: FitResult, *, width: float = DOUBLE, axes: AxesLike | None = None) -> Figure:
     """Slope ratio T_perp/T_par, |κ| a1 and b2/a1 of each device with its error, and κ(d) of the best fit.
 
     The points are fitted device by device and use no length; the line is the global fit of Eq. 12.
@@ -81,15 +83,19 @@ def plot_combinations(fit: FitResult, *, axes: AxesLike | None = None) -> Figure
     table = fit.combinations
     panels = [panel for panel in _panels(fit) if (table["quantity"] == panel.quantity).any()]
     with style(axes):
-        below = 0.42 + footer_height(DOUBLE, fit.study, _NOTE)
-        fig = sheet(axes, (1, len(panels)), figsize=(DOUBLE, 2.1 + below))
+        below = 0.42 + footer_height(width, fit.study, _NOTE)
+        across = panels_across(width, len(panels), 2.0)
+        there = first_panels(len(panels), across)
+        fig = sheet(axes, there, figsize=(width, 2.1 * max(len(there), 1) + below))
         if not panels:
             fig.text(0.5, 0.5, "no single device determines the phase of κ with these amplitudes", ha="center")
             footer(fig, fit.study)
             return fig
-        drawn = panel_grid(fig, 1, len(panels), left=0.62, bottom=below, across=0.68)[0]
-        for ax, panel in zip(drawn, panels, strict=True):
+        drawn = panel_grid(fig, *there.shape, left=0.62, bottom=below, across=0.68, down=0.5).ravel()
+        for ax, panel in zip(drawn, panels, strict=False):
             _draw(ax, panel, fit)
+        for ax in drawn[len(panels) :]:
+            ax.set_axis_off()
         if fit.study.n_thicknesses > 1:
             drawn[0].plot([], [], color="0.3", lw=1.0, label=r"global fit, $\kappa(d)$")
             drawn[0].legend(loc="best")

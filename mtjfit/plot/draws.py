@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 
 from mtjfit.arrays import FloatArray
 from mtjfit.infer import Posterior
+from mtjfit.infer.level import INNER, Level
 from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
@@ -24,6 +25,7 @@ from mtjfit.plot.style import (
     footer,
     footer_height,
     panel_grid,
+    panels_across,
     sheet,
     style,
     symbol,
@@ -34,7 +36,7 @@ from mtjfit.text import number, power_of_ten, rounded
 
 _MOST = 8
 _LEFT, _TOP = 0.85, 0.5  # margins in inches
-_LEVELS = (0.68, 0.95)
+_SMALL = 0.95  # inches: a smaller panel has no room for an interval over it, and upright numbers below
 _BINS = 30
 _EDGES = (0.001, 0.999)  # of the draws; a few strays would squeeze everything else
 
@@ -57,20 +59,20 @@ def _is_log(posterior: Posterior, name: str) -> bool:
     return ParameterName(name).base == "Lambda" or (prior is not None and prior.is_log)
 
 
-def _title(row: pd.Series, ten: float) -> str:
-    """Median with the 5–95 % interval, or the limit, of a row of the summary over a power of ten."""
-    q05, q50, q95 = (float(row[name]) / ten for name in ("q05", "q50", "q95"))
+def _title(row: pd.Series, ten: float, level: Level) -> str:
+    """Median with its interval, or the limit, of a row of the summary over a power of ten."""
+    bottom, middle, top = (float(row[name]) / ten for name in level.names)
     if row["determined"] == "lower limit":
-        return f"> {number(q05, 2)},\nno upper limit"
+        return f"> {number(bottom, 2)},\nno upper limit"
     if row["determined"] == "upper limit":
-        return f"< {number(q95, 2)},\nno lower limit"
+        return f"< {number(top, 2)},\nno lower limit"
     if row["determined"] == "no":
         return "not determined\nby the data"
-    if not q95 > q05:
-        return number(q50)
-    texts, exponent = rounded((q50, q05, q95), 1 - math.floor(math.log10(q95 - q05)))
-    middle, low, high = (text + power_of_ten(exponent) for text in texts)
-    return f"{middle}\n[{low}, {high}]"
+    if not top > bottom:
+        return number(middle)
+    texts, exponent = rounded((middle, bottom, top), 1 - math.floor(math.log10(top - bottom)))
+    shown, low, high = (text + power_of_ten(exponent) for text in texts)
+    return f"{shown}\n[{low}, {high}]"
 
 
 def _over(ten: float) -> str:
@@ -99,8 +101,10 @@ def _draw_prior(ax: Axes, posterior: Posterior, name: str, n_draws: int, ten: fl
     ax.plot(x, density * n_draws * width, color=OKABE_ITO["vermillion"], lw=1.0, ls="--", gid="prior")
 
 
-def plot_corner(posterior: Posterior, names: Sequence[str] | None = None, *, axes: AxesLike | None = None) -> Figure:
-    """Marginal distributions of one and two parameters; contours hold 68 % and 95 % of the draws.
+def plot_corner(
+    posterior: Posterior, names: Sequence[str] | None = None, *, width: float = DOUBLE, axes: AxesLike | None = None
+) -> Figure:
+    """Marginal distributions of one and two parameters; contours hold 68 % and 95 % of the draws by default.
 
     Lengths are drawn on logarithmic axes. Dashed: the prior, normalised like the histogram. A parameter that the data
     do not determine has a limit or a sentence over its column, never an interval. By default those of `corner_names`;
@@ -114,46 +118,53 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None, *, axe
     data = np.stack([np.log10(c) if log else c / t for c, log, t in zip(columns, logs, tens, strict=True)], axis=-1)
     n, summary = len(chosen), {str(name): row for name, row in posterior.summary().iterrows()}
     with style(axes):
-        width = max(min(DOUBLE, _LEFT + 1.35 * n), _LEFT + 1.0 * n)
-        below = 0.5 + footer_height(width, posterior.study, _note(posterior))
-        fig = sheet(axes, (n, n), figsize=(width, width - _LEFT + below + _TOP))
+        width = max(min(width, _LEFT + 1.35 * n), _LEFT + 1.0 * n if width >= DOUBLE else 0.0)
+        small = (width - _LEFT) / max(n, 1) < _SMALL
+        top = 0.2 if small else _TOP
+        units = [
+            f"{symbol(c)}{_over(ten)}{unit_of(posterior.study.unit_of(c))}" for c, ten in zip(chosen, tens, strict=True)
+        ]
+        note = _note(posterior) + (f" Axes: {', '.join(units)}." if small else "")
+        below = (0.62 if small else 0.5) + footer_height(width, posterior.study, note)
+        fig = sheet(axes, (n, n), figsize=(width, width - _LEFT + below + top))
         spans = [tuple(np.quantile(column, _EDGES)) for column in data.T]
         ranges = [(low - 0.08 * (high - low), high + 0.08 * (high - low)) for low, high in spans]
         axis_names = [
-            f"{symbol(c)}{_over(ten)}\n{unit_of(posterior.study.unit_of(c)).strip()}"
+            symbol(c) if small else f"{symbol(c)}{_over(ten)}\n{unit_of(posterior.study.unit_of(c)).strip()}"
             for c, ten in zip(chosen, tens, strict=True)
         ]
-        panels = _panels(fig, data, ranges)
+        panels = _panels(fig, data, ranges, posterior.band)
         for k, name in enumerate(chosen):
             ax = panels[k, k]
-            top = ax.get_ylim()[1]
+            highest = ax.get_ylim()[1]
             _draw_prior(ax, posterior, name, data.shape[0], tens[k], log=logs[k])
-            ax.set_ylim(0, top)
+            ax.set_ylim(0, highest)
             panels[-1, k].set_xlabel(axis_names[k])
             if k > 0:
                 panels[k, 0].set_ylabel(axis_names[k])
             if summary[name]["determined"] == "yes":
-                for q, line in ((0.05, ":"), (0.5, "-"), (0.95, ":")):
+                for q, line in zip(posterior.interval.quantiles, (":", "-", ":"), strict=True):
                     ax.axvline(np.quantile(data[:, k], q), color="0.35", lw=0.7, ls=line)
-            title = _title(summary[name], tens[k])
-            ax.set_title(f"{symbol(name)}{_over(tens[k])}\n{title}", fontsize=6.5, pad=3)
-        _label(panels, logs)
-        footer(fig, posterior.study, _note(posterior))
+            title = "" if small else f"{_over(tens[k])}\n{_title(summary[name], tens[k], posterior.interval)}"
+            ax.set_title(f"{symbol(name)}{title}", fontsize=6.5, pad=3)
+        _label(panels, logs, small=small)
+        footer(fig, posterior.study, note)
         W, H = fig.get_size_inches()
         fig.subplots_adjust(
-            left=_LEFT / W, right=1 - 0.12 / W, bottom=below / H, top=1 - _TOP / H, wspace=0.08, hspace=0.08
+            left=_LEFT / W, right=1 - 0.12 / W, bottom=below / H, top=1 - top / H, wspace=0.08, hspace=0.08
         )
         if axes is None:
-            _place_labels(panels)
+            _place_labels(panels, 0.38 if small else 0.19)
     return finished(fig)
 
 
-def _panels(fig: Figure, data: FloatArray, ranges: Sequence[tuple[float, float]]) -> np.ndarray:
+def _panels(fig: Figure, data: FloatArray, ranges: Sequence[tuple[float, float]], level: Level) -> np.ndarray:
     """Histograms on the diagonal and contours below it, shape (n, n); None above it, where an axis costs as much."""
     import corner
 
     n, blue = len(ranges), OKABE_ITO["blue"]
     axes = np.full((n, n), None)
+    levels = (INNER, level.share) if level.share > INNER else (level.share,)
     for i, j in ((row, column) for row in range(n) for column in range(row + 1)):
         ax = axes[i, j] = fig.add_subplot(n, n, i * n + j + 1)
         if i == j:
@@ -161,13 +172,13 @@ def _panels(fig: Figure, data: FloatArray, ranges: Sequence[tuple[float, float]]
             ax.set(xlim=ranges[i], ylim=(0, 1.1 * np.max(counts)), yticks=[])
         else:
             corner.hist2d(
-                data[:, j], data[:, i], ax=ax, range=[ranges[j], ranges[i]], bins=_BINS, levels=_LEVELS, color=blue,
+                data[:, j], data[:, i], ax=ax, range=[ranges[j], ranges[i]], bins=_BINS, levels=levels, color=blue,
                 smooth=0.8, plot_datapoints=False, plot_density=False, fill_contours=True, no_fill_contours=True,
             )  # fmt: skip
     return axes
 
 
-def _label(axes: np.ndarray, logs: Sequence[bool]) -> None:
+def _label(axes: np.ndarray, logs: Sequence[bool], *, small: bool) -> None:
     """Round numbers at the ticks, the same in every panel of a parameter; natural values on logarithmic axes."""
     n = len(logs)
     for k, log in enumerate(logs):
@@ -176,16 +187,16 @@ def _label(axes: np.ndarray, logs: Sequence[bool]) -> None:
         at = np.log10(values) if log else np.array(values)
         names = [number(value, 6) for value in values]
         for ax in column:
-            ax.set_xticks(at, labels=names if ax is axes[n - 1, k] else [])
+            ax.set_xticks(at, labels=names if ax is axes[n - 1, k] else [], rotation=90 if small else None)
         for ax in row:
             ax.set_yticks(at, labels=names if ax is axes[k, 0] else [])
 
 
-def _place_labels(axes: np.ndarray) -> None:
+def _place_labels(axes: np.ndarray, distance: float) -> None:
     """Labels of the outer axes at one distance, in inches, whatever the size of the panels."""
     for ax in (*axes[-1, :], *axes[:, 0]):
         panel = ax.get_window_extent().width / ax.figure.dpi
-        ax.xaxis.set_label_coords(0.5, -0.19 / panel)
+        ax.xaxis.set_label_coords(0.5, -distance / panel)
         ax.yaxis.set_label_coords(-0.48 / panel, 0.5)
 
 
@@ -204,8 +215,12 @@ def _ticks(low: float, high: float, *, log: bool) -> list[float]:
 
 def _note(posterior: Posterior) -> str:
     verdict = "" if posterior.verdict.converged else " NOT CONVERGED: the gate said no."
+    band, interval = posterior.band, posterior.interval
+    contours = f"{100 * INNER:g} % and {band}" if band.share > INNER else str(band)
+    low, middle, high = (f"{100 * each:.6g}" for each in interval.quantiles)
     return (
-        "Contours hold 68 % and 95 % of the draws; dashed: prior; vertical lines: 5, 50 and 95 % quantiles." + verdict
+        f"Contours hold {contours} of the draws; dashed: prior; vertical lines: {low}, {middle} and {high} % quantiles."
+        + verdict
     )
 
 
@@ -221,7 +236,7 @@ def rank_fractions(posterior: Posterior, name: str) -> FloatArray:
     return np.asarray(np.array(counts, dtype=float) * (_RANK_BINS / ranks.shape[1]))
 
 
-def plot_trace(posterior: Posterior, *, axes: AxesLike | None = None) -> Figure:
+def plot_trace(posterior: Posterior, *, width: float = DOUBLE, axes: AxesLike | None = None) -> Figure:
     """Rank histograms of every sampled length and amplitude, one line for each ensemble, and ln L along the run.
 
     Ensembles that agree give lines near one; a line that leans to one side belongs to an ensemble that sees another
@@ -232,18 +247,19 @@ def plot_trace(posterior: Posterior, *, axes: AxesLike | None = None) -> Figure:
         for name in posterior.names
         if not name.startswith(("thickness", "noise")) and np.ptp(posterior.draws[name]) > 0
     ][:_MOST_TRACES]
-    rows = -(-(len(names) + 1) // _ACROSS)
+    across = panels_across(width, _ACROSS, 1.6)
+    rows = -(-(len(names) + 1) // across)
     colours = [OKABE_ITO[_COLOURS[e % len(_COLOURS)]] for e in range(posterior.chain.shape[0])]
     note = (
         "Share of draws in each slice of the pooled ranks; 1: ensembles agree. Verdict of the convergence gate: "
         f"{'converged' if posterior.verdict.converged else 'NOT CONVERGED'}."
     )
-    below = 0.42 + footer_height(DOUBLE, posterior.study, note)
+    below = 0.42 + footer_height(width, posterior.study, note)
     with style(axes):
         height = 0.95 * rows + 0.58 * (rows - 1) + 0.25 + below
-        fig = sheet(axes, first_panels(len(names) + 1, _ACROSS), figsize=(DOUBLE, height))
+        fig = sheet(axes, first_panels(len(names) + 1, across), figsize=(width, height))
         panels = panel_grid(
-            fig, rows, _ACROSS, left=0.45, right=0.75, top=0.25, bottom=below, across=0.38, down=0.58
+            fig, rows, across, left=0.45, right=0.75, top=0.25, bottom=below, across=0.38, down=0.58
         ).ravel()  # fmt: skip
         # the density of the data has a unit, a ratio of densities has none
         middle = np.median(posterior.log_likelihood, axis=2) - posterior.log_likelihood.max()
@@ -259,7 +275,7 @@ def plot_trace(posterior: Posterior, *, axes: AxesLike | None = None) -> Figure:
             ax.set(xlim=(0, 1), ylim=(0, max(2.0, ax.get_ylim()[1])), title=symbol(name), xticks=[0, 0.5, 1])
             if axes is not None:  # without the note that says it
                 ax.set_ylabel("relative share of draws")
-            if k + _ACROSS > len(names):
+            if k + across > len(names):
                 ax.set_xlabel("pooled rank", labelpad=1.0)
         for ax in panels[: len(names) + 1]:
             ax.yaxis.set_major_locator(MaxNLocator(3))

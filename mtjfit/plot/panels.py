@@ -79,10 +79,7 @@ def drawn_device(
         unit=unit,
         grid=grid,
         line={c: line[c] * factor for c in COMPONENTS},
-        band={
-            c: Quantiles(*(getattr(q, name) * factor for name in ("q025", "q16", "q50", "q84", "q975")))
-            for c, q in bands.items()
-        },
+        band={c: Quantiles(q.low * factor, q.median * factor, q.high * factor) for c, q in bands.items()},
     )
 
 
@@ -135,10 +132,10 @@ def draw_line(ax: Axes, one: Drawn, component: Component, *, colour: str) -> Non
 
 
 def draw_band(ax: Axes, one: Drawn, component: Component) -> None:
-    """The 95 % posterior-predictive band, if there is one."""
+    """The posterior-predictive band, if there is one."""
     if component in one.band:
         q = one.band[component]
-        ax.fill_between(one.grid, q.q025, q.q975, color=one.colour, alpha=0.22, lw=0, zorder=1, gid="band")
+        ax.fill_between(one.grid, q.low, q.high, color=one.colour, alpha=0.22, lw=0, zorder=1, gid="band")
 
 
 def draw_residuals(ax: Axes, one: Drawn, component: Component) -> None:

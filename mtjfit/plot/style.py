@@ -34,6 +34,16 @@ from mtjfit.terminal import FORMATS
 SINGLE, DOUBLE = 3.37, 6.75
 """Widths of one and two columns of a physics journal, in inches."""
 
+
+def panels_across(width: float, most: int, least: float) -> int:
+    """How many panels of at least so many inches stand in a row of a figure, at most `most` and at least one.
+
+    >>> panels_across(DOUBLE, 3, 2.0), panels_across(SINGLE, 3, 2.0)
+    (3, 1)
+    """
+    return max(1, min(most, int(width / least)))
+
+
 OKABE_ITO = {
     "blue": "#0072B2", "vermillion": "#D55E00", "green": "#009E73", "purple": "#CC79A7", "orange": "#E69F00",
     "sky": "#56B4E9", "yellow": "#F0E442", "black": "#000000",

@@ -38,6 +38,7 @@ from mtjfit.plot.style import (
     footer_height,
     literal,
     name_axis,
+    panels_across,
     sheet,
     style,
 )
@@ -47,12 +48,15 @@ _NAMED = 8  # devices that a legend can name
 _MARKERS = "os^Dvp<>"
 _KEYS = 4  # entries in a row of the legend
 # inches
+_KEY = 1.55  # of an entry of the legend
 _LEFT = 0.74  # of every panel, for ticks and label
 _OVERVIEW, _TITLE, _MAIN, _GAP, _STRIP, _MAP_ROW = 2.15, 0.2, 0.78, 0.05, 0.27, 0.13
 
 
-def plot_torque(fit: FitResult, posterior: Posterior | None = None, *, axes: AxesLike | None = None) -> Figure:
-    """Data, best fit and, with a posterior, the 95 % band of what it predicts, for both components.
+def plot_torque(
+    fit: FitResult, posterior: Posterior | None = None, *, width: float = DOUBLE, axes: AxesLike | None = None
+) -> Figure:
+    """Data, best fit and, with a posterior, the band of what it predicts, for both components.
 
     At the top all devices together, coloured by thickness. Below each device on its own with its residuals in units
     of σ; more than twelve devices share one map of residuals instead. Masked points are hollow. Units are those of the
@@ -73,7 +77,7 @@ def plot_torque(fit: FitResult, posterior: Posterior | None = None, *, axes: Axe
         drawn = _drawn(fit, posterior)
         kinds: list[Quantity] = list(dict.fromkeys(one.curve.quantity for one in drawn))
         exponents = {kind: _exponent(drawn, kind) for kind in kinds}
-        note = _note(drawn)
+        note = _note(drawn, posterior)
         handles, labels = _key(drawn, posterior)
         if axes is not None:
             own = sheet(axes, (len(kinds), 2))
@@ -86,14 +90,15 @@ def plot_torque(fit: FitResult, posterior: Posterior | None = None, *, axes: Axe
                 _colour_bar(own, None, drawn)
             footer(own, fit.study, " ".join(labels))
             return finished(own)
-        top = 0.12 + 0.165 * -(-len(handles) // _KEYS)
-        overview = _OVERVIEW * len(kinds) if len(drawn) > 1 else 0.0
-        height = top + overview + _detail_height(len(drawn)) + footer_height(DOUBLE, fit.study, note)
+        keys = panels_across(width, _KEYS, _KEY)
+        top = 0.12 + 0.165 * -(-len(handles) // keys)
+        overview = _OVERVIEW * len(kinds) * (1 if _beside(width) else 2) if len(drawn) > 1 else 0.0
+        height = top + overview + _detail_height(len(drawn), width) + footer_height(width, fit.study, note)
         # Everything is placed in inches: a layout engine takes ten times as long for this many panels.
-        fig = sheet(None, (1, 1), figsize=(DOUBLE, height))
+        fig = sheet(None, (1, 1), figsize=(width, height))
         fig.legend(
             handles, labels, loc="upper center", bbox_to_anchor=(0.5, 1 - 0.05 / height), borderaxespad=0.0,
-            ncols=min(_KEYS, len(handles)), columnspacing=1.4,
+            ncols=min(keys, len(handles)), columnspacing=1.4,
         )  # fmt: skip
         if len(drawn) > 1:
             _overview(fig, top, drawn, exponents)
@@ -127,28 +132,35 @@ def _exponent(drawn: Sequence[Drawn], quantity: Quantity) -> int:
     return decade([np.abs(y).max() for one in drawn if one.curve.quantity == quantity for y in one.points.values()])
 
 
-def _detail_height(n: int) -> float:
+def _beside(width: float) -> bool:
+    """Whether both components of all devices together stand in one row."""
+    return panels_across(width, 2, 2.4) == 2
+
+
+def _detail_height(n: int, width: float) -> float:
     if n > _TWO_A_ROW:
         return 0.7 + _MAP_ROW * n
     main = _MAIN if n > 1 else 2 * _MAIN
-    return -(-n // _across(n)) * (_TITLE + main + _GAP + _STRIP) + 0.42
+    return -(-n // _across(n, width)) * (_TITLE + main + _GAP + _STRIP) + 0.42
 
 
-def _across(n: int) -> int:
-    return 1 if n <= _ONE_A_ROW else 2
+def _across(n: int, width: float) -> int:
+    return 1 if n <= _ONE_A_ROW else panels_across(width, 2, 2.4)
 
 
 def _overview(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mapping[Quantity, int]) -> None:
-    barred = len(drawn) > _NAMED
-    width = (DOUBLE - (0.75 if barred else 0.08)) / 2 - _LEFT
+    barred, whole = len(drawn) > _NAMED, fig.get_figwidth()
+    columns = 2 if _beside(whole) else 1
+    width = (whole - (0.75 if barred else 0.08)) / columns - _LEFT
     for r, (kind, exponent) in enumerate(exponents.items()):
         for c, component in enumerate(COMPONENTS):
-            left = _LEFT + c * (width + _LEFT)
-            ax = place(fig, left, top + r * _OVERVIEW + 0.05, width, _OVERVIEW - 0.47)
+            row, column = divmod(2 * r + c, columns)
+            left = _LEFT + column * (width + _LEFT)
+            ax = place(fig, left, top + row * _OVERVIEW + 0.05, width, _OVERVIEW - 0.47)
             _together(ax, drawn, kind, component, exponent)
             y_label(ax, 0.55)
     if barred:
-        _colour_bar(fig, place(fig, DOUBLE - 0.6, top + 0.05, 0.1, _OVERVIEW - 0.47), drawn)
+        _colour_bar(fig, place(fig, whole - 0.6, top + 0.05, 0.1, _OVERVIEW - 0.47), drawn)
 
 
 def _together(
@@ -182,11 +194,11 @@ def _colour_bar(fig: Figure, ax: Axes | None, drawn: Sequence[Drawn]) -> None:
 
 def _multiples(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mapping[Quantity, int]) -> None:
     n = len(drawn)
-    columns = 2 * _across(n)
-    width = (DOUBLE - 0.08) / columns - _LEFT
+    across = _across(n, fig.get_figwidth())
+    width = (fig.get_figwidth() - 0.08) / (2 * across) - _LEFT
     main = _MAIN if n > 1 else 2 * _MAIN
     for k, one in enumerate(drawn):
-        row, block = divmod(k, _across(n))
+        row, block = divmod(k, across)
         y = top + row * (_TITLE + main + _GAP + _STRIP) + _TITLE
         for c, component in enumerate(COMPONENTS):
             left = _LEFT + (2 * block + c) * (width + _LEFT)
@@ -206,7 +218,7 @@ def _multiples(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mappi
             y_label(strip, 0.55, 6.5)
             if c == 0:
                 ax.set_title(_title(one), loc="left", pad=2.5, fontsize=7)
-            if k + _across(n) >= n:
+            if k + across >= n:
                 strip.set_xlabel("bias $V$ (V)")
             else:  # one axis of bias for a column: ticks take most of the time of a figure
                 strip.xaxis.set_visible(False)
@@ -223,7 +235,7 @@ def _short(device: str, length: int = 28) -> str:
 def _residual_map(fig: Figure, top: float, drawn: Sequence[Drawn]) -> None:
     norm = TwoSlopeNorm(0.0, -4.0, 4.0)
     left, height = 1.15, _MAP_ROW * len(drawn)
-    width = (DOUBLE - left - 0.75 - 0.1) / 2
+    width = (fig.get_figwidth() - left - 0.75 - 0.1) / 2
     for c, component in enumerate(COMPONENTS):
         ax = place(fig, left + c * (width + 0.1), top + 0.25, width, height)
         for j, one in enumerate(drawn):
@@ -236,7 +248,7 @@ def _residual_map(fig: Figure, top: float, drawn: Sequence[Drawn]) -> None:
         ax.set_title(("in-plane", "out-of-plane")[c])
         _device_ticks(ax, drawn, labelled=c == 0)
     bar = fig.colorbar(
-        ScalarMappable(norm, "RdBu_r"), cax=place(fig, DOUBLE - 0.6, top + 0.25, 0.1, height), extend="both"
+        ScalarMappable(norm, "RdBu_r"), cax=place(fig, fig.get_figwidth() - 0.6, top + 0.25, 0.1, height), extend="both"
     )
     bar.set_label(r"(data − best fit)/$\sigma$")
 
@@ -263,13 +275,16 @@ def _key(drawn: Sequence[Drawn], posterior: Posterior | None) -> tuple[list[Line
         labels.append("masked, not fitted")
     if posterior is not None and drawn[0].band:
         handles.append(Patch(color="0.45", alpha=0.3, lw=0))
-        labels.append("95 % predictive band" if posterior.verdict.converged else "95 % band, NOT CONVERGED")
+        kind = "predictive band" if posterior.verdict.converged else "band, NOT CONVERGED"
+        labels.append(f"{posterior.band} {kind}")
     return handles, labels
 
 
-def _note(drawn: Sequence[Drawn]) -> str:
+def _note(drawn: Sequence[Drawn], posterior: Posterior | None) -> str:
     fitted = any(one.curve.sigma_is_fitted for one in drawn)
-    band = "; band: 95 % of points that the posterior would predict, noise included" if drawn[0].band else ""
+    band = ""
+    if posterior is not None and drawn[0].band:
+        band = f"; band: {posterior.band} of points that the posterior would predict, noise included"
     bars = "error bars: noise scale fitted from the scatter" if fitted else "error bars: 1 σ"
     axes = r"$\parallel$ along M × (P × M), $\perp$ along M × P"
     return f"{axes}; {bars}; Δ/σ: (data − best fit)/standard error{band}."

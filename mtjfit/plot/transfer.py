@@ -12,16 +12,19 @@ from matplotlib.ticker import MaxNLocator
 
 from mtjfit.arrays import FloatArray
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.infer.level import INNER, Level
 from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.style import (
     DOUBLE,
     OKABE_ITO,
     colours_of,
     finished,
+    first_panels,
     footer,
     footer_height,
     literal,
     panel_grid,
+    panels_across,
     sheet,
     style,
     unit_of,
@@ -31,26 +34,27 @@ from mtjfit.results.predict import SharedLengths, accumulation_draws, kappa_draw
 from mtjfit.study import SCATTER, ParameterName, refuse_own_model
 
 _GRID = 81
-_LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 _COLOURS = ("blue", "vermillion", "green", "purple")
 _DRAWN = 60  # single draws in the complex plane
 _MOST = 4  # stacks in one picture
 _OWN_DRAWS = 2000
 
 
-def _band(ax: Axes, x: FloatArray, values: FloatArray, colour: str, label: str | None = None) -> None:
-    """Median with 68 and 95 % of the draws, shape (n_draws, n_x)."""
-    q = np.quantile(values, _LEVELS, axis=0)
-    ax.fill_between(x, q[0], q[4], color=colour, alpha=0.15, lw=0, gid="band-95")
-    ax.fill_between(x, q[1], q[3], color=colour, alpha=0.25, lw=0, gid="band-68")
-    ax.plot(x, q[2], color=colour, lw=1.0, label=label, gid="median")
+def _band(ax: Axes, x: FloatArray, values: FloatArray, colour: str, level: Level, label: str | None = None) -> None:
+    """Median with a share of the draws, shape (n_draws, n_x), and with 68 % of them where that is less."""
+    low, middle, high = np.quantile(values, level.quantiles, axis=0)
+    ax.fill_between(x, low, high, color=colour, alpha=0.15, lw=0, gid=f"band-{100 * level.share:g}")
+    if level.share > INNER:
+        low, _, high = np.quantile(values, Level(INNER).quantiles, axis=0)
+        ax.fill_between(x, low, high, color=colour, alpha=0.25, lw=0, gid=f"band-{100 * INNER:g}")
+    ax.plot(x, middle, color=colour, lw=1.0, label=label, gid="median")
 
 
 def _shown(posterior: Posterior) -> list[tuple[SharedLengths, str, str]]:
     """Stacks with colour and label; the first four where there are more."""
     found = shared_lengths(posterior)
     if len(found) == 1:
-        return [(found[0], OKABE_ITO["blue"], "posterior, 68 and 95 %")]
+        return [(found[0], OKABE_ITO["blue"], f"posterior, {posterior.band.beside_inner}")]
     group = {curve.name: curve.group or curve.name for curve in posterior.study.curves}
     return [
         (stack, OKABE_ITO[colour], literal(group[stack.devices[0]]))
@@ -67,12 +71,14 @@ def _grid_of(posterior: Posterior) -> FloatArray:
     return np.linspace(0.5 * d.min(), 1.25 * d.max(), _GRID)
 
 
-def plot_transfer(posterior: Posterior, fit: FitResult, *, axes: AxesLike | None = None) -> Figure:
+def plot_transfer(
+    posterior: Posterior, fit: FitResult, *, width: float = DOUBLE, axes: AxesLike | None = None
+) -> Figure:
     """The transfer κ(d) of Eq. 12: in the complex plane, and with it both components and their ratio against d.
 
-    Lines are medians, bands 68 and 95 % of the posterior. Points, from `fit`, are what each device determines on its
-    own, without any length, divided by the median of its amplitude where that is what κ a1 has to be divided by.
-    On `axes`: 2 × 2 of your own.
+    Lines are medians, bands shares of the posterior, 68 and 95 % by default. Points, from `fit`, are what each device
+    determines on its own, without any length, divided by the median of its amplitude where that is what κ a1 has to be
+    divided by. On `axes`: 2 × 2 of your own.
     """
     d = _grid_of(posterior)
     parts: tuple[tuple[str, Callable[[np.ndarray], FloatArray]], ...] = (
@@ -82,15 +88,16 @@ def plot_transfer(posterior: Posterior, fit: FitResult, *, axes: AxesLike | None
     )
     note = "Points: each device on its own, 68 % of what its data allow. White: measured thicknesses."
     note += _refused(posterior)
-    below = 0.42 + footer_height(DOUBLE, posterior.study, note)
+    below = 0.42 + footer_height(width, posterior.study, note)
+    across = panels_across(width, 2, 2.4)
     with style(axes):
-        fig = sheet(axes, (2, 2), figsize=(DOUBLE, 4.3 + below))
-        panels = panel_grid(fig, 2, 2, left=0.6, bottom=below, across=0.65, down=0.5).ravel()
+        fig = sheet(axes, first_panels(4, across), figsize=(width, (4.3 if across == 2 else 7.6) + below))
+        panels = panel_grid(fig, 4 // across, across, left=0.6, bottom=below, across=0.65, down=0.5).ravel()
         for stack, colour, label in _shown(posterior):
             K = kappa_draws(stack, d)
             _in_plane(panels[0], K, colour)
             for ax, (_, part) in zip(panels[1:], parts, strict=True):
-                _band(ax, d, part(K), colour, label)
+                _band(ax, d, part(K), colour, posterior.band, label)
         _points(panels, posterior, fit)
         panels[0].set(xlabel=r"Re $\kappa$", ylabel=r"Im $\kappa$")
         for ax, (name, _) in zip(panels[1:], parts, strict=True):
@@ -152,7 +159,7 @@ def _median(posterior: Posterior, name: str, otherwise: float) -> float:
     return float(posterior.draws[name].median()) if name in posterior.draws else otherwise
 
 
-def plot_accumulation_band(posterior: Posterior, *, axes: AxesLike | None = None) -> Figure:
+def plot_accumulation_band(posterior: Posterior, *, width: float = DOUBLE, axes: AxesLike | None = None) -> Figure:
     """Spin accumulation in the free layer, Eq. 9 for J0 in plane: the thinnest, a middle and the thickest device.
 
     On `axes`: one of your own for each of them.
@@ -162,23 +169,29 @@ def plot_accumulation_band(posterior: Posterior, *, axes: AxesLike | None = None
     chosen = list(dict.fromkeys([curves[0].name, curves[len(curves) // 2].name, curves[-1].name]))
     by_name = {curve.name: curve for curve in curves}
     of_stack = {device: stack for stack in shared_lengths(posterior) for device in stack.devices}
-    note = f"Medians with 68 and 95 % of the posterior, at nominal thickness.{_refused(posterior)}"
-    below = 0.42 + footer_height(DOUBLE, posterior.study, note)
+    note = f"Medians with {posterior.band.beside_inner} of the posterior, at nominal thickness.{_refused(posterior)}"
+    below = 0.42 + footer_height(width, posterior.study, note)
+    there = first_panels(len(chosen), panels_across(width, len(chosen), 2.0))
     with style(axes):
-        fig = sheet(axes, (1, len(chosen)), figsize=(DOUBLE, 2.1 + below))
-        panels = panel_grid(fig, 1, len(chosen), left=0.55, bottom=below, across=0.32, top=0.22, sharey=True)[0]
-        for ax, device in zip(panels, chosen, strict=True):
+        fig = sheet(axes, there, figsize=(width, 2.1 * len(there) + below))
+        panels = panel_grid(
+            fig, *there.shape, left=0.55, bottom=below, across=0.32, down=0.62, top=0.22, sharey=True
+        ).ravel()
+        for ax in panels[len(chosen) :]:
+            ax.set_axis_off()
+        for ax, device in zip(panels, chosen, strict=False):
             stack = of_stack[device]
             d = by_name[device].thickness - float(np.median(stack.lengths["dead_layer"]))
             x = np.linspace(0.0, max(d, 1e-3), _GRID)
             m = accumulation_draws(stack, x, max(d, 1e-3))
-            _band(ax, x, m.real, OKABE_ITO["blue"], r"in-plane $m_\parallel$")
-            _band(ax, x, m.imag, OKABE_ITO["vermillion"], r"out-of-plane $m_\perp$")
+            _band(ax, x, m.real, OKABE_ITO["blue"], posterior.band, r"in-plane $m_\parallel$")
+            _band(ax, x, m.imag, OKABE_ITO["vermillion"], posterior.band, r"out-of-plane $m_\perp$")
             ax.axhline(0, color="0.6", lw=0.6, ls=":", zorder=0)
             ax.set(xlabel="distance from the barrier $x$ (nm)", xlim=(0, x[-1]))
             ax.xaxis.set_major_locator(MaxNLocator(4))
             ax.set_title(f"{literal(device)}, $d$ = {by_name[device].thickness:g} nm")
-        panels[0].set_ylabel(r"accumulation $m\,D_F/J_0$" + unit_of("nm"))
-        panels[-1].legend(loc="best")
+        for ax in panels[:: there.shape[1]]:
+            ax.set_ylabel(r"accumulation $m\,D_F/J_0$" + unit_of("nm"))
+        panels[len(chosen) - 1].legend(loc="best")
         footer(fig, posterior.study, note)
     return finished(fig)

@@ -101,16 +101,14 @@ def _effective_in_windows(chains: FloatArray, share: float) -> tuple[float, floa
     return float(np.clip(1 / inverse.mean(), 4, chains.size)), float(relative_error)
 
 
-_QUANTILES = (0.05, 0.5, 0.95)
-
-
 def narrowing(posterior: Posterior) -> pd.DataFrame:
     """Narrowing of each parameter that has a prior by the data.
 
     Returns
     -------
     DataFrame
-        Index parameter; columns prior_q05, prior_q50, prior_q95, q05, q50, q95 in natural units; shrinkage,
+        Index parameter; columns prior_q05, prior_q50, prior_q95, q05, q50, q95 (those of `Posterior.interval`) in
+        natural units; shrinkage,
         1 − sd(posterior)/sd(prior) in the coordinate in which the prior is the standard normal, where it means the
         same for a length, its logarithm and its rate, and exists for priors without a variance; gain_bits and
         gain_error, see `mtjfit.prior_influence.information.gain_over_normal`; from_prior, True where there is no more
@@ -130,18 +128,19 @@ def narrowing(posterior: Posterior) -> pd.DataFrame:
     gain_bits    0.341
     """
     rows: dict[str, tuple[float | bool, ...]] = {}
+    level = posterior.interval
     for name in posterior.names:
         prior = posterior.prior_of(name)
         if prior is None:
             continue
         z = prior.score(posterior.walkers(name))
         gain = gain_over_normal(z)
-        before = np.asarray(prior.quantile(np.array(_QUANTILES)))
-        after = np.quantile(posterior.draws[name], _QUANTILES)
+        before = np.asarray(prior.quantile(np.array(level.quantiles)))
+        after = np.quantile(posterior.draws[name], level.quantiles)
         bits = max(gain.bits, 0.0)  # a divergence is never negative, its estimate may be
         alone = bits < FROM_PRIOR and posterior.determined(name) == "no"
         rows[name] = (*before, *after, 1 - float(z.std()), bits, gain.error, alone)
-    columns = ["prior_q05", "prior_q50", "prior_q95", "q05", "q50", "q95"]
+    columns = [*(f"prior_{name}" for name in level.names), *level.names]
     columns += ["shrinkage", "gain_bits", "gain_error", "from_prior"]
     return pd.DataFrame(list(rows.values()), index=pd.Index(list(rows), name="parameter"), columns=columns)
 

@@ -23,6 +23,7 @@ from mtjfit.plot.style import (
     footer,
     footer_height,
     panel_grid,
+    panels_across,
     sheet,
     style,
     symbol,
@@ -45,7 +46,9 @@ _NOTE = (
 )
 
 
-def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame, *, axes: AxesLike | None = None) -> Figure:
+def plot_prior_posterior(
+    posterior: Posterior, found: pd.DataFrame, *, width: float = DOUBLE, axes: AxesLike | None = None
+) -> Figure:
     """Prior and posterior density of each length over the whole range of its prior, with the bits between them.
 
     Both are densities of the logarithm, on a logarithmic axis. The posterior's is estimated in the normal scores of
@@ -70,9 +73,10 @@ def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame, *, axes: Axe
     if not names:
         raise ValueError("no length is free: there is no prior to compare with")
     note = _NOTE if posterior.verdict.converged else f"{_NOTE} NOT CONVERGED: the gate said no."
-    across = 2 if len(names) == 4 else min(_ACROSS, len(names))
+    most = panels_across(width, _ACROSS, 1.6)
+    across = min(2 if len(names) == 4 else len(names), most)
     rows = -(-len(names) // across)
-    width = DOUBLE * max(across, 2) / _ACROSS
+    width = width * max(across, 2) / max(most, 2)
     with style(axes):
         below = 0.45 + footer_height(width, posterior.study, note)
         fig = sheet(axes, first_panels(len(names), across), figsize=(width, _ROW * rows + 0.05 + below))

@@ -19,6 +19,7 @@ from mtjfit.infer.convergence.diagnostics import ess
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.infer.posterior import Posterior
 from mtjfit.study import ParameterName, Prior, Study, is_amplitude
+from mtjfit.study.correlated import joint_log_factor
 
 WIDER = 1.4
 
@@ -59,7 +60,6 @@ def alternatives(posterior: Posterior) -> tuple[Alternative, ...]:
 MIN_EFFECTIVE = 100.0  # with fewer a 5 % quantile is a draw or two
 MAX_MISSING = 0.01  # a median then moves by 0.013 sd, a 5 % quantile by 0.1 sd
 _EDGE = 0.02  # width of the outermost slices of prior probability
-_QUANTILES = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +89,10 @@ class Reweighted:
 
 
 def reweighted(posterior: Posterior, alternative: Alternative) -> Reweighted:
-    """Weights w ∝ Π p_other(x)/p_declared(x) over the parameters that have another prior, for each draw."""
+    """Weights w ∝ p_other(x)/p_declared(x) of all parameters that have another prior, for each draw."""
     shape = posterior.chain.shape[:-1]
     log_weights, missing = np.zeros(shape), {}
+    changed: dict[str, Prior] = {}
     for label, declared in posterior.priors.items():
         name = ParameterName(label).base
         # an own amplitude that scatters about a shared one follows that one, and has no prior to change
@@ -101,8 +102,15 @@ def reweighted(posterior: Posterior, alternative: Alternative) -> Reweighted:
         x = posterior.chain[..., posterior.names.index(label)]
         log_ratio = other.logpdf(x) - declared.logpdf(x)
         log_weights += log_ratio
+        changed[label] = other
         if other.support[0] < declared.support[0] or other.support[1] > declared.support[1]:
             missing[label] = _missing(declared, other, x, log_ratio)
+    drawn = {
+        label: posterior.chain[..., posterior.names.index(label)]
+        for label in posterior.priors
+        if label in posterior.names
+    }
+    log_weights += joint_log_factor({**posterior.priors, **changed}, drawn) - joint_log_factor(posterior.priors, drawn)
     weights, k_hat = smoothed(log_weights.ravel())
     if any(share > MAX_MISSING for share in missing.values()) or not weights.any():
         k_hat = float("inf")
@@ -143,13 +151,14 @@ def sensitivity(
     *,
     weigh: Callable[[Posterior, Alternative], Reweighted] = reweighted,
 ) -> pd.DataFrame:
-    """Medians and 90 % limits under other priors, by default `alternatives`, all priors of one changed at once.
+    """Medians and limits under other priors, by default `alternatives`, all priors of one changed at once.
 
     One row for each alternative and each parameter with a prior; columns parameter, prior (name of the alternative),
     declared (the prior that was changed to, in words; empty where the parameter kept its own), q05, q50, q95,
     shift_q05, shift_q50, shift_q95 (in sd of the posterior, in normal scores of the declared prior), k_hat, n_effective
-    (independent draws behind the median), reliable. Quantiles are NaN where k̂ is ∞: sample again with
-    ``alternative.study(posterior.study)``. `weigh` makes the weights of the draws under an alternative.
+    (independent draws behind the median), reliable. The quantiles are those of `Posterior.interval`, NaN where k̂ is ∞:
+    sample again with ``alternative.study(posterior.study)``. `weigh` makes the weights of the draws under an
+    alternative.
     """
     others = alternatives(posterior) if others is None else others
     scores = {
@@ -159,7 +168,8 @@ def sensitivity(
     }
     weighted = [weigh(posterior, other) for other in others]
     rows = [_row(posterior, name, z, one) for one in weighted for name, z in scores.items()]
-    columns = ["parameter", "prior", "declared", "q05", "q50", "q95", "shift_q05", "shift_q50", "shift_q95"]
+    ends = posterior.interval.names
+    columns = ["parameter", "prior", "declared", *ends, *(f"shift_{end}" for end in ends)]
     return pd.DataFrame(rows, columns=[*columns, "k_hat", "n_effective", "reliable"])
 
 
@@ -169,9 +179,10 @@ def _row(posterior: Posterior, name: str, z: FloatArray, one: Reweighted) -> tup
     if one.k_hat == np.inf:
         return (*head, *[np.nan] * 6, one.k_hat, 0.0, False)
     x = posterior.chain[..., posterior.names.index(name)]
-    found = weighted_quantiles(x, one.weights, _QUANTILES)
+    ends = posterior.interval.quantiles
+    found = weighted_quantiles(x, one.weights, ends)
     weights = one.weights.swapaxes(1, 2).reshape(z.shape)
     equal = np.ones(z.shape)
-    shift = (weighted_quantiles(z, weights, _QUANTILES) - weighted_quantiles(z, equal, _QUANTILES)) / z.std()
+    shift = (weighted_quantiles(z, weights, ends) - weighted_quantiles(z, equal, ends)) / z.std()
     n_effective = _n_effective(x, float(found[1]), one.weights)
     return (*head, *found, *shift, one.k_hat, n_effective, one.trusted and n_effective >= MIN_EFFECTIVE)

@@ -62,7 +62,7 @@ def _picture(posterior: Posterior, found: pd.DataFrame, says: str) -> tuple[Plan
             "prior_posterior",
             f"{mark}Prior and posterior of each length, with the information between them.",
             f"Plot of the prior and the posterior of each length. {says}",
-            lambda: plot_prior_posterior(posterior, found),
+            lambda **look: plot_prior_posterior(posterior, found, **look),
             True,
         ),
     )

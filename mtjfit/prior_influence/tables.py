@@ -12,6 +12,7 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.infer import Posterior
+from mtjfit.infer.level import Level
 from mtjfit.infer.posterior import FROM_PRIOR
 from mtjfit.prior_influence.information import JointGain
 from mtjfit.prior_influence.reweighting import alternatives, reweighted
@@ -28,7 +29,7 @@ _WORDS = {
     "wider": "priors 1.4 times as wide",
     "other scale": "priors on the other scale (flat in a length where they were flat in its logarithm)",
 }
-_QUANTILES = {"q05": "lower limit", "q50": "median", "q95": "upper limit"}
+_ENDS = ("lower limit", "median", "upper limit")
 
 
 def bits(gain: float, error: float = 0.0) -> str:
@@ -36,9 +37,9 @@ def bits(gain: float, error: float = 0.0) -> str:
     return f"{gain:.{2 if error <= 0.05 else 1}f}"
 
 
-def _median(row: pd.Series, kind: str = "") -> str:
+def _median(row: pd.Series, level: Level, kind: str = "") -> str:
     """Median and interval; of one that spans a factor, two digits of each end."""
-    low, middle, high = (float(row[f"{kind}{q}"]) for q in _QUANTILES)
+    low, middle, high = (float(row[f"{kind}{q}"]) for q in level.names)
     if kind or (low > 0 and high > _FACTOR * low):
         return f"{number(middle, 2)} ({number(low, 2)} to {number(high, 2)})"
     return interval(low, middle, high)
@@ -46,7 +47,9 @@ def _median(row: pd.Series, kind: str = "") -> str:
 
 def narrowing_table(posterior: Posterior, found: pd.DataFrame, joint: JointGain) -> Table:
     """Each parameter before and after the data, with its gain in bits."""
-    header = ("parameter", "prior median (90 %)", "posterior median (90 %)", "unit", "shrinkage", "bits", "decided by")
+    level = posterior.interval
+    medians = f"prior median ({level})", f"posterior median ({level})"
+    header = ("parameter", *medians, "unit", "shrinkage", "bits", "decided by")
     title = "Prior against posterior"
     rows = []
     for name, row in found.iterrows():
@@ -56,7 +59,8 @@ def narrowing_table(posterior: Posterior, found: pd.DataFrame, joint: JointGain)
         share = max(float(row["shrinkage"]), 0.0)
         shrinkage = "> 99.9 %" if share > 0.999 else f"{100 * share:.{1 if share > 0.9 else 0}f} %"
         by = "the prior alone" if row["from_prior"] else "prior and data" if gain < _MOSTLY_DATA else "mostly the data"
-        before, after, unit = _median(row, "prior_"), _median(row), pretty(posterior.study.unit_of(str(name)))
+        before, after = _median(row, level, "prior_"), _median(row, level)
+        unit = pretty(posterior.study.unit_of(str(name)))
         rows.append((str(name), before, after, unit, shrinkage, bits(gain, error), by))
     note = (
         "Shrinkage: 1 − sd(posterior)/sd(prior) in the coordinate in which the prior is a standard normal. "
@@ -92,20 +96,21 @@ def narrowing_sentence(posterior: Posterior, found: pd.DataFrame) -> str:
 
 
 def sensitivity_table(posterior: Posterior, found: pd.DataFrame) -> Table:
-    """Medians and 90 % intervals of lengths and shared amplitudes, as declared and under both other priors."""
+    """Medians and intervals of lengths and shared amplitudes, as declared and under both other priors."""
     title = "Results under other priors"
     of = {str(name): part.set_index("parameter") for name, part in found.groupby("prior", sort=False)}
-    summary = posterior.draws.quantile([0.05, 0.5, 0.95]).set_axis(list(_QUANTILES))
+    level = posterior.interval
+    summary = posterior.draws.quantile(list(level.quantiles)).set_axis(list(level.names))
     rows = []
     for name in dict.fromkeys(found["parameter"]):
         if _counts(str(name)) and not _is_copy(posterior, str(name)):
             others = [part.loc[name] for part in of.values()]
-            cells = [f"{_median(row)}, {float(row['shift_q50']):+.1f} sd" if row["reliable"] else "sample again"
+            cells = [f"{_median(row, level)}, {float(row['shift_q50']):+.1f} sd" if row["reliable"] else "sample again"
                      for row in others]  # fmt: skip
-            rows.append((str(name), _median(summary[name]), *cells))
+            rows.append((str(name), _median(summary[name], level), *cells))
     header = ("parameter", "as declared", *(f"{name} (k̂ {_k_hat(part['k_hat'].iloc[0])})" for name, part in of.items()))
     priors = [f"{one.name[0].upper()}{one.name[1:]}: {one.describe()}." for one in alternatives(posterior)]
-    note = "Median, 90 % interval, and shift of the median in sd. k̂ above 0.7: no answer. " + " ".join(priors)
+    note = f"Median, {level} interval, and shift of the median in sd. k̂ above 0.7: no answer. " + " ".join(priors)
     return Table(title, header, tuple(rows), note)
 
 
@@ -154,14 +159,16 @@ def _concluded(posterior: Posterior, row: pd.Series) -> tuple[str, float] | None
     name = str(row["parameter"])
     if _is_copy(posterior, name):
         return None
-    q = {"yes": "q50", "lower limit": "q05", "upper limit": "q95"}.get(posterior.determined(name))
-    if q is None:
+    what = {"yes": "median"}.get(posterior.determined(name), posterior.determined(name))
+    if what not in _ENDS:
         return None
-    before = float(posterior.draws[name].quantile(int(q[1:]) / 100))
+    level, end = posterior.interval, _ENDS.index(what)
+    q = level.names[end]
+    before = float(posterior.draws[name].quantile(level.quantiles[end]))
     unit, after = pretty(posterior.study.unit_of(name)), float(row[q])
     shift = float(row[f"shift_{q}"])
     moves = f"from {number(before, 3)} to {number(after, 3)} {unit}".rstrip()
-    return f"the {_QUANTILES[q]} of {name} moves by {shift:+.1f} sd ({moves})", shift
+    return f"the {what} of {name} moves by {shift:+.1f} sd ({moves})", shift
 
 
 def _no_answer(posterior: Posterior, name: str, words: str, k_hat: str) -> str:

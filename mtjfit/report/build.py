@@ -16,8 +16,9 @@ from mtjfit.infer.saved import POSTERIOR_FILE, SAVED_STUDY, draws_bytes, saved_b
 from mtjfit.infer.store.journal import is_journal
 from mtjfit.output import OutputFolder
 from mtjfit.plain import by_name, csv_bytes, plain
-from mtjfit.plot.style import render
+from mtjfit.plot.style import DOUBLE, render
 from mtjfit.report.findings import Findings
+from mtjfit.report.width import figure_width
 from mtjfit.results.headers import free_lengths
 from mtjfit.results.methods import REFERENCES
 from mtjfit.results.publish import latex_parameters, markdown, markdown_text, table_csv
@@ -144,15 +145,19 @@ class ReportFigure(ShownAsCard):
     svg: str
 
 
-def report_figures(found: Findings, *, pdf: bool = False) -> tuple[ReportFigure, ...]:
-    """Draw every figure of a result, as PDF too if asked; those of draws that did not converge say so."""
+def report_figures(found: Findings, *, pdf: bool = False, width: str | None = None) -> tuple[ReportFigure, ...]:
+    """Draw every figure of a result, as PDF too if asked; those of draws that did not converge say so.
+
+    `width` is that of `figure_width`, by default two columns of a journal.
+    """
     marked = found.posterior is not None and not found.converged
     pictures = (picture for section in found.every_section for picture in section.pictures)
-    return tuple(_drawn(picture, marked and picture.shows_draws, pdf) for picture in pictures)
+    look = {} if width is None else {"width": figure_width(width)}
+    return tuple(_drawn(picture, marked and picture.shows_draws, pdf, look) for picture in pictures)
 
 
-def _drawn(picture: PlannedFigure, marked: bool, pdf: bool) -> ReportFigure:
-    figure = picture.draw()
+def _drawn(picture: PlannedFigure, marked: bool, pdf: bool, look: Mapping[str, float]) -> ReportFigure:
+    figure = picture.draw(**look)
     if marked:
         _mark_unconverged(figure)
     svg = render(figure, "svg")
@@ -176,8 +181,8 @@ def _flat(provenance: Mapping[str, object]) -> list[tuple[str, str]]:
     return lines
 
 
-def report_html(found: Findings, figures: Sequence[ReportFigure]) -> str:
-    """The page as HTML, with the figures that were drawn."""
+def report_html(found: Findings, figures: Sequence[ReportFigure], *, width: str | None = None) -> str:
+    """The page as HTML, with the figures that were drawn, in the `width` in which they were."""
     fit, posterior = found.fit, found.posterior
     drawn = {figure.name: figure for figure in figures}
     return template("mtjfit.report", "report.html.j2").render(
@@ -190,6 +195,7 @@ def report_html(found: Findings, figures: Sequence[ReportFigure]) -> str:
         evidence=None if posterior is None else posterior.evidence,
         tables=found.tables,
         drawn=drawn,
+        share=None if width is None else round(min(100.0, 100 * figure_width(width) / DOUBLE), 1),
         svg=lambda figure: Markup(figure.svg),  # noqa: S704 - cleaned by inline_svg
         provenance=_flat(found.provenance),
         paper=REFERENCES["theory"],
@@ -202,16 +208,17 @@ def write_report(
     found: Findings,
     *,
     pdf: bool = False,
+    width: str | None = None,
     draw: Callable[..., Sequence[ReportFigure]] = report_figures,
 ) -> None:
     """Write everything: the page, the figures, ``summary.csv``, ``draws.npz``, the study file and ``result.json``.
 
-    `draw` takes `found` and `pdf` and returns the figures. MtjfitError if the folder holds other files or cannot be
-    written.
+    `draw` takes `found`, `pdf` and, where one is asked for, `width`, and returns the figures. MtjfitError if the folder
+    holds other files or cannot be written; ValueError for a width that `figure_width` refuses.
     """
-    figures = draw(found, pdf=pdf)
+    figures = draw(found, pdf=pdf, **({} if width is None else {"width": width}))
     files = result_files(found)
     for figure in figures:
         files |= figure.files
-    files["report.html"] = report_html(found, figures).encode()
+    files["report.html"] = report_html(found, figures, width=width).encode()
     folder.write(files, result_document(found))

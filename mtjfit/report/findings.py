@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from mtjfit.data import pretty
 from mtjfit.html import PlannedFigure, Section
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.convergence.excess import DrawnChi2, chi2_of_draws
+from mtjfit.infer.level import INTERVAL, Level
 from mtjfit.lazy import wing
 from mtjfit.plot import plot_accumulation_band, plot_combinations, plot_corner, plot_torque, plot_trace, plot_transfer
 from mtjfit.plot.draws import corner_names
@@ -88,7 +89,12 @@ class Findings(ShownAsCard):
 
 
 def findings(
-    fit: FitResult, posterior: Posterior | None, provenance: Mapping[str, object], mechanisms: object = None
+    fit: FitResult,
+    posterior: Posterior | None,
+    provenance: Mapping[str, object],
+    mechanisms: object = None,
+    *,
+    level: float | None = None,
 ) -> Findings:
     """All that can be said of a result; nothing is fitted, sampled or drawn.
 
@@ -98,6 +104,14 @@ def findings(
         From `mtjfit.results.provenance`.
     mechanisms : MechanismComparison, optional
         Of the same study; without one the page says how to get it.
+    level : float, optional
+        Share of the draws in intervals and bands, as `Posterior.level`. Comparisons of devices and mechanisms keep the
+        levels that they name.
+
+    Raises
+    ------
+    ValueError
+        The level is not between 0.5 and 0.999.
 
     Examples
     --------
@@ -107,6 +121,8 @@ def findings(
     >>> found.converged, [section.id for section in found.sections][:3]
     (False, ['fit', 'values', 'assumptions'])
     """
+    if posterior is not None and level is not None:
+        posterior = replace(posterior, level=level)
     converged = posterior is not None and posterior.verdict.converged
     drawn = chi2_of_draws(fit, posterior) if posterior is not None and converged else None
     taught, versions = learned(fit, posterior), provenance.get("versions")
@@ -124,7 +140,7 @@ def findings(
         not_determined=not_determined(fit, posterior),
         model_test=model_test(fit.devices, fit.study.amplitudes, fit.study.model.law),
         methods=methods(fit, posterior, versions if isinstance(versions, Mapping) else {}),
-        summary=summary_table(fit, posterior),
+        summary=summary_table(fit, posterior, INTERVAL if level is None else Level(level)),
         drawn=drawn,
         sections=_sections(fit, posterior, drawn, taught, mechanisms),
         frame=Section(
@@ -136,11 +152,12 @@ def findings(
     )
 
 
-def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
-    """The table of ``summary.csv``: mean, sd, q05, q50, q95, ess, r_hat, unit and determined by parameter.
+def summary_table(fit: FitResult, posterior: Posterior | None, level: Level = INTERVAL) -> pd.DataFrame:
+    """The table of ``summary.csv``, by parameter: mean, sd, q05, q50, q95, ess, r_hat, unit and determined.
 
-    Without a posterior its rows are the combinations, with the quantiles of a normal distribution, and no ess and
-    r_hat. After a run that did not converge, `determined` says ``"not converged"`` everywhere.
+    The quantiles are those of the posterior's level. Without a posterior its rows are the combinations, with those of
+    a normal distribution at `level`, and no ess and r_hat. After a run that did not converge, `determined` says
+    ``"not converged"`` everywhere.
     """
     if posterior is not None:
         summary = posterior.summary()
@@ -150,9 +167,10 @@ def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
     found = fit.combinations
     names = [ParameterName(str(r.quantity), str(r.device)) for r in found.itertuples()]
     value, sd = found["value"].to_numpy(dtype=float), found["sd"].to_numpy(dtype=float)
-    reach = float(ndtri(0.95)) * sd
+    low, middle, high = level.names
+    reach = float(ndtri(level.quantiles[2])) * sd
     columns = {
-        "mean": value, "sd": sd, "q05": value - reach, "q50": value, "q95": value + reach, "ess": np.nan,
+        "mean": value, "sd": sd, low: value - reach, middle: value, high: value + reach, "ess": np.nan,
         "r_hat": np.nan, "unit": found["unit"].to_numpy(), "determined": np.where(np.isfinite(sd), "yes", "no"),
     }  # fmt: skip
     return pd.DataFrame(columns, index=pd.Index(names, name="parameter", dtype=object))
@@ -181,7 +199,11 @@ def _of_fit(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None
     what = measured_quantities(fit.study)
     caption = f"In-plane and out-of-plane {what} against bias, with {shown}; masked points are hollow."
     torque = PlannedFigure(
-        "torque", caption, _torque_in_words(fit), lambda: plot_torque(fit, posterior), posterior is not None
+        "torque",
+        caption,
+        _torque_in_words(fit),
+        lambda **look: plot_torque(fit, posterior, **look),
+        posterior is not None,
     )
     return Section("fit", "Data and fit", (f"Best fit: {fit.chi2_says}.", *of_draws), pictures=(torque,))
 
@@ -195,7 +217,7 @@ def _of_values(fit: FitResult, posterior: Posterior | None, taught: tuple[str, .
         "corner",
         f"{_mark(posterior)}Posterior of the lengths and amplitudes: each one, and each pair.",
         f"Corner plot of the posterior. {' '.join(taught)}",
-        lambda: plot_corner(posterior),
+        lambda **look: plot_corner(posterior, **look),
         True,
     )
     return Section(
@@ -212,7 +234,7 @@ def _of_diffusion(fit: FitResult, posterior: Posterior | None) -> Section:
         "combinations",
         "Combinations that each device determines on its own, without any length, against the thickness.",
         f"Plot of the combinations of each device. {_ratios_in_words(fit)}",
-        lambda: plot_combinations(fit),
+        lambda **look: plot_combinations(fit, **look),
     )
     pictures = [] if fit.combinations.empty else [combinations]
     model = fit.study.model
@@ -225,7 +247,7 @@ def _of_diffusion(fit: FitResult, posterior: Posterior | None) -> Section:
             f"{_mark(posterior)}Transfer of the spin current into torque, κ(d) of {model.law}: in the complex plane, "
             "both components and their ratio against thickness. Grey: outside of the measured thicknesses.",
             f"Plot of kappa against thickness. {kappa_in_words(posterior)}",
-            lambda: plot_transfer(posterior, fit),
+            lambda **look: plot_transfer(posterior, fit, **look),
             True,
         )
         pictures = [transfer, *pictures]
@@ -235,7 +257,7 @@ def _of_diffusion(fit: FitResult, posterior: Posterior | None) -> Section:
             f"{_mark(posterior)}Spin accumulation in the free layer, Eq. 9, for a current polarised in plane at the "
             "barrier.",
             f"Plot of the spin accumulation against the distance from the barrier. {_accumulation_in_words(posterior)}",
-            lambda: plot_accumulation_band(posterior),
+            lambda **look: plot_accumulation_band(posterior, **look),
             True,
         )
         pictures.append(accumulation)
@@ -250,7 +272,7 @@ def _trace(posterior: Posterior) -> PlannedFigure:
         "trace",
         f"{_mark(posterior)}Rank histograms by ensemble: converged ensembles cannot be told apart.",
         f"Trace plot of {len(posterior.names)} parameters. {'; '.join(c.says for c in posterior.verdict.checks)}.",
-        lambda: plot_trace(posterior),
+        lambda **look: plot_trace(posterior, **look),
         True,
     )
 

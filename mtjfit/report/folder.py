@@ -17,6 +17,7 @@ from mtjfit.input import read_bytes
 from mtjfit.plain import checked_json
 from mtjfit.report.build import ResultFolder, write_report
 from mtjfit.report.findings import findings
+from mtjfit.report.width import figure_width
 from mtjfit.results import provenance
 from mtjfit.study import Study
 
@@ -94,7 +95,14 @@ def finished_run(folder: Path, study: Study, seed: int) -> tuple[Posterior, Mapp
     return replace(found, study=study), saved.versions
 
 
-def report_posterior(posterior: Posterior, folder: str | Path, *, pdf: bool = False) -> Path:
+def report_posterior(
+    posterior: Posterior,
+    folder: str | Path,
+    *,
+    pdf: bool = False,
+    width: str | None = None,
+    level: float | None = None,
+) -> Path:
     """Write page, figures, tables and draws of a posterior into a folder, as ``mtjfit run`` does.
 
     Parameters
@@ -103,6 +111,11 @@ def report_posterior(posterior: Posterior, folder: str | Path, *, pdf: bool = Fa
         New, empty, or of an earlier result.
     pdf : bool
         Figures as PDF, too.
+    width : str, optional
+        Of the figures, with its unit: ``"86mm"`` for one column of a journal, ``"178mm"``, ``"8.6cm"``, ``"3.4in"``; by
+        default 6.75 inches. Letters keep their size, panels move.
+    level : float, optional
+        Share of the draws in intervals and bands, 0.5 to 0.999; by default that of the posterior.
 
     Returns
     -------
@@ -113,6 +126,8 @@ def report_posterior(posterior: Posterior, folder: str | Path, *, pdf: bool = Fa
     ------
     MtjfitError
         The folder holds other files, or cannot be written.
+    ValueError
+        The width has no unit, or is not between 80 and 300 mm; or the level is none.
 
     Examples
     --------
@@ -121,8 +136,12 @@ def report_posterior(posterior: Posterior, folder: str | Path, *, pdf: bool = Fa
     >>> mtjfit.report.report_posterior(posterior, "result")  # doctest: +SKIP
     PosixPath('result/report.html')
     """
+    if width is not None:
+        figure_width(width)
+    if level is not None:
+        posterior = replace(posterior, level=level)
     target = ResultFolder(Path(folder))
     target.prepare()
     made_by = provenance(posterior.study, posterior.settings["seed"], "mtjfit.report.report_posterior")
-    write_report(target, findings(fit(posterior.study), posterior, made_by), pdf=pdf)
+    write_report(target, findings(fit(posterior.study), posterior, made_by), pdf=pdf, width=width)
     return target.path / "report.html"

@@ -142,4 +142,7 @@ def _of_posterior(study: Study, posterior: Posterior) -> Iterator[str]:
         yield "The run did NOT converge: its draws are no result."
     if posterior.evidence is not None:
         yield f"Log evidence {posterior.evidence.value:.2f} ± {posterior.evidence.error:.2g}."
-    yield "Intervals are central, 90 %; a parameter that the data bound on one side only is given as a 95 % limit."
+    yield (
+        f"Intervals are central, {posterior.interval}; a parameter that the data bound on one side only is given as a "
+        f"{posterior.interval.one_sided} limit."
+    )

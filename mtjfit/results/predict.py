@@ -17,6 +17,7 @@ from mtjfit.arrays import BoolArray, ComplexArray, FloatArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.data import TorqueCurve
 from mtjfit.infer import Posterior
+from mtjfit.infer.level import BAND, Level
 from mtjfit.model.compress import polynomial_design
 from mtjfit.model.layout import Layout, amplitude_layout, layout
 from mtjfit.model.likelihood import THINNEST, transfer
@@ -84,13 +85,13 @@ def accumulation_draws(stack: SharedLengths, x: ArrayLike, d: float) -> ComplexA
 
 
 def kappa_in_words(posterior: Posterior) -> str:
-    """κ at the thinnest and the thickest device with 90 % intervals, for those who cannot see the plot."""
+    """κ at the thinnest and the thickest device with intervals, for those who cannot see the plot."""
     d = np.array([posterior.study.thicknesses.min(), posterior.study.thicknesses.max()])
     said = []
     for stack in shared_lengths(posterior)[:2]:
         K = kappa_draws(stack, d)
         for k, thickness in enumerate(d):
-            parts = [np.quantile(part, (0.05, 0.5, 0.95)) for part in (K[:, k].real, K[:, k].imag)]
+            parts = [np.quantile(part, posterior.interval.quantiles) for part in (K[:, k].real, K[:, k].imag)]
             words = " and ".join(
                 f"{name} {q[1]:.3g} ({q[0]:.3g} to {q[2]:.3g})" for name, q in zip(("Re", "Im"), parts, strict=True)
             )
@@ -98,29 +99,30 @@ def kappa_in_words(posterior: Posterior) -> str:
     return " ".join(said)
 
 
-_LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 _STEP = 1e-4  # V; the torque is a polynomial of low order
 
 
 @dataclass(frozen=True, eq=False)
 class Quantiles:
-    """Quantiles of one component at each bias, shape (n_bias,), in the unit of the curve."""
+    """Median and central interval of one component at each bias, shape (n_bias,), in the unit of the curve."""
 
-    q025: FloatArray
-    q16: FloatArray
-    q50: FloatArray
-    q84: FloatArray
-    q975: FloatArray
+    low: FloatArray
+    median: FloatArray
+    high: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class Band(ShownAsCard):
-    """Posterior prediction for one device at each `bias` (V), in its unit; of a new point if `with_noise`."""
+    """Posterior prediction for one device at each `bias` (V), in its unit; of a new point if `with_noise`.
+
+    Between `low` and `high` lies the share `level` of the draws.
+    """
 
     bias: FloatArray
     par: Quantiles
     perp: Quantiles
     with_noise: bool
+    level: Level = BAND
 
 
 def _position(study: Study, curve: TorqueCurve) -> int:
@@ -254,8 +256,8 @@ def predictive_bands(posterior: Posterior, curve: TorqueCurve, bias: ArrayLike, 
     """Quantiles of what at most 2000 evenly spaced draws predict for one device; deterministic.
 
     With noise for a new point measured with the errors of the data (interpolated between the used points, or fitted),
-    with jitter, errors of the bias and the tails of Student's t where the study has them: 95 % of the points should lie
-    in the band. Without it for the model alone.
+    with jitter, errors of the bias and the tails of Student's t where the study has them: the share `Posterior.band` of
+    the points, 95 % by default, should lie in the band. Without it for the model alone.
     """
     study, V = posterior.study, np.asarray(bias, dtype=float)
     draws = posterior.spaced()
@@ -265,5 +267,5 @@ def predictive_bands(posterior: Posterior, curve: TorqueCurve, bias: ArrayLike, 
         rng = np.random.default_rng(0)
         for c, variance in enumerate(_variances_at(study, draws, curve, V)):
             components[c] = components[c] + np.sqrt(variance) * _deviates(study, draws, curve, rng)
-    par, perp = (Quantiles(*np.quantile(part, _LEVELS, axis=0)) for part in components)
-    return Band(V, par, perp, with_noise)
+    par, perp = (Quantiles(*np.quantile(part, posterior.band.quantiles, axis=0)) for part in components)
+    return Band(V, par, perp, with_noise, posterior.band)

@@ -11,7 +11,7 @@ import pandas as pd
 from mtjfit.data import pretty
 from mtjfit.infer import Posterior
 from mtjfit.plain import csv_bytes
-from mtjfit.results.tables import prior_text, result_text
+from mtjfit.results.tables import bare_limit, prior_text, result_text
 from mtjfit.study import SCATTER, ParameterName, is_amplitude
 from mtjfit.text import Table, decimals_of, number, power_of_ten, rounded, visible
 
@@ -89,8 +89,8 @@ def _value(posterior: Posterior, name: str, row: pd.Series) -> str:
     if said.startswith("as declared"):
         return latex_text(said)
     if not mean:
-        return f"${_with_powers(said.removesuffix(' (95 %)'))}$" if said[0] in "<>" else "not determined"
-    texts = asymmetric(float(row["q05"]), float(row["q50"]), float(row["q95"]))
+        return f"${_with_powers(bare_limit(row, posterior.interval))}$" if said[0] in "<>" else "not determined"
+    texts = asymmetric(*(float(row[end]) for end in posterior.interval.names))
     tens = {text.partition("e")[2] for text in texts}
     common = tens.pop() if len(tens) == 1 else ""
     middle, down, up = (_with_powers(text.partition("e")[0] if common else text) for text in texts)
@@ -104,12 +104,13 @@ def _with_powers(text: str) -> str:
 
 
 def latex_parameters(posterior: Posterior) -> str:
-    """A LaTeX table of the parameters: medians with 90 % intervals, limits as limits, and the priors.
+    """A LaTeX table of the parameters: medians with intervals, limits as limits, and the priors.
 
     Needs no package. A run that did not converge gives a table that says so and holds no number.
     """
     study = posterior.study
-    caption = f"{latex_text(study.name)}: medians and 90~\\% intervals; limits at 95~\\%."
+    levels = [each.replace(" %", r"~\%") for each in (str(posterior.interval), posterior.interval.one_sided)]
+    caption = f"{latex_text(study.name)}: medians and {levels[0]} intervals; limits at {levels[1]}."
     if study.label:
         caption += f" \\textbf{{{latex_text(study.label)}.}}"
     lines = [r"\begin{table}", rf"\caption{{{caption}}}", r"\begin{tabular}{llll}", r"\hline"]

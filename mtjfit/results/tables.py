@@ -9,6 +9,7 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.infer.level import INTERVAL, Level
 from mtjfit.results.headers import masked_points
 from mtjfit.study import SCATTER, ParameterName, Prior, Study, is_amplitude
 from mtjfit.study.current_term import OWN_DIGITS
@@ -65,37 +66,48 @@ def interval(low: float, middle: float, high: float) -> str:
     return "{} ({} to {})".format(*(text + power_of_ten(exponent) for text in texts))
 
 
-def limit(row: pd.Series) -> str:
-    """The one-sided statement of a parameter that is open on one side, without unit.
+def limit(row: pd.Series, level: Level = INTERVAL) -> str:
+    """The one-sided statement of a parameter that is open on one side, without unit: an end of its interval.
 
     >>> limit(pd.Series({"determined": "lower limit", "q05": 6.7006, "q95": 29.4}))
     '> 6.7 (95 %)'
     """
+    return f"{bare_limit(row, level)} ({level.one_sided})"
+
+
+def bare_limit(row: pd.Series, level: Level = INTERVAL) -> str:
+    """A limit without what it holds."""
+    low, _, high = level.names
     if row["determined"] == "lower limit":
-        return f"> {number(float(row['q05']), 2)} (95 %)"
-    return f"< {number(float(row['q95']), 2)} (95 %)"
+        return f"> {number(float(row[low]), 2)}"
+    return f"< {number(float(row[high]), 2)}"
 
 
-def _thickness(row: pd.Series, declared: Prior) -> tuple[str, str]:
+def interval_of(row: pd.Series, level: Level = INTERVAL) -> str:
+    """Median and interval in a row of a summary."""
+    low, middle, high = (float(row[name]) for name in level.names)
+    return interval(low, middle, high)
+
+
+def _thickness(row: pd.Series, declared: Prior, level: Level) -> tuple[str, str]:
     """A thickness was declared with an error: it is a measurement, sharpened by the curves or left as it was."""
     mean, sd = float(row["mean"]), float(row["sd"])
     nominal, error = declared.centre_and_sd
     if sd > NARROWED * error and abs(mean - nominal) < _MOVED * error:
         return f"as declared: {nominal:g} ± {error:g}", ""
-    return interval(float(row["q05"]), float(row["q50"]), float(row["q95"])), value_with_error(mean, sd)
+    return interval_of(row, level), value_with_error(mean, sd)
 
 
 def result_text(posterior: Posterior, name: str, row: pd.Series) -> tuple[str, str]:
     """Interval or limit in a row of the summary, and its mean ± sd; the second empty where it would mislead."""
     prior = posterior.priors.get(name)
     if prior is not None and ParameterName(name).is_thickness:
-        return _thickness(row, prior)
+        return _thickness(row, prior, posterior.interval)
     if row["determined"] == "yes":
-        shown = interval(float(row["q05"]), float(row["q50"]), float(row["q95"]))
-        return shown, value_with_error(float(row["mean"]), float(row["sd"]))
+        return interval_of(row, posterior.interval), value_with_error(float(row["mean"]), float(row["sd"]))
     if row["determined"] == "no":
         return f"not determined by the data (prior: {prior_text(posterior, name)})", ""
-    return limit(row), ""
+    return limit(row, posterior.interval), ""
 
 
 def prior_text(posterior: Posterior, name: str) -> str:
@@ -123,7 +135,9 @@ def posterior_table(posterior: Posterior) -> Table:
     note = "Limits hold with the prior beside them. A thickness combines its declared error with the curves."
     if not posterior.verdict.converged:
         title = f"NOT CONVERGED, no result: {title[0].lower()}{title[1:]}"
-    return Table(title, ("parameter", "median (90 % interval)", "mean ± sd", "unit", "prior"), tuple(rows), note)
+    return Table(
+        title, ("parameter", f"median ({posterior.interval} interval)", "mean ± sd", "unit", "prior"), tuple(rows), note
+    )
 
 
 def prior_table(posterior: Posterior) -> Table:

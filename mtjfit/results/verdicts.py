@@ -14,7 +14,7 @@ from mtjfit.results.assumptions import assumptions_table, contradicted, hangs_on
 from mtjfit.results.causes import cause_words
 from mtjfit.results.headers import free_lengths
 from mtjfit.results.patterns import pattern_words
-from mtjfit.results.tables import interval, limit
+from mtjfit.results.tables import bare_limit, interval_of
 from mtjfit.study import ParameterName, is_amplitude
 from mtjfit.text import counted, p_text, value_with_error
 
@@ -180,7 +180,7 @@ def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
 
 
 def _of_lengths(fit: FitResult, posterior: Posterior) -> str:
-    study, summary = fit.study, posterior.summary()
+    study, summary, level = fit.study, posterior.summary(), posterior.interval
     known, limits = [], []
     lengths = [
         name for name in posterior.priors if ParameterName(name).shapes_kappa
@@ -191,19 +191,19 @@ def _of_lengths(fit: FitResult, posterior: Posterior) -> str:
             continue
         unit = pretty(str(row["unit"]))
         if row["determined"] == "yes":
-            known.append(
-                f"{name} = {interval(float(row['q05']), float(row['q50']), float(row['q95']))} {unit}".rstrip()
-            )
+            known.append(f"{name} = {interval_of(row, level)} {unit}".rstrip())
         elif row["determined"] != "no":
-            limits.append(f"{name} {limit(row).removesuffix(' (95 %)')} {unit}".rstrip())
+            limits.append(f"{name} {bare_limit(row, level)} {unit}".rstrip())
     n, d = study.n_thicknesses, study.thicknesses
     where = "One thickness" if n == 1 else f"{n} thicknesses from {d.min():g} to {d.max():g} nm"
     verb = "gives" if n == 1 else "give"
-    bars = "(medians and 90 % intervals" + (", leaning on the priors of the others)" if _leans_on_priors(fit) else ")")
+    bars = f"(medians and {level} intervals" + (
+        ", leaning on the priors of the others)" if _leans_on_priors(fit) else ")"
+    )
     sentences = [f"{where} {verb} {', '.join(known)} {bars}" if known
                  else f"{where} {verb} nothing by itself"]  # fmt: skip
     if limits:
-        sentences.append(f"limits (95 %): {', '.join(limits)}")
+        sentences.append(f"limits ({level.one_sided}): {', '.join(limits)}")
     return "; ".join(sentences) + "."
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from mtjfit.lazy import names_on_demand
 from mtjfit.study.checks import study_problems
+from mtjfit.study.correlated import Correlated
 from mtjfit.study.current_term import CurrentTerm
+from mtjfit.study.flat_priors import LogUniform, Uniform
 from mtjfit.study.kappa_model import EQ12, Form, KappaModel
 from mtjfit.study.load import load_study
 from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
@@ -26,7 +28,7 @@ from mtjfit.study.parameter import (
     parse_amplitude,
 )
 from mtjfit.study.plan_request import Noise, PlanRequest, grid
-from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
+from mtjfit.study.prior import Fixed, Prior
 from mtjfit.study.sampling_settings import Sampling
 from mtjfit.study.scipy_prior import FromScipy
 from mtjfit.study.study import NOTHING_FREE, Study, nothing_free, refuse_nothing_free, refuse_own_model
@@ -43,6 +45,7 @@ __all__ = [
     "SCATTER",
     "AboutNominal",
     "AnyPrior",
+    "Correlated",
     "CurrentTerm",
     "EqualTo",
     "Fixed",

@@ -14,6 +14,7 @@ from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.curve_checks import LARGEST
 from mtjfit.data.units import conversion
 from mtjfit.errors import Problem, did_you_mean
+from mtjfit.study.correlation_checks import correlation_problems
 from mtjfit.study.kappa_model import EQ12, KappaModel
 from mtjfit.study.model_checks import own_model_problems
 from mtjfit.study.normal_priors import AboutNominal, Normal
@@ -152,6 +153,7 @@ def parameter_problems(
         yield from _width_problems(parameter, where)
         yield from _scope_problems(parameter, where)
     yield from tie_problems(parameters, broken)
+    yield from correlation_problems(parameters, broken, model)
     yield from _bounded_problems(parameters)
     yield from _scatter_problems(parameters, broken)
     yield from _missing({*parameters, *broken}, model)

@@ -1,4 +1,4 @@
-"""Priors that are flat in the value or in its logarithm, values that are taken as known, and the base of all priors.
+"""The base of all priors, and values that are taken as known.
 
 A draw is ``prior.quantile(rng.random(n))``.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +17,9 @@ from scipy.special import ndtr, ndtri
 
 from mtjfit.arrays import FloatArray
 from mtjfit.errors import MtjfitError
+
+if TYPE_CHECKING:
+    from mtjfit.study.earlier import EarlierPosterior
 
 LN_2PI = float(np.log(2 * np.pi))
 EDGE = 8.0
@@ -63,6 +67,55 @@ class Prior(ABC):
     @abstractmethod
     def describe(self) -> str:
         """The prior in words, for tables."""
+
+    @staticmethod
+    def from_posterior(posterior: EarlierPosterior, names: Sequence[str]) -> dict[str, Prior]:
+        """Joint prior of lengths from the posterior of an earlier study, for ``study.with_priors(**…)`` of other data.
+
+        Normal with the means, standard deviations and correlations of the draws, of their logarithms for positive
+        parameters. Any other shape is lost: compare the quantiles of the draws with those of each prior. The data of
+        the earlier study must not be among those of the new one, where they would count twice.
+
+        Parameters
+        ----------
+        posterior : Posterior
+            Converged.
+        names : sequence of str
+            Lengths that all devices share and the earlier data determine.
+
+        Returns
+        -------
+        dict of str to Prior
+            `Correlated` priors by name; of a single length a `LogNormal`, or a `Normal` where it may be negative.
+
+        Raises
+        ------
+        NotConverged
+            The posterior did not pass the convergence gate.
+        ConfigError
+            What is named is no shared length with a prior of its own.
+        NotDetermined
+            The earlier data do not determine a length that is named, or leave no scatter about a line.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from types import SimpleNamespace
+        >>> from mtjfit.study import EQ12, LogUniform
+        >>> z = np.random.default_rng(1).normal(size=(10_000, 2))
+        >>> draws = {"lambda_J": np.exp(0.1 * z[:, 0]), "lambda_phi": np.exp(0.7 + 0.1 * (z[:, 0] + z[:, 1]))}
+        >>> posterior = SimpleNamespace(
+        ...     draws=pd.DataFrame(draws), priors=dict.fromkeys(draws, LogUniform(0.1, 100.0)),
+        ...     verdict=SimpleNamespace(converged=True), determined=lambda name: "yes",
+        ...     study=SimpleNamespace(parameters={}, model=EQ12))
+        >>> priors = Prior.from_posterior(posterior, ["lambda_J", "lambda_phi"])
+        >>> round(priors["lambda_phi"].correlation["lambda_J"], 1), round(priors["lambda_J"].of.factor, 1)
+        (0.7, 1.1)
+        """
+        from mtjfit.study.earlier import priors_from
+
+        return priors_from(posterior, names)
 
     @property
     def centre_and_sd(self) -> tuple[float, float]:
@@ -112,6 +165,8 @@ class Prior(ABC):
         Log-normal: the factor to the power `factor`. Normal: sd times `factor`. Flat: the range times `factor`, to both
         sides. Others: all distances from the median. Positive priors stay positive.
         """
+        from mtjfit.study.wider import Wider
+
         return Wider(self, factor)
 
     def stretched(self, factor: float) -> Prior:
@@ -121,6 +176,8 @@ class Prior(ABC):
         by `factor`; kept where nothing would be left between them. Log-normal: one sd in ln x grows by ln `factor`,
         or, for a factor below one, shrinks in the same ratio; likewise others.
         """
+        from mtjfit.study.wider import Wider
+
         if not self.is_log:
             return Wider(self, factor)
         grown = 1 + abs(math.log(factor)) / self.spread
@@ -189,59 +246,6 @@ def require(ok: bool, message: str) -> None:
         raise ValueError(message)
 
 
-_DECADES = 1000.0  # a log-uniform prior cannot begin at zero
-
-
-@dataclass(frozen=True)
-class Wider(Prior):
-    """Another prior with all distances from its median, in its own coordinate, multiplied by `factor`."""
-
-    of: Prior
-    factor: float
-
-    @property
-    def is_log(self) -> bool:
-        return self.of.is_log
-
-    @property
-    def _median(self) -> float:
-        return float(self.of.quantile(0.5))
-
-    def _outward(self, x: ArrayLike, factor: float) -> FloatArray:
-        x, middle = np.asarray(x, dtype=float), self._median
-        with np.errstate(all="ignore"):
-            return np.asarray(middle * (x / middle) ** factor if self.is_log else middle + factor * (x - middle))
-
-    @property
-    def support(self) -> tuple[float, float]:
-        low, high = self._outward(np.array(self.of.support), self.factor).tolist()
-        return low, high
-
-    def logpdf(self, x: ArrayLike) -> FloatArray:
-        x, (low, high) = np.asarray(x, dtype=float), self.support
-        inside = (x >= low) & (x <= high) & ((x > 0) | (not self.is_log))
-        at = np.where(inside, x, self._median)
-        back = self._outward(at, 1 / self.factor)
-        stretched = np.log(back / at) if self.is_log else 0.0
-        return np.where(inside, self.of.logpdf(back) + stretched - math.log(self.factor), -np.inf)
-
-    def cdf(self, x: ArrayLike) -> FloatArray:
-        low, high = self.support
-        return self.of.cdf(self._outward(np.clip(x, low, high), 1 / self.factor))
-
-    def quantile(self, u: ArrayLike) -> FloatArray:
-        return self._outward(self.of.quantile(u), self.factor)
-
-    def score(self, x: FloatArray) -> FloatArray:
-        return self.of.score(self._outward(x, 1 / self.factor))
-
-    def at_score(self, z: FloatArray) -> FloatArray:
-        return self._outward(self.of.at_score(z), self.factor)
-
-    def describe(self) -> str:
-        return f"{self.of.describe()}, {self.factor:.3g} times as wide"
-
-
 class PlainPrior(Prior):
     """A prior whose density in its own coordinate is flat or normal between two bounds."""
 
@@ -252,65 +256,6 @@ class PlainPrior(Prior):
     @property
     def plain(self) -> bool:
         return True
-
-
-@dataclass(frozen=True)
-class Uniform(PlainPrior):
-    """Flat between `low` and `high`.
-
-    Examples
-    --------
-    >>> prior = Uniform(0.0, 4.0)
-    >>> float(prior.quantile(0.25)), prior.widened(1.4), prior.on_other_scale()
-    (1.0, Uniform(low=0.0, high=4.8), LogUniform(low=0.004, high=4.0))
-    """
-
-    low: float
-    high: float
-
-    kind: ClassVar[str] = "uniform"
-
-    def __post_init__(self) -> None:
-        require(-np.inf < self.low < self.high < np.inf, "uniform needs finite low < high")
-        require(math.isfinite(self.high - self.low), "uniform needs a finite range")
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return self.low, self.high
-
-    def logpdf(self, x: ArrayLike) -> FloatArray:
-        x = np.asarray(x, dtype=float)
-        return np.where((x >= self.low) & (x <= self.high), -np.log(self.high - self.low), -np.inf)
-
-    def cdf(self, x: ArrayLike) -> FloatArray:
-        return clip((np.asarray(x, dtype=float) - self.low) / (self.high - self.low), 0.0, 1.0)
-
-    def quantile(self, u: ArrayLike) -> FloatArray:
-        # Clipped, because the rounded end point may lie outside, where the density is zero.
-        return clip(self.low + (self.high - self.low) * np.asarray(u, dtype=float), self.low, self.high)
-
-    def describe(self) -> str:
-        return f"uniform {self.low:g} to {self.high:g}"
-
-    @property
-    def spread(self) -> float:
-        return (self.high - self.low) / math.sqrt(12)
-
-    @property
-    def score_form(self) -> tuple[float, float, bool, bool, float, float]:
-        return self.low, self.high - self.low, True, False, self.low, self.high
-
-    def widened(self, factor: float) -> Uniform:
-        added = (self.high - self.low) * (factor - 1) / 2
-        low = rounded_sum(self.low, -added)
-        return Uniform(max(low, 0.0) if self.low >= 0 else low, rounded_sum(self.high, added))
-
-    def stretched(self, factor: float) -> Uniform:
-        low, high = self.low / factor, self.high * factor
-        return Uniform(low, high) if low < high else self
-
-    def on_other_scale(self) -> LogUniform | None:
-        return LogUniform(max(self.low, self.high / _DECADES), self.high) if self.low >= 0 else None
 
 
 class LogPrior(PlainPrior):
@@ -349,48 +294,3 @@ class LogPrior(PlainPrior):
     @property
     def score_form(self) -> tuple[float, float, bool, bool, float, float]:
         return *self.of_log.score_form[:3], True, *self.support
-
-
-@dataclass(frozen=True)
-class LogUniform(LogPrior):
-    """Flat in ln x between `low` and `high`.
-
-    Examples
-    --------
-    >>> prior = LogUniform(0.1, 100.0)
-    >>> round(float(prior.quantile(0.5)), 3), prior.widened(1.4), prior.stretched(1 / 2), prior.on_other_scale()
-    (3.162, LogUniform(low=0.0251, high=398.0), LogUniform(low=0.2, high=50.0), Uniform(low=0.1, high=100.0))
-    """
-
-    low: float
-    high: float
-
-    kind: ClassVar[str] = "loguniform"
-
-    def __post_init__(self) -> None:
-        require(0 < self.low < self.high < np.inf, "loguniform needs 0 < low < high, both finite")
-        above = np.log(self.low) < np.log(self.high)
-        require(bool(above), "loguniform needs high above low by more than a rounding error")
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return self.low, self.high
-
-    @property
-    def of_log(self) -> Uniform:
-        return Uniform(float(np.log(self.low)), float(np.log(self.high)))
-
-    def describe(self) -> str:
-        return f"log-uniform {self.low:g} to {self.high:g}"
-
-    def widened(self, factor: float) -> LogUniform:
-        reach = (self.high / self.low) ** ((factor - 1) / 2)
-        low, high = self.low / reach, self.high * reach
-        return LogUniform(rounded_sum(self.low, low - self.low), rounded_sum(self.high, high - self.high))
-
-    def stretched(self, factor: float) -> LogUniform:
-        low, high = self.low / factor, self.high * factor
-        return LogUniform(low, high) if low < high else self
-
-    def on_other_scale(self) -> Uniform:
-        return Uniform(self.low, self.high)

@@ -14,9 +14,11 @@ from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import Problem, did_you_mean
 from mtjfit.study.checks import KNOWN
+from mtjfit.study.correlated import Correlated
+from mtjfit.study.flat_priors import LogUniform, Uniform
 from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
 from mtjfit.study.parameter import AnyPrior, Parameter, Scope
-from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
+from mtjfit.study.prior import Fixed, Prior
 from mtjfit.study.sampling_settings import Sampling
 from mtjfit.study.scipy_prior import FromScipy
 from mtjfit.study.ties import EqualTo
@@ -90,6 +92,7 @@ class ParameterTable(TomlTable):
     equals: str | None = None
     name: str | None = None
     numbers: dict[str, float] | None = None
+    correlation: dict[str, float] | None = None
 
 
 class NoiseTable(TomlTable):
@@ -174,6 +177,7 @@ STUDY_ADVICE = {
     "bias_window": "write bias_window = [low, high] in V",
     "sin_theta": 'write "included" if the values are torques at the angle, or "divided" if they are already per sin θ',
     "sigma": 'write "columns", "fit" or { par = …, perp = … }',
+    "correlation": "write { lambda_phi = 0.6 }, and this length with the same number in the line of lambda_phi",
     "fixed": "write a number; true for the thickness, whose values come with the data",
     "study": "add a [study] table with a name",
     "data": "add a [[data]] table for each file",
@@ -227,6 +231,11 @@ def parameter_from(name: str, raw: object, where: str) -> Parameter | list[Probl
         prior = _prior(name, table)
     except ValueError as error:
         return [Problem(where, str(error), "correct the numbers")]
+    if table.correlation is not None:
+        try:
+            prior = Correlated(prior, table.correlation)  # type: ignore[arg-type]
+        except ValueError as error:
+            return [Problem(f"{where}.correlation", str(error), "correct the prior, or remove the correlation")]
     return Parameter(name, prior, table.scope or ("device" if name == "thickness" else "shared"))
 
 
@@ -239,7 +248,7 @@ def _tied(name: str, equals: str, where: str) -> Parameter | list[Problem]:
 
 
 def _numbers(table: ParameterTable) -> dict[str, Any]:
-    return table.model_dump(exclude={"prior", "fixed", "scope", "equals"}, exclude_none=True)
+    return table.model_dump(exclude={"prior", "fixed", "scope", "equals", "correlation"}, exclude_none=True)
 
 
 def _contradictions(name: str, table: ParameterTable, where: str) -> Iterator[Problem]:
@@ -258,7 +267,7 @@ def _contradictions(name: str, table: ParameterTable, where: str) -> Iterator[Pr
                           "write fixed = true: the values come with the data")  # fmt: skip
         elif name != "thickness" and table.fixed is True:
             yield Problem(f"{where}.fixed", "is true", "write the value; only the thickness has values in the data")
-        for key in numbers:
+        for key in (*numbers, *(["correlation"] if table.correlation is not None else [])):
             yield Problem(f"{where}.{key}", "belongs to a prior, but the parameter is fixed", "remove it")
     else:
         yield from _prior_keys(name, table, numbers, where)

@@ -275,7 +275,7 @@ def test_the_density_of_the_start_is_that_of_its_draws(with_amplitudes: Marginal
     model, rng = with_amplitudes, np.random.default_rng(0)
     columns = model.straightened
     assert columns.size == 3
-    v, log_start = Straight(model).start(rng.random((40_000, model.size)))
+    v, log_start = Straight(model).start(40_000, model.size, rng)
     np.testing.assert_allclose(Straight(model).log_start(v), log_start, rtol=1e-12)
     for k in range(model.size):
         sd = 2.0 if k in columns else 1.0
@@ -288,7 +288,7 @@ def test_the_density_of_the_start_is_that_of_its_draws(with_amplitudes: Marginal
 
 def test_a_start_without_straightened_coordinates_is_the_prior() -> None:
     u = np.random.default_rng(0).random((1000, 2))
-    v, log_start = Straight(BANANA).start(u)
+    v, log_start = Straight(BANANA).start(1000, 2, np.random.default_rng(0))
     np.testing.assert_array_equal(v, BANANA.prior_transform(u))
     np.testing.assert_allclose(log_start, -0.5 * np.sum(v**2, axis=1) - LN_2PI)
 

@@ -12,7 +12,7 @@ from model_studies import simulated
 import mtjfit
 from mtjfit.errors import ConfigError
 from mtjfit.infer import Effort, Evidence, Pace, Verdict
-from mtjfit.study import LogNormal, Study
+from mtjfit.study import LogNormal, Sampling, Study
 
 QUICK = Pace(effort=Effort(particles=10, fewest=500))
 SMOOTH = {
@@ -48,6 +48,7 @@ def test_the_number_of_draws_stands_in_the_study_of_the_posterior() -> None:
     ({"target_ess": 1}, ConfigError, "target_ess"),
     ({"method": "hmc"}, ValueError, "'emcee' or 'nested'"),
     ({"method": "nested", "moves": [emcee.moves.DEMove()], "callback": print}, ValueError, "moves, callback"),
+    ({"method": "nested", "pace": QUICK}, ValueError, "nested sampling has no pace: leave out"),
     ({"journal": "run", "moves": [emcee.moves.DEMove()]}, ValueError, "cannot be resumed"),
     ({"moves": [(emcee.moves.DESnookerMove(), 0.1)]}, ValueError, "lacks a square"),
 ])  # fmt: skip
@@ -69,11 +70,12 @@ def test_moves_of_ones_own_sample_the_same_posterior() -> None:
 
 def test_a_callback_sees_every_verdict_and_may_end_the_run() -> None:
     seen: list[tuple[int, Verdict]] = []
+    limited = three().replace(sampling=Sampling(max_steps=1000))  # a third look, were the answer ignored
     found = mtjfit.sample(
-        three(), seed=1, progress=False, pace=QUICK, target_ess=1_000_000,
+        limited, seed=1, progress=False, pace=QUICK, target_ess=1_000_000,
         callback=lambda steps, verdict: seen.append((steps, verdict)) or len(seen) == 2,
     )  # fmt: skip
-    assert 0 < seen[0][0] < seen[1][0]
+    assert 0 < seen[0][0] < seen[1][0] < 1000
     assert len(seen) == 2
     assert not found.verdict.converged
     assert seen[-1][1].reasons[0] in found.verdict.reasons

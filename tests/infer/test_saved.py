@@ -107,15 +107,21 @@ def document(change: Callable[[dict[str, Any]], object]) -> Callable[[Arrays], N
     return applied
 
 
+def _move(bias: list[float]) -> None:
+    bias[0] += 1e-9
+
+
 def first(value: float) -> Callable[[Arrays], None]:
     return lambda arrays: arrays["draws"].__setitem__((0, 0), value)
 
 
 CHANGES: dict[str, tuple[Callable[[Arrays], object], str]] = {
-    "a newer format": (document(lambda d: d.update(format=2, study=[])), "format 2, of mtjfit"),
+    "a newer format": (document(lambda d: d.update(format=3, study=[])), "format 3, of mtjfit"),
+    "an older format": (document(lambda d: d.update(format=1, study=[])), "format 1, of mtjfit"),
+    "a file of format 1": (lambda a: a.update(numbers=np.zeros(9)), "not those of a saved run of this version"),
     "another model": (document(lambda d: d.update(model=1)), "model version 1"),
     "another program": (document(lambda d: d.update(program="refnx")), "of another program"),
-    "another study": (lambda a: a["numbers"].__setitem__(0, a["numbers"][0] + 1e-9), "not the one that was saved"),
+    "another study": (document(lambda d: _move(d["study"]["curves"][0]["bias"])), "not the one that was saved"),
     "another fingerprint": (document(lambda d: d.update(fingerprint="0" * 64)), "not the one that was saved"),
     "no study": (document(lambda d: d.pop("study")), "study"),
     "no draws": (document(lambda d: d.update(sampled=None)), "not that of its arrays"),
@@ -132,8 +138,8 @@ CHANGES: dict[str, tuple[Callable[[Arrays], object], str]] = {
     "a negative shape": (lambda a: a.update(shape=-a["shape"]), "have the shape"),
     "a huge shape": (lambda a: a.update(shape=np.array([2**62, 4, 4])), "are not"),
     "log L that lacks": (lambda a: a.update(log_likelihood=a["log_likelihood"][1:]), "are not"),
-    "numbers left over": (lambda a: a.update(numbers=np.append(a["numbers"], 0.0)), "belong to nothing"),
-    "numbers that lack": (lambda a: a.update(numbers=a["numbers"][:-1]), "no numbers"),
+    "a number of the verdict that lacks": (document(lambda d: d["sampled"].pop("ess")), "ess"),
+    "a word for a number": (document(lambda d: d["sampled"]["tau"].update(a1="long")), "tau"),
     "names as bytes": (lambda a: a.update(names=a["names"].astype("S")), "stands in place"),
     "draws as objects": (lambda a: a.update(draws=a["draws"].astype(object)), "stands in place"),
     "an array that lacks": (lambda a: a.pop("shape"), "not those"),

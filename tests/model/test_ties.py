@@ -84,7 +84,34 @@ def test_the_fit_is_the_best_of_a_grid_and_the_tied_error_is_in_proportion() -> 
     chi2 = [fit(study.replace(parameters=study.parameters | known(x))).chi2 for x in grid]
     np.testing.assert_allclose(np.array(chi2) - found.chi2, [1.0, 0.0, 1.0], atol=0.1)
     assert found.params["lambda_phi"].vary is False
+    assert found.params["lambda_phi"].correl["lambda_J"] == found.params["lambda_J"].correl["lambda_phi"] == 1.0
     assert "= 1.3 × lambda_J" in found.report()
+
+
+@each_tie
+def test_a_tied_length_is_correlated_with_its_partner_to_the_full(priors: dict[str, Any]) -> None:
+    study = simulated((0.8, 1.4, 2.0, 2.7, 3.5), noise=0.005, **priors)
+    found = fit(study)
+    u, covar = found.uvalues, found.covar
+    sd = np.sqrt(np.diagonal(covar))
+    assert study.tied
+    for name, of, tie in study.tied:
+        assert u[name].nominal_value == found.values[name]
+        if found.errors[of] is None:
+            assert np.isnan(u[name].std_dev)
+            assert name not in covar
+            continue
+        assert u[name].std_dev == pytest.approx(found.errors[name], rel=1e-9)
+        assert (u[name] / u[of]).nominal_value == pytest.approx(tie.ratio, rel=1e-12)
+        assert (u[name] / u[of]).std_dev < 1e-12
+        correlation = covar.loc[name] / found.errors[name] / sd
+        np.testing.assert_allclose(correlation, covar.loc[of] / found.errors[of] / sd, rtol=1e-9)
+        assert correlation[of] == pytest.approx(1.0, rel=1e-12)
+        assert (u[name] + u["a1"]).std_dev == pytest.approx(
+            np.sqrt(covar.loc[name, name] + covar.loc["a1", "a1"] + 2 * covar.loc[name, "a1"]), rel=1e-6
+        )
+    np.testing.assert_array_equal(covar, covar.T)
+    assert np.linalg.eigvalsh(covar / np.outer(sd, sd)).min() > -1e-9
 
 
 def test_a_tie_lowers_the_number_of_parameters_and_may_make_them_known() -> None:

@@ -184,6 +184,18 @@ def narrowed() -> tuple[Any, ...]:
     return posterior(), narrowing(posterior())
 
 
+def intervals() -> tuple[Any, ...]:
+    """Two lengths from the fits of two splits, and from their posterior."""
+    from mtjfit.wafer.stack.beside import FitsBesidePosterior
+
+    rows = [(name, "nm", split, source, m - 0.1, m, m + 0.1, "yes", np.nan, "simulated")
+            for name, m in (("lambda_J", 1.0), ("lambda_phi", 1.2))
+            for split, source in (("A", "fit alone"), ("B", "fit alone"), ("", "posterior"))]  # fmt: skip
+    columns = ["parameter", "unit", "split", "source", "q05", "q50", "q95", "determined", "difference_in_errors",
+               "origin"]  # fmt: skip
+    return (FitsBesidePosterior(pd.DataFrame(rows, columns=columns), (SIMULATED,)),)
+
+
 def film() -> tuple[Any, ...]:
     """One bilayer."""
     return ([Bilayer.from_lengths(1.2, 1.0, 1.0, 10.0, 1.0, D_F=200.0, D_N=200.0)],)
@@ -192,6 +204,7 @@ def film() -> tuple[Any, ...]:
 EVERY = {
     "plot_accumulation": Drawing("paper.figures", 1),
     "plot_accumulation_band": Drawing("plot", 3, lambda: (posterior(),)),
+    "plot_beside": Drawing("wafer.plot", 2, intervals),
     "plot_bias_dependence": Drawing("paper.figures", 2),
     "plot_calibration": Drawing("calibration.plot", 3, lambda: (calibration(),)),
     "plot_combinations": Drawing("plot", 3, lambda: (fit(),)),

@@ -75,8 +75,8 @@ def test_torque_draws_the_data_the_fit_and_the_band() -> None:
         (band,) = by_gid(ax, "band")
         q = getattr(predictive_bands(posterior, curve, grid, with_noise=True), component)
         ends = band.get_paths()[0].vertices[:, 1]
-        assert (ends.min(), ends.max()) == pytest.approx((q.q025.min(), q.q975.max()))
-        assert q.q975.max() - q.q025.max() > 3.5 * SIGMA  # with noise, not the model alone
+        assert (ends.min(), ends.max()) == pytest.approx((q.low.min(), q.high.max()))
+        assert q.high.max() - q.low.max() > 3.5 * SIGMA  # with noise, not the model alone
 
 
 def test_residuals_are_in_units_of_sigma() -> None:

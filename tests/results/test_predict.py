@@ -70,9 +70,11 @@ def draws_of(study: Study, n: int = 5, spread: float = 0.3) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def posterior_of(study: Study, draws: pd.DataFrame) -> Posterior:
+def posterior_of(study: Study, draws: pd.DataFrame, level: float | None = None) -> Posterior:
     chain = draws.to_numpy()[None, :, None, :]
-    return Posterior(study, Verdict((), {}), tuple(draws.columns), chain, np.zeros(chain.shape[:3]), {}, {})
+    return Posterior(
+        study, Verdict((), {}), tuple(draws.columns), chain, np.zeros(chain.shape[:3]), {}, {}, level=level
+    )
 
 
 def by_hand(study: Study, row: Mapping[str, float], j: int, V: np.ndarray) -> np.ndarray:
@@ -166,10 +168,57 @@ def test_band_of_the_model_is_made_of_quantiles_of_the_draws() -> None:
     draws = draws_of(study, 400)
     band = predictive_bands(posterior_of(study, draws), study.curves[1], V, with_noise=False)
     T = torque_draws(study, draws, study.curves[1], V)
-    levels = {"q025": 0.025, "q16": 0.16, "q50": 0.5, "q84": 0.84, "q975": 0.975}
+    levels = {"low": 0.025, "median": 0.5, "high": 0.975}
     for name, level in levels.items():
         np.testing.assert_allclose(getattr(band.par, name), np.quantile(T.real, level, axis=0), rtol=1e-12)
         np.testing.assert_allclose(getattr(band.perp, name), np.quantile(T.imag, level, axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("kind", UNITS, ids=" per ".join)
+def test_the_curve_of_a_posterior_is_the_band_of_the_model(kind: tuple[str, str], case: str) -> None:
+    """Two implementations: the one that simulates data, and the one that draws the bands."""
+    study = make_study(*kind, **CASES[case])
+    posterior = posterior_of(study, draws_of(study, 60))
+    for curve in study.curves:
+        found = posterior.curve(curve.name, V)
+        band = predictive_bands(posterior, curve, V, with_noise=False)
+        for name, of in (("par", band.par), ("perp", band.perp)):
+            for column, expected in ((name, of.median), (f"{name}_low", of.low), (f"{name}_high", of.high)):
+                np.testing.assert_allclose(found[column], expected, rtol=1e-10, atol=1e-13)
+        assert list(found["bias"]) == list(V)
+        assert set(found["unit"]) == {curve.unit}
+
+
+def test_a_band_holds_the_share_of_the_draws_that_is_its_level() -> None:
+    study = make_study()
+    draws = draws_of(study, 1000)
+    posterior = posterior_of(study, draws)
+    T = torque_draws(study, draws, study.curves[1], BIAS)
+    for level in (0.5, 0.68, 0.9):
+        band = posterior.curve("B", level=level)
+        for name, part in (("par", T.real), ("perp", T.imag)):
+            away = np.flatnonzero(np.ptp(part, axis=0))
+            assert away.size >= 6
+            low, high = (band[f"{name}_{end}"].to_numpy() for end in ("low", "high"))
+            inside = np.mean((part >= low) & (part <= high), axis=0)[away]
+            np.testing.assert_allclose(inside, level, atol=0.002)
+            np.testing.assert_allclose(np.mean(part < low, axis=0)[away], (1 - level) / 2, atol=0.002)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"device": "Z"}, "there is no curve 'Z': choose from 'A', 'B'"),
+        ({"bias": [0.1, np.nan]}, "bias must be finite"),
+        ({"bias": [[0.1], [0.2]]}, "bias must be finite numbers in volts, one or a list"),
+        *(({"level": level}, "level is the share") for level in (0.0, 1.0, -0.1, 95, np.nan)),
+    ],
+)
+def test_a_band_of_nothing_is_refused(asked: dict[str, Any], says: str) -> None:
+    study = make_study()
+    with pytest.raises(ValueError, match=says):
+        posterior_of(study, draws_of(study)).curve(**{"device": "A", **asked})
 
 
 def test_noise_widens_the_band_by_the_errors_of_the_curve() -> None:
@@ -181,12 +230,13 @@ def test_noise_widens_the_band_by_the_errors_of_the_curve() -> None:
     draws = pd.concat([draws_of(study, 1)] * 1500)
     at = np.array([-0.4, -0.1, 0.125, 0.5])
     sharp = predictive_bands(posterior_of(study, draws), study.curves[1], at, with_noise=False)
-    np.testing.assert_allclose(sharp.par.q975 - sharp.par.q025, 0, atol=1e-12)
+    np.testing.assert_allclose(sharp.par.high - sharp.par.low, 0, atol=1e-12)
     band = predictive_bands(posterior_of(study, draws), study.curves[1], at, with_noise=True)
     expected = [0.1, 0.3, 0.45, 0.6]  # the last point is masked: the error of its neighbour is kept
-    np.testing.assert_allclose((band.par.q975 - band.par.q025) / (2 * 1.95996), expected, rtol=5e-3)
-    np.testing.assert_allclose((band.perp.q84 - band.perp.q16) / (2 * 0.99446), 0.2, rtol=5e-3)
-    np.testing.assert_allclose(band.par.q50, sharp.par.q50, atol=2e-3)
+    np.testing.assert_allclose((band.par.high - band.par.low) / (2 * 1.95996), expected, rtol=5e-3)
+    inner = predictive_bands(posterior_of(study, draws, level=0.68), study.curves[1], at, with_noise=True)
+    np.testing.assert_allclose((inner.perp.high - inner.perp.low) / (2 * 0.99446), 0.2, rtol=5e-3)
+    np.testing.assert_allclose(band.par.median, sharp.par.median, atol=2e-3)
 
 
 def test_fitted_noise_comes_from_the_draws_in_the_unit_of_the_curve() -> None:
@@ -195,8 +245,8 @@ def test_fitted_noise_comes_from_the_draws_in_the_unit_of_the_curve() -> None:
     row = draws_of(study, 1)
     row["noise_par"] = 0.3
     band = predictive_bands(posterior_of(study, pd.concat([row] * 1000)), study.curves[1], V, with_noise=True)
-    np.testing.assert_allclose(band.par.q975 - band.par.q025, 2 * 1.95996 * 3.0, rtol=5e-3)  # 0.3 mT is 3 Oe
-    np.testing.assert_allclose(band.perp.q975 - band.perp.q025, 2 * 1.95996 * 0.5, rtol=5e-3)
+    np.testing.assert_allclose(band.par.high - band.par.low, 2 * 1.95996 * 3.0, rtol=5e-3)  # 0.3 mT is 3 Oe
+    np.testing.assert_allclose(band.perp.high - band.perp.low, 2 * 1.95996 * 0.5, rtol=5e-3)
     sigma_par, sigma_perp = errors_of(study, row.iloc[0].to_dict(), study.curves[1])
     np.testing.assert_allclose(sigma_par, np.full(7, 3.0))
     np.testing.assert_allclose(sigma_perp, np.full(7, 0.5))
@@ -215,8 +265,8 @@ def test_jitter_and_errors_of_the_bias_widen_the_band() -> None:
     slope = (near[:2] - near[2:]) / 2e-3
     par = np.sqrt(0.1**2 + 0.2**2 + (0.15 * slope.real) ** 2)
     perp = np.sqrt(0.2**2 + (0.15 * slope.imag) ** 2)
-    np.testing.assert_allclose((band.par.q975 - band.par.q025) / (2 * 1.95996), par, rtol=5e-3)
-    np.testing.assert_allclose((band.perp.q975 - band.perp.q025) / (2 * 1.95996), perp, rtol=5e-3)
+    np.testing.assert_allclose((band.par.high - band.par.low) / (2 * 1.95996), par, rtol=5e-3)
+    np.testing.assert_allclose((band.perp.high - band.perp.low) / (2 * 1.95996), perp, rtol=5e-3)
     assert np.all(par > 1.05 * np.hypot(0.1, 0.2))  # the bias has its share
 
 
@@ -226,8 +276,9 @@ def test_outliers_of_students_t_are_in_the_band() -> None:
     study = study.replace(parameters={**study.parameters, "noise_dof": Parameter("noise_dof", Fixed(3.0))})
     draws = pd.concat([draws_of(study, 1)] * 2000)
     band = predictive_bands(posterior_of(study, draws), study.curves[1], V, with_noise=True)
-    np.testing.assert_allclose(band.par.q975 - band.par.q025, 2 * 0.31824, rtol=5e-3)
-    np.testing.assert_allclose(band.par.q84 - band.par.q16, 2 * 0.11889, rtol=5e-3)
+    np.testing.assert_allclose(band.par.high - band.par.low, 2 * 0.31824, rtol=5e-3)
+    inner = predictive_bands(posterior_of(study, draws, level=0.68), study.curves[1], V, with_noise=True)
+    np.testing.assert_allclose(inner.par.high - inner.par.low, 2 * 0.11889, rtol=5e-3)
 
 
 def test_points_drawn_from_the_predictive_distribution_lie_in_the_band_95_times_of_100() -> None:
@@ -237,7 +288,7 @@ def test_points_drawn_from_the_predictive_distribution_lie_in_the_band_95_times_
     band = predictive_bands(posterior_of(study, ordered), study.curves[0], V, with_noise=True)
     rng = np.random.default_rng(8)
     points = torque_draws(study, draws, study.curves[0], V).real + 0.1 * rng.standard_normal((4000, 3))
-    inside = np.mean((points > band.par.q025) & (points < band.par.q975), axis=0)
+    inside = np.mean((points > band.par.low) & (points < band.par.high), axis=0)
     np.testing.assert_allclose(inside, 0.95, atol=0.015)
 
 
@@ -248,7 +299,7 @@ def test_many_draws_are_thinned_evenly() -> None:
     one, other = (
         predictive_bands(posterior_of(study, each), study.curves[0], V, with_noise=True) for each in (draws, kept)
     )
-    np.testing.assert_array_equal(one.par.q975, other.par.q975)
+    np.testing.assert_array_equal(one.par.high, other.par.high)
 
 
 def test_a_foreign_device_and_a_missing_column_are_named() -> None:

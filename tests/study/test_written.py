@@ -195,6 +195,7 @@ def test_every_field_of_a_curve_is_written() -> None:
         (b'"thickness": 0.8', b'"thickness": "0.8"', "study-data.json: is no file of curves: 'curves.0.thickness'"),
         (b'"thickness": 0.8', b'"thickness": -1.0', "study-data.json: device 'F0.8nm': thickness is -1.0 nm"),
         (b'"device"', b'"gadget"', "study-data.json: is no file of curves: 'curves.0.device'"),
+        (b'"device"', b'"spin": 1, "device"', "study-data.json: is no file of curves: 'curves.0.spin'"),
         (b"{", b"", "study-data.json: is no file of curves: "),
     ],
 )

@@ -25,9 +25,10 @@ from wafer_cases import at_chunk, folder_study, resumed, run, simulated_wafer, w
 
 from mtjfit.errors import MtjfitError
 from mtjfit.wafer import Chunk, WaferStudy, chunks, open_catalogue, reduce_chunk, run_batch
-from mtjfit.wafer.reduce.cluster import dask_client, reduced_on_cluster
-from mtjfit.wafer.reduce.jobs import Job, jobs, program_versions, reduce_job
+from mtjfit.wafer.reduce.cluster import reduced_on_cluster
+from mtjfit.wafer.reduce.jobs import Job, jobs, reduce_job
 from mtjfit.wafer.reduce.processes import reduced_by_processes
+from mtjfit.wafer.scheduler import dask_client, program_versions
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows SIGTERM cannot be heard either
 WAIT = 60

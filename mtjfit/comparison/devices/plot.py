@@ -21,6 +21,7 @@ from mtjfit.plot.style import (
     footer_height,
     literal,
     name_axis,
+    panels_across,
     sheet,
     style,
 )
@@ -47,7 +48,11 @@ def _label(name: str, per_volume: bool) -> str:
 
 
 def plot_forest(
-    compared: DeviceComparison, against: DeviceComparison | None = None, *, axes: AxesLike | None = None
+    compared: DeviceComparison,
+    against: DeviceComparison | None = None,
+    *,
+    width: float = DOUBLE,
+    axes: AxesLike | None = None,
 ) -> Figure:
     """Every determined quantity of every device: median, 68 % (thick) and 95 % (thin) interval.
 
@@ -72,15 +77,15 @@ def plot_forest(
     study = compared.study
     n = len(study.curves)
     order = np.argsort(study.thicknesses, kind="stable")
-    across = min(_ACROSS, len(compared.quantities))
+    across = panels_across(width, min(_ACROSS, len(compared.quantities)), 2.2)
     rows = -(-len(compared.quantities) // across)
     note = _note(compared)
     step = float(np.clip(2.4 / n, 0.088, 0.24))
     with style(axes):
         legend = _legend_handles(compared, against)
-        height = rows * (step * n + 0.58) + 0.2 * bool(legend) + footer_height(DOUBLE, study, note)
+        height = rows * (step * n + 0.58) + 0.2 * bool(legend) + footer_height(width, study, note)
         there = first_panels(len(compared.quantities), across)
-        fig = sheet(axes, there, figsize=(DOUBLE, height), layout="constrained")
+        fig = sheet(axes, there, figsize=(width, height), layout="constrained")
         panels = fig.subplots(rows, across, squeeze=False, sharey=True).ravel()
         for ax, quantity in zip(panels, compared.quantities, strict=False):
             mine = compared.table[compared.table["quantity"] == quantity.name].iloc[order]
@@ -92,7 +97,8 @@ def plot_forest(
             ax.set_axis_off()
         _names(panels[::across], compared, order, 72 * min(step, 0.1) * 0.95)
         if legend:
-            fig.legend(handles=legend, loc="outside upper center", ncols=len(legend))
+            fig.legend(handles=legend, loc="outside upper center",
+                       ncols=len(legend) if width >= DOUBLE else panels_across(width, len(legend), 1.1))  # fmt: skip
         footer(fig, study, note)
     return finished(fig)
 

@@ -26,6 +26,7 @@ from mtjfit.comparison.free_layer.layer import (
 )
 from mtjfit.data import pretty
 from mtjfit.infer import Posterior
+from mtjfit.infer.level import Level
 from mtjfit.results.coefficients import torque_unit
 from mtjfit.results.tables import interval
 from mtjfit.study import Study
@@ -61,7 +62,8 @@ class Consequences(ShownAsCard):
     measured : tuple of two tuples
         Ranges of thickness and of bias that the data cover; the rest is extrapolation.
     table : DataFrame
-        quantity, thickness, bias (NaN where it does not matter), quantiles q025, q16, median, q84, q975, unit;
+        quantity, thickness, bias (NaN where it does not matter), quantiles q025, q16, median, q84, q975 (the outer
+        ones are the ends of `Posterior.band`), unit;
         extrapolated (``""``, ``"thickness"``, ``"bias"`` or ``"thickness, bias"``); prior_left, the 68 % width over
         that of the prior prediction; leans_on, names of parameters whose priors the row inherits: they are not
         determined by the data, and either make half of the row's spread, or the row is half as wide as from priors
@@ -88,10 +90,11 @@ class Consequences(ShownAsCard):
 
     def tables(self) -> tuple[Table, ...]:
         """Tables for people: the spin current, then the torque."""
-        header = ("quantity", "d (nm)", "V (V)", "median (95 % interval)", "unit", "remark")
+        level = self.posterior.band
+        header = ("quantity", "d (nm)", "V (V)", f"median ({level} interval)", "unit", "remark")
         of_layer = self.table["bias"].isna()
         current, torque = (
-            tuple(_cells(row) for row in self.table[chosen].to_dict("records"))  # type: ignore[arg-type]
+            tuple(_cells(row, level) for row in self.table[chosen].to_dict("records"))  # type: ignore[arg-type]
             for chosen in (of_layer, ~of_layer)
         )
         head, *body = ((*row[:2], *row[3:]) for row in (header, *current))
@@ -120,13 +123,18 @@ _ASYMMETRIES = (
 )
 
 
-def _cells(row: dict[str, object]) -> tuple[str, ...]:
-    values = [float(row[name]) for name in ("q025", "median", "q975")]  # type: ignore[arg-type]
+def of_band(row: dict[str, object], level: Level) -> tuple[float, float, float]:
+    """Lower end, median and upper end in a row of `Consequences.table`."""
+    low, _, high = level.names
+    return float(row[low]), float(row["median"]), float(row[high])  # type: ignore[arg-type]
+
+
+def _cells(row: dict[str, object], level: Level) -> tuple[str, ...]:
     remarks = [f"extrapolated in {row['extrapolated']}" if row["extrapolated"] else "",
                f"with the priors of {row['leans_on']}" if row["leans_on"] else ""]  # fmt: skip
     at = f"±{row['bias']:g}" if row["quantity"] in (_DIFFERENCE, _ASYMMETRY) else f"{row['bias']:+g}"
     return (
-        str(row["quantity"]), f"{row['thickness']:g}", at, interval(*values), pretty(str(row["unit"])),
+        str(row["quantity"]), f"{row['thickness']:g}", at, interval(*of_band(row, level)), pretty(str(row["unit"])),
         "; ".join(remark for remark in remarks if remark),
     )  # fmt: skip
 
@@ -184,7 +192,9 @@ def consequences(
     values = np.stack([row.draws for row in rows], axis=1)
     measured = measured_range(study, device)
     table = pd.DataFrame([row[:3] for row in rows], columns=["quantity", "thickness", "bias"])
-    table[list(LEVELS)] = np.quantile(values, list(LEVELS.values()), axis=0).T
+    low, _, high = posterior.band.names
+    levels = {low: posterior.band.quantiles[0], **dict(list(LEVELS.items())[1:-1]), high: posterior.band.quantiles[2]}
+    table[list(levels)] = np.quantile(values, list(levels.values()), axis=0).T
     table["unit"] = [row.unit for row in rows]
     table["extrapolated"] = [_extrapolated(row, measured) for row in rows]
     before = half_width(np.stack([row.draws for row in beforehand], axis=1))

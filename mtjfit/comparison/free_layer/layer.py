@@ -31,6 +31,7 @@ from mtjfit.physics import kappa, lambda_sf_effective, lambda_sf_effective_exact
 from mtjfit.results.predict import parameter_draws
 from mtjfit.results.tables import interval
 from mtjfit.study import Study, refuse_own_model
+from mtjfit.study.correlated import joint_quantiles
 
 _PRIOR_DRAWS = 2**11
 
@@ -40,7 +41,8 @@ def prior_draws(posterior: Posterior, names: tuple[str, ...]) -> pd.DataFrame:
     if not names:
         return pd.DataFrame(index=range(_PRIOR_DRAWS))
     u = even_points(len(names), _PRIOR_DRAWS)
-    return pd.DataFrame({name: posterior.priors[name].quantile(u[:, k]) for k, name in enumerate(names)})
+    columns = joint_quantiles({name: posterior.priors[name] for name in names}, u)
+    return pd.DataFrame(dict(zip(names, columns, strict=True)))
 
 
 def half_width(draws: FloatArray) -> FloatArray:

@@ -21,6 +21,7 @@ from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.errors import ConfigError, NotDetermined, Problem
 from mtjfit.physics import kappa
 from mtjfit.study import SCATTER, Fixed, Normal, Parameter, Study, is_amplitude, parse_amplitude
+from mtjfit.study.correlation_checks import without_the_gone
 from mtjfit.text import Table, number
 
 EXAMPLE = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "Lambda": 1.0}
@@ -121,7 +122,7 @@ def mechanism_study(study: Study, mechanism: Mechanism, extra: Sequence[str] = (
     if not mechanism.depends_on_thickness(study.curves[0].per):
         parameters.pop("dead_layer", None)
         parameters["thickness"] = Parameter("thickness", Fixed(0.0), "device")
-    return study.replace(name=f"{study.name}: {mechanism.name}", parameters=parameters)
+    return study.replace(name=f"{study.name}: {mechanism.name}", parameters=without_the_gone(parameters))
 
 
 def own_mechanism(study: Study) -> Mechanism:

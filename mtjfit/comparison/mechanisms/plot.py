@@ -16,7 +16,18 @@ from mtjfit.comparison.mechanisms.comparison import DECISIVE, MechanismCompariso
 from mtjfit.comparison.mechanisms.models import EXAMPLE, EXAMPLE_B1, MECHANISMS, signature
 from mtjfit.comparison.mechanisms.predictive import ratio_of, slopes
 from mtjfit.plot.own_axes import AxesLike
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, finished, footer, name_axis, sheet, style, symbol
+from mtjfit.plot.style import (
+    DOUBLE,
+    OKABE_ITO,
+    finished,
+    first_panels,
+    footer,
+    name_axis,
+    panels_across,
+    sheet,
+    style,
+    symbol,
+)
 
 _LOOK = {
     "ballistic": (OKABE_ITO["black"], "s", (0, (1, 1.2))),
@@ -48,23 +59,25 @@ def predicted_slopes(result: MechanismResult, thickness: FloatArray) -> tuple[Fl
     return slope.real, slope.imag
 
 
-def plot_mechanisms(found: MechanismComparison, *, axes: AxesLike | None = None) -> Figure:
+def plot_mechanisms(found: MechanismComparison, *, width: float = DOUBLE, axes: AxesLike | None = None) -> Figure:
     """Evidence with the spread over prior widths, left-out thicknesses, and slopes against thickness with the data.
 
     On `axes`: 2 × 2 of your own.
     """
     with style(axes):
-        fig = sheet(axes, (2, 2), figsize=(DOUBLE, 4.9), layout="constrained")
-        panels = fig.subplots(2, 2)
-        _evidence(panels[0, 0], found)
-        _left_out(panels[0, 1], found)
-        _against_thickness(panels[1, 0], panels[1, 1], found)
-        for ax, letter in zip(panels.flat, "abcd", strict=True):
+        across = panels_across(width, 2, 2.4)
+        fig = sheet(axes, first_panels(4, across), figsize=(width, 9.8 / across), layout="constrained")
+        panels = fig.subplots(4 // across, across).ravel()
+        _evidence(panels[0], found)
+        _left_out(panels[1], found)
+        _against_thickness(panels[2], panels[3], found)
+        for ax, letter in zip(panels, "abcd", strict=True):
             ax.set_title(f"({letter}) {ax.get_title(loc='left')}", loc="left")
         looks = {result.name: _LOOK.get(result.name, _OWN_LOOK) for result in found.results}
         handles = [Line2D([], [], color=colour, marker=marker, ls=dashes, ms=3.5, lw=1.2, label=name)
                    for name, (colour, marker, dashes) in looks.items()]  # fmt: skip
-        fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.4)
+        keys = len(handles) if across == 2 else 2
+        fig.legend(handles=handles, loc="outside upper center", ncols=keys, columnspacing=1.4)
         footer(fig, found.study, _note(found))
     return finished(fig)
 

@@ -31,12 +31,14 @@ from mtjfit.study import (
     JITTER,
     NOISE,
     AboutNominal,
+    Correlated,
     LogUniform,
     ParameterName,
     Prior,
     Study,
     is_amplitude,
 )
+from mtjfit.study.correlated import joint_log_factor
 from mtjfit.study.prior import LN_2PI
 
 FACTOR = 3.0
@@ -133,7 +135,7 @@ def _changed(model: MarginalPosterior, changed: Study) -> list[tuple[str, Prior,
 
 def largest_log_ratio(old: Prior, new: Prior) -> float:
     """sup ln p'/p; infinite where the new prior is wider than the old one on either side, and where it is not known."""
-    if not (new.plain and old.plain):
+    if not (new.plain and old.plain) or isinstance(new, Correlated):
         return np.inf
     if new.support[0] < old.support[0] or new.support[1] > old.support[1]:
         return np.inf
@@ -166,6 +168,8 @@ def evidence_bounds(
     ratio = np.zeros(next(iter(drawn.values())).shape) if drawn else np.zeros(1)
     for name, old, new in pairs:
         ratio = ratio + new.logpdf(drawn[name]) - old.logpdf(drawn[name])
+    changed = {name: new for name, _, new in pairs}
+    ratio = ratio + joint_log_factor(dict(model.priors) | changed, drawn) - joint_log_factor(model.priors, drawn)
     inside = np.isfinite(ratio)
     share = float(inside.mean())
     share -= _CERTAIN * float(np.sqrt(share * (1 - share) / inside.size))

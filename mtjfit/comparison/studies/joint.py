@@ -23,7 +23,8 @@ from mtjfit.infer.evidence import Evidence
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.straight import Frame
-from mtjfit.study import Study
+from mtjfit.study import Correlated, Prior, Study
+from mtjfit.study.correlated import JointScores
 from mtjfit.study.prior import LN_2PI
 
 
@@ -69,11 +70,21 @@ class JointPosterior:
         return np.asarray(np.sum(each, axis=0))
 
     def log_prior(self, z: FloatArray) -> FloatArray:
-        """Log prior density of coordinates, shape (n,): standard normal."""
+        """Log prior density of coordinates, shape (n,): normal, with the correlations that priors declare."""
         z = np.atleast_2d(z)
         parts = [model.log_prior(z[:, self.columns(label)]) for label, model in self.models.items()]
         inside = np.all(np.isfinite(parts), axis=0)
-        return np.where(inside, -0.5 * (np.sum(z * z, axis=-1) + self.size * LN_2PI), -np.inf)
+        apart = self._joint.apart(z)
+        height = self._joint.log_height - 0.5 * self.size * LN_2PI
+        return np.where(inside, height - 0.5 * np.sum(apart * apart, axis=-1), -np.inf)
+
+    @cached_property
+    def _joint(self) -> JointScores:
+        priors: dict[str, Prior] = {}
+        for label, model in self.models.items():
+            each = zip(self.columns(label), model.scores.priors, strict=True)
+            priors |= {self.names[column]: prior for column, prior in each}
+        return JointScores.of({name: priors[name] for name in self.names})
 
     def log_posterior(self, z: FloatArray) -> FloatArray:
         """Log prior + log likelihood, shape (n,)."""
@@ -156,6 +167,11 @@ def _problems(studies: Mapping[str, Study], shared: Sequence[str]) -> Iterator[P
                 what = f"has the prior {study.parameters[name].prior.describe()}, but in {first_label} "
                 what += first.parameters[name].prior.describe()
                 yield Problem(where, what, "one number has one prior: declare the same in all, or do not share it")
+    for label, study in studies.items():
+        for name, one in study.parameters.items():
+            if isinstance(one.prior, Correlated) and name not in shared:
+                what = f"has the prior {one.prior.describe()}, but is not shared"
+                yield Problem(f"{label}: parameters.{name}", what, "share it, or give it a prior without correlation")
     if shared and all(first.parameters[n].is_fixed for n in shared if n in first.parameters):
         yield Problem("studies", "share only lengths that are fixed", "free a length, or compare the devices instead")
 

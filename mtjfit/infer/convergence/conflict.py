@@ -27,7 +27,7 @@ from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.penalised import Penalised, PenalisedPoint
 from mtjfit.multiple_tests import holm
-from mtjfit.study import SCATTER, ParameterName, Study
+from mtjfit.study import SCATTER, Correlated, ParameterName, Study
 from mtjfit.text import number, p_text, value_with_error
 
 CONTRADICTS = 0.01
@@ -183,7 +183,8 @@ def _conflict(every: Penalised, current: PenalisedPoint, fall: _Fall, p: float) 
         prior = model.amplitudes.priors[model.amplitudes.names.index(name)]
         centre, sd, x, unit = prior.mean, prior.sd, value, 1.0
     # Δ = (x − centre)²/(sd² + error²)
-    variance = (x - centre) ** 2 / fall.by - sd**2 if np.isfinite(sd) else np.nan
+    alone = np.isfinite(sd) and not isinstance(prior, Correlated)
+    variance = (x - centre) ** 2 / fall.by - sd**2 if alone else np.nan
     lengths = [entry.name for entry in model.layout.entries if not (entry.name.is_noise or entry.name.is_thickness)]
     shown = [other for other in (*lengths, *model.amplitudes.names) if other != name]
     return Conflict(

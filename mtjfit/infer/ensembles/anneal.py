@@ -126,7 +126,7 @@ def anneal(
     Their number is rounded down to a multiple of four.
     """
     n = n_particles // _CHAIN * _CHAIN
-    v, log_start = straight.start(rng.random((_FIRST_DRAWS * n, size)))
+    v, log_start = straight.start(_FIRST_DRAWS * n, size, rng)
     now = Population(0.0, v, *_densities(straight, v, log_start))
     levels = [now]  # including the start: warm distributions of an easy posterior lie between it and the next
     log_norms = [0.0]

@@ -29,7 +29,8 @@ class TargetDensity(Protocol):
     """A posterior density to sample, vectorised over rows of coordinates.
 
     It may also have ``frame(theta)`` and ``straightened``, the coordinates that its frame straightens
-    (`mtjfit.model.straight`).
+    (`mtjfit.model.straight`), and ``part(rng)``: the posterior of some of the data, of the same coordinates, from which
+    that of all is found faster than from the prior; None where they are few.
     """
 
     def log_prior(self, theta: FloatArray) -> FloatArray: ...
@@ -57,11 +58,12 @@ class Straight(ShownAsCard):
         frame = self._frame(v)  # depends only on coordinates that are the same in both
         return frame.outward(v), frame.log_volume
 
-    def start(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Starting points v of annealing from uniform numbers (n, size), and their log density, shape (n,).
+    def start(self, n: int, size: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Starting points v of annealing, shape (n, size), and their log density, shape (n,).
 
         From the prior; straightened coordinates from a bell around the estimate given the other coordinates.
         """
+        u = rng.random((n, size))
         v = np.array(self.target.prior_transform(u), dtype=float)
         columns = self.columns
         v[:, columns] = _SPREAD * ndtri(np.clip(u[:, columns], 1e-12, 1 - 1e-12))
@@ -88,6 +90,22 @@ class Straight(ShownAsCard):
         """Log posterior of v, shape (n,)."""
         z, log_volume = self.outward(v)
         return self.target.log_posterior(z) - log_volume
+
+
+@dataclass(frozen=True)
+class StraightFrom(Straight):
+    """The same coordinates, where annealing starts from a proposal for another posterior instead of the prior."""
+
+    begin: Jump
+
+    def start(self, n: int, size: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        x, log_density = self.begin.drawn(n, rng)
+        v, log_volume = self.inward(x)
+        return v, np.asarray(log_density - log_volume)
+
+    def log_start(self, v: FloatArray) -> FloatArray:
+        x, log_volume = self.outward(v)
+        return np.asarray(self.begin.log_density(x) - log_volume)
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,8 @@ _COVERING = 8  # components of each round
 _FEW = 10  # effective draws in such places below which they are ignored
 _CANCELLED = 1e6  # terms of a squared distance beyond which too many digits of their sum are lost
 _PER_COMPONENT = 10  # effective points for each dimension of a component, at least
+_MANY = 10  # dimensions: in more, noise in the covariances costs more than further components gain,
+_PER_NUMBER = 10  # so that each of their numbers has this many effective points
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def fitted(
     root = np.linalg.cholesky(covariance + np.diag(1e-9 * np.diagonal(covariance) + 1e-300))
     z = np.linalg.solve(root, away.T).T
     n_effective = 1 / float(np.sum(shares**2))
-    n_components = int(np.clip(n_effective // (_PER_COMPONENT * (size + 1)), 1, components))
+    n_components = int(np.clip(n_effective // _points_of_one(size), 1, components))
     centres = _spread_out(z, shares, n_components, rng)
     covariances = np.repeat(np.eye(size)[None], n_components, axis=0)
     heights = np.full(n_components, 1 / n_components)
@@ -136,6 +138,11 @@ def fitted(
         second = from_upper_triangle(moments[:, size + 1 :] / mass[:, None], size)
         covariances = second - centres[:, :, None] * centres[:, None, :] + _RIDGE * np.eye(size)
     return Mixture(heights, origin + centres @ root.T, np.asarray(root @ np.linalg.cholesky(covariances)))
+
+
+def _points_of_one(size: int) -> int:
+    """Effective points of a component, at least."""
+    return _PER_COMPONENT * (size + 1) if size <= _MANY else _PER_NUMBER * size * (size + 3) // 2
 
 
 def covering(

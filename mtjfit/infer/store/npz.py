@@ -27,7 +27,7 @@ def arrays_in(data: bytes, dtypes: Mapping[str, Any]) -> dict[str, np.ndarray]:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             members = file.infolist()
             if sorted(each.filename for each in members) != sorted(f"{name}.npy" for name in dtypes):
-                raise ValueError("its arrays are not those of a saved run")
+                raise ValueError("its arrays are not those of a saved run of this version")
             packed = any(each.compress_type != zipfile.ZIP_STORED or each.flag_bits & 1 for each in members)
             if packed or sum(each.file_size for each in members) > len(data):
                 raise ValueError("its arrays are compressed or encrypted")

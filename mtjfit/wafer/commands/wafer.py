@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,8 @@ from mtjfit.terminal import echo, progress, stopped, with_pdf
 if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue
     from mtjfit.wafer.page.stacks import StackResults
+    from mtjfit.wafer.stack.posterior import WaferPosterior
+    from mtjfit.wafer.stack.sample import StackPosterior
     from mtjfit.wafer.survey.survey import Survey
 
 _OF_POLYNOMIALS = re.compile(r"(par|perp)·V\^\d+")
@@ -37,13 +39,17 @@ _RUNS = "runs"
 @click.option("--posterior", is_flag=True, help="Also sample their posterior, in minutes; implies --stacks.")
 @click.option("--study", type=click.Path(path_type=Path), metavar="WAFER.toml",
               help="Study file with other priors for --stacks.")
+@click.option("--workers", type=click.IntRange(1, 1024), metavar="N",
+              help="Processes for --posterior.  [default: one for 500 devices, up to the processors]")
+@click.option("--scheduler", default="", metavar="ADDRESS", help="Share it among the workers of a dask scheduler.")
 @click.option("--table", type=click.Path(path_type=Path), help="Present place of the measured table, for curves.")
 @click.option("--configuration", default="", metavar="HEX", help="Beginning of its fingerprint, if there are several.")
 @with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only the path of the page.")
 def wafer_command(
     catalogue: Path, output: Path, quantities: tuple[str, ...], false_alarms: str, own_error: float, stacks: bool,
-    posterior: bool, study: Path | None, table: Path | None, configuration: str, pdf: bool, quiet: bool,
+    posterior: bool, study: Path | None, workers: int | None, scheduler: str, table: Path | None, configuration: str,
+    pdf: bool, quiet: bool,
 ) -> None:
     # fmt: on
     """Draw maps, control charts and histograms of a catalogue, and list its odd devices.
@@ -55,13 +61,23 @@ def wafer_command(
     --stacks fits the lengths of every split from the sums in the catalogue; --posterior samples them with the hierarchy
     that [wafer] declares, and says before which combinations of parameters only the priors will know. Runs are kept in
     DIR/runs: after Ctrl-C or a crash the same command continues. The page and stacks.csv, stack-fits.csv,
-    stack-posteriors.csv show the results.
+    stack-posteriors.csv show the results; with --posterior also each device beside the smooth surface and the
+    prediction of the others (stack-devices.csv), lengths without odd devices (stack-lengths.csv), for which the others
+    are sampled again where draws do not suffice, and stack-fits-beside-posteriors.csv.
+
+    --scheduler is for stacks of more than some 10 000 devices, and needs pip install 'mtjfit[cluster]'. Results are the
+    same to the last bit. Whoever reaches the port of a scheduler can run programs on its workers and on yours: give
+    only addresses inside a network that you trust.
 
     Exit code 4: no device determines the quantities, or no stack a length; the fit of one nominal thickness never does.
     5: a posterior did not converge. The page is written in either case.
     """
     if study is not None and not (stacks or posterior):
         raise click.UsageError("--study goes with --stacks")
+    if (workers or scheduler) and not posterior:
+        raise click.UsageError("--workers and --scheduler go with --posterior")
+    if workers and scheduler:
+        raise click.UsageError("--workers and --scheduler exclude each other")
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.page.page import MOST_CURVES, is_wafer_file, wafer_files
     from mtjfit.wafer.page.text import survey_says
@@ -85,7 +101,8 @@ def wafer_command(
         curves = curves_of(opened, wanted, survey, table=table, configuration=configuration)
         found = None
         if stacks or posterior:
-            found = _stacks(opened, study, configuration, output / _RUNS if posterior else None, quiet)
+            runs = output / _RUNS if posterior else None
+            found = _stacks(opened, study, configuration, runs, quiet, {"workers": workers, "scheduler": scheduler})
         files = wafer_files(survey, findings, odd, curves, faults, stacks=found, pdf=pdf,
                             progress=lambda what: progress(f"drawing {what}", quiet))  # fmt: skip
     folder.write(files)
@@ -99,12 +116,16 @@ def wafer_command(
         _judge(catalogue, found)
 
 
-def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Path | None, quiet: bool) -> StackResults:
+def _stacks(
+    opened: Catalogue, study: Path | None, configuration: str, runs: Path | None, quiet: bool, sharing: dict[str, Any]
+) -> StackResults:
     """Fits of all splits that can determine a length, and posteriors of all if a folder for runs is given."""
     from mtjfit.wafer.page.stacks import StackResults
     from mtjfit.wafer.stack.before import undetermined
     from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, group_study, refusals, stack_model
-    from mtjfit.wafer.stack.groups import fit_groups, sample_groups
+    from mtjfit.wafer.stack.groups import fit_groups, run_folder, sample_groups
+    from mtjfit.wafer.stack.outputs import group_outputs
+    from mtjfit.wafer.stack.sample import sample_stack
 
     declared = group_study(opened, study, configuration)
     refused = refusals(opened, declared)
@@ -118,11 +139,19 @@ def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Pat
         for direction in undetermined(stack_model(stack.devices, declared)):
             progress(f"{stack.split or 'all devices'}: {direction}", quiet)
     progress(f"sampling {n_splits} posteriors; every block is kept in {runs}", quiet)
+    wish = declared.study_template.sampling
+
+    def again(model: WaferPosterior) -> StackPosterior:
+        progress("sampling again without odd devices", quiet)
+        return sample_stack(model, wish, journal=run_folder(runs, model, wish), progress=not quiet, **sharing)
+
     try:
-        found = sample_groups(opened, declared, leave=empty, journal=runs, progress=not quiet)
+        found = sample_groups(opened, declared, leave=empty, journal=runs, progress=not quiet, **sharing)
+        progress("comparing the devices of stacks with each other", quiet)
+        outputs = group_outputs(found, again)
     except KeyboardInterrupt as error:
         raise stopped(error, f"the finished blocks are in {runs}. Repeat the command to go on from there.") from None
-    return StackResults(fits, found, refused)
+    return StackResults(fits, found, refused, outputs)
 
 
 def _are_runs(file: Path) -> bool:

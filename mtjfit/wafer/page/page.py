@@ -50,7 +50,7 @@ _OF_QUANTITY: dict[str, Callable[[WaferFindings], pd.DataFrame | None]] = {
     "odd-wafers.csv": lambda one: one.odd_wafers,
 }
 _TABLES = (*_OF_QUANTITY, "odd.csv", "faults.csv")
-_NAME = re.compile(r"(control|map|smooth|histogram)-[a-z0-9_-]+\.(svg|pdf)")
+_NAME = re.compile(r"(control|map|smooth|histogram|stack)-[a-z0-9_-]+\.(svg|pdf)")
 
 
 def is_wafer_file(name: str) -> bool:
@@ -89,7 +89,8 @@ def wafer_files(
     """
     rings = _rings(survey, odd)
     pictures = [tuple(_pictures(one, rings, pdf, progress)) for one in findings]
-    files = {name: data for drawn in pictures for each in drawn for name, data in each.files.items()}
+    of_stacks = () if stacks is None else tuple(_stack_pictures(stacks, pdf, progress))
+    files = {name: data for drawn in (*pictures, of_stacks) for each in drawn for name, data in each.files.items()}
     tables = {name: (frame, "quantity") for name, frame in wafer_quantity_tables(findings).items()}
     tables |= {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
     if stacks is not None:
@@ -115,6 +116,7 @@ def wafer_files(
         faults=faults_table(faults),
         safe=lambda picture: Markup(picture.content),  # noqa: S704 - drawn here, texts in it escaped
         stack_tables=() if stacks is None else stacks.tables(),
+        stack_pictures=of_stacks,
         stack_notes=() if stacks is None else stacks.notes(),
         table_files=sorted(tables),
     )
@@ -129,10 +131,20 @@ def _pictures(
     for kind in () if found.limits.empty else KINDS:
         progress(f"{KINDS[kind]} of {quantity_title(found.quantity)}")
         if (drawn := _figure(found, kind, rings)) is not None:
-            figure, caption, alt = drawn
-            name, svg = f"{kind}-{slug}", render(figure, "svg", dpi=_IMAGE_DPI)
-            files = {f"{name}.svg": svg} | ({f"{name}.pdf": render(figure, "pdf")} if pdf else {})
-            yield _Picture(name, caption, alt, inline_svg(svg, name, alt), figure.get_figwidth(), files)
+            yield _drawn(f"{kind}-{slug}", *drawn, pdf)
+
+
+def _stack_pictures(stacks: StackResults, pdf: bool, progress: Callable[[str], object]) -> Iterator[_Picture]:
+    """Pictures of the section on stacks."""
+    for each in stacks.pictures():
+        progress(each.caption.partition(".")[0])
+        yield _drawn(each.name, each.draw(), each.caption, each.alt, pdf)
+
+
+def _drawn(name: str, figure: Figure, caption: str, alt: str, pdf: bool) -> _Picture:
+    svg = render(figure, "svg", dpi=_IMAGE_DPI)
+    files = {f"{name}.svg": svg} | ({f"{name}.pdf": render(figure, "pdf")} if pdf else {})
+    return _Picture(name, caption, alt, inline_svg(svg, name, alt), figure.get_figwidth(), files)
 
 
 def _figure(found: WaferFindings, kind: str, rings: BoolArray) -> tuple[Figure, str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import pandas as pd
 
@@ -11,21 +12,44 @@ from mtjfit.data import pretty
 from mtjfit.results.tables import interval
 from mtjfit.study import LENGTHS
 from mtjfit.text import Table, number, p_text, value_with_error
+from mtjfit.wafer.page.stack_devices import (
+    DEVICE_TABLES,
+    StackPicture,
+    device_frames,
+    device_notes,
+    device_pictures,
+    device_tables,
+)
 from mtjfit.wafer.reduce.reduced import ALARM
+from mtjfit.wafer.stack.beside import FitsBesidePosterior, fits_beside_posterior
 from mtjfit.wafer.stack.groups import GroupFits, GroupPosteriors
+from mtjfit.wafer.stack.outputs import StackOutputs
 
-STACK_TABLES = ("stacks.csv", "stack-fits.csv", "stack-posteriors.csv")
+_OF_STACKS = ("stacks.csv", "stack-fits.csv", "stack-posteriors.csv")
+STACK_TABLES = (*_OF_STACKS, *DEVICE_TABLES)
 _MOST_ROWS = 200
 _KNOWN = ("yes", "lower limit", "upper limit")
 
 
 @dataclass(frozen=True, eq=False)
 class StackResults:
-    """Fits, posteriors if sampled, and splits that were not fitted with the reason."""
+    """Fits, posteriors if sampled, splits that were not fitted with the reason, outputs of posteriors by split."""
 
     fits: GroupFits
     posteriors: GroupPosteriors | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, StackOutputs] = field(default_factory=dict)
+
+    @cached_property
+    def beside(self) -> FitsBesidePosterior:
+        """Fits beside posteriors; without rows where none was sampled that converged."""
+        if self.posteriors is None or not any(each.verdict.converged for each in self.posteriors.posteriors.values()):
+            return fits_beside_posterior(GroupFits({}, {}), GroupPosteriors({}, {}))
+        return fits_beside_posterior(self.fits, self.posteriors)
+
+    def pictures(self) -> tuple[StackPicture, ...]:
+        """Intervals of lengths, and maps of the devices."""
+        return tuple(device_pictures(self.outputs, self.beside, self.fits.origins))
 
     @property
     def determines_a_length(self) -> bool:
@@ -46,6 +70,7 @@ class StackResults:
         found = [_summary(self), _fits(self.fits)]
         if self.posteriors is not None:
             found.append(_posteriors(self.posteriors))
+        found += device_tables(self.outputs, self.beside)
         return tuple(_begun(table) for table in found if table.rows)
 
     def notes(self) -> tuple[str, ...]:
@@ -63,7 +88,7 @@ class StackResults:
             if not one.verdict.converged:
                 said.append(f"{who}: NOT CONVERGED, no result: {'; '.join(one.verdict.reasons)}")
             said += [f"{who}: {direction}" for direction in one.open_directions]
-        return tuple(said)
+        return (*said, *device_notes(self.outputs))
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """Tables with all digits by file name."""
@@ -72,7 +97,8 @@ class StackResults:
         found = [pd.concat([known, lost], ignore_index=True) if len(known) else lost, self.fits.table()]
         if self.posteriors is not None:
             found.append(self.posteriors.table())
-        return dict(zip(STACK_TABLES, found, strict=False))
+        of_stacks = dict(zip(_OF_STACKS, found, strict=False))
+        return of_stacks | device_frames(self.outputs, self.beside, self.fits.origins)
 
 
 def _begun(table: Table) -> Table:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.store.fingerprint import description_changes, versions
 from mtjfit.wafer.read.chunk import AllBut, Chunk
 from mtjfit.wafer.read.table import chunk_count, chunks
 from mtjfit.wafer.reduce.reduce import reduce_chunk
+from mtjfit.wafer.scheduler import refuse_other_versions
 
 if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy
@@ -37,18 +37,12 @@ def jobs(
         yield from (Job(k, (k + 1) / count) for k in range(count) if k not in done)
 
 
-def program_versions() -> dict[str, str]:
-    """Versions of all that changes the last digits of a result."""
-    return {name: version for name, version in versions().items() if name in ("python", "mtjfit", "numpy", "scipy")}
-
-
 def reduce_job(study: WaferStudy, job: Job, expected: dict[str, str]) -> Reduced:
     """Reduce the chunk of a job, on a worker.
 
     MtjfitError if it has other versions than `expected`, so that last digits could differ, or the table is shorter.
     """
-    if found := description_changes(expected, program_versions()):
-        raise MtjfitError(f"a worker has other versions of what computes ({'; '.join(found)}); install the same there")
+    refuse_other_versions(expected)
     chunk = job.chunk or next(chunks(study, AllBut(frozenset({job.number}))), None)
     if chunk is None:
         raise MtjfitError(f"{study.table}: has fewer files than before; repeat the command")

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from mtjfit.errors import MtjfitError
 from mtjfit.parallel import process_pool
-from mtjfit.wafer.reduce.jobs import Job, killed_by, program_versions, reduce_job
+from mtjfit.wafer.reduce.jobs import Job, killed_by, reduce_job
+from mtjfit.wafer.scheduler import program_versions
 
 if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy

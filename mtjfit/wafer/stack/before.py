@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 
 from mtjfit.arrays import FloatArray
+from mtjfit.model.posterior import in_this_process
 from mtjfit.wafer.stack.posterior import WaferPosterior
 from mtjfit.wafer.stack.sample import OpenDirection, observed_information, open_directions
 
@@ -74,7 +75,8 @@ def _fewer(model: WaferPosterior) -> tuple[WaferPosterior, float]:
     hierarchy = replace(model.hierarchy, each="stack", radius=model.coordinates.radius)
     order = np.argsort(model.devices.thickness, kind="stable")
     chosen = order[np.linspace(0, n - 1, min(n, _DEVICES)).round().astype(int)]
-    return replace(model, devices=model.devices.chosen(np.sort(chosen)), hierarchy=hierarchy), n / len(chosen)
+    devices = model.devices.chosen(np.sort(chosen))
+    return replace(model, devices=devices, hierarchy=hierarchy, compute=in_this_process), n / len(chosen)
 
 
 def _highest(log_posterior: Callable[[FloatArray], FloatArray], size: int) -> tuple[FloatArray, FloatArray]:

@@ -17,9 +17,11 @@ from mtjfit.infer.ensembles.run import Run
 from mtjfit.infer.sampling import run_model
 from mtjfit.output import prepare_folder
 from mtjfit.progress import bar
+from mtjfit.study import Sampling
 from mtjfit.wafer.stack.fit import FitEffort, StackFit, fit_stack
 from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, hierarchy_of, stack_model
 from mtjfit.wafer.stack.hierarchy import Hierarchy
+from mtjfit.wafer.stack.posterior import WaferPosterior
 from mtjfit.wafer.stack.sample import StackPosterior, describe_stack, sample_stack
 
 if TYPE_CHECKING:
@@ -129,6 +131,8 @@ def sample_groups(
     hierarchy: Hierarchy | None = None,
     journal: str | Path | None = None,
     progress: bool = True,
+    workers: int | None = None,
+    scheduler: str = "",
     run: Callable[..., Run] = run_model,
 ) -> GroupPosteriors:
     """Hierarchical posterior of each split, from the sums in the catalogue.
@@ -144,21 +148,31 @@ def sample_groups(
         have the same run.
     progress : bool
         Show a bar on a terminal.
-    run : callable
-        Sampler of each split, as of `sample_stack`.
+    workers, scheduler, run
+        As of `sample_stack`, for each split.
 
     Raises
     ------
     DataError, ConfigError
         As `fit_groups`.
+    MtjfitError, ValueError
+        As `sample_stack`.
     """
     posteriors, left_out = {}, {}
     for stack in catalogue_stacks(catalogue, study, split=split, flagged=flagged, leave=leave):
         model, wish, folder = stack_model(stack.devices, study, hierarchy), study.study_template.sampling, None
         if journal is not None:
-            described = json.dumps(describe_stack(model, wish.seed), sort_keys=True)  # all that its chain depends on
-            folder = Path(journal) / f"stack-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
-            prepare_folder(folder.parent)
-        posteriors[stack.split] = sample_stack(model, wish, journal=folder, progress=progress, run=run)
+            folder = run_folder(journal, model, wish)
+        posteriors[stack.split] = sample_stack(
+            model, wish, journal=folder, progress=progress, workers=workers, scheduler=scheduler, run=run
+        )
         left_out[stack.split] = stack.left_out
     return GroupPosteriors(posteriors, left_out, catalogue.origins(study.fingerprint()))
+
+
+def run_folder(journal: str | Path, model: WaferPosterior, sampling: Sampling) -> Path:
+    """Folder for the run of a model inside `journal`, which is made: the same model has the same folder."""
+    described = json.dumps(describe_stack(model, sampling.seed), sort_keys=True)  # all that its chain depends on
+    folder = Path(journal) / f"stack-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
+    prepare_folder(folder.parent)
+    return folder

@@ -22,6 +22,7 @@ from mtjfit.study import (
     SCATTER,
     AboutNominal,
     AnyPrior,
+    Correlated,
     EqualTo,
     Fixed,
     Parameter,
@@ -174,6 +175,9 @@ def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -
         if isinstance(parameter.prior, EqualTo):
             todo = "give it a prior or a fixed value, or fit these devices as a study"
             yield Problem(f"parameters.{name}", f"is tied ({parameter.prior.describe()}), which wafers cannot be", todo)
+        elif isinstance(parameter.prior, Correlated):
+            what = f"has the prior {parameter.prior.describe()}, but wafers take independent priors"
+            yield Problem(f"parameters.{name}", what, "remove the correlation, or fit these devices as a study")
     for name, shapes in hierarchy.smooth.items():
         where = f"wafer.smooth.{name}"
         if name != "thickness" and not (is_amplitude(name) and name in parameters):

@@ -16,8 +16,9 @@ say, and so is the size of g. `StackPosterior` shows for which parameters that m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,10 @@ from mtjfit.arrays import FloatArray
 from mtjfit.model.amplitude_integral import Bounded, DeviceIntegral
 from mtjfit.model.compress import Compressed, Gram
 from mtjfit.model.coordinates import DeviceCoordinates
+from mtjfit.model.kappa_table import KappaTable
 from mtjfit.model.likelihood import THINNEST
-from mtjfit.model.posterior import Block, SharedPosterior
+from mtjfit.model.narrow_integral import MOST_OWN, Narrow, NodesFirst
+from mtjfit.model.posterior import Block, SharedPosterior, in_this_process
 from mtjfit.model.thickness_integral import Thickness
 from mtjfit.study import LENGTHS, NOISE, SCATTER, Fixed, Normal, Parameter, ParameterName, Prior, parameter_unit
 from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices, checked, shapes_at
@@ -142,6 +145,9 @@ class WaferCoordinates(DeviceCoordinates):
 
 
 _NODES = 14  # quadrature nodes of a device when it is drawn
+_ONE_IN, _FEWEST = 5, 30  # devices of a part
+_NARROW = 0.05  # scatter of thicknesses, of the thinnest one: a bell over which κ(d) is a short polynomial
+_BELOW, _ABOVE = 0.6, 1.3  # of the nominal thicknesses: what smooth parts and dead layers leave of them, as a rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,9 +174,13 @@ class WaferPosterior(SharedPosterior):
     parameters: Mapping[str, Parameter]
     hierarchy: Hierarchy
     devices_at_once: int = 1024  # in a temporary array
+    nodes_at_once: int = field(default=2**17, kw_only=True)
 
     def __post_init__(self) -> None:
         checked(self.hierarchy, self.parameters, self.devices)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"parameters": dict(self.parameters)}  # a read-only view cannot be sent
 
     @cached_property
     def coordinates(self) -> WaferCoordinates:
@@ -197,6 +207,55 @@ class WaferPosterior(SharedPosterior):
         at = self.coordinates
         centre = at.centre(values, block.devices)
         return DeviceIntegral(gram, centre, at.own, at.own_sd(values, centre), at.bounded)
+
+    def part(self, rng: np.random.Generator) -> WaferPosterior | None:
+        """The posterior of one device in five, drawn wafer by wafer; None where they would be fewer than 30."""
+        if self.devices.n < _ONE_IN * _FEWEST:
+            return None
+        place = {name: k for k, name in enumerate(self.devices.wafers)}
+        wafer = np.array([place[name] for name in self.devices.wafer])
+        shuffled = rng.permutation(self.devices.n)
+        by_wafer = shuffled[np.argsort(wafer[shuffled], kind="stable")]
+        hierarchy = self.hierarchy
+        if hierarchy.smooth:
+            hierarchy = replace(hierarchy, radius=self.coordinates.radius)
+        some = self.devices.chosen(by_wafer[::_ONE_IN])
+        found = replace(self, devices=some, hierarchy=hierarchy, compute=in_this_process)  # others hold all devices
+        return found if found.names == self.names else None
+
+    @cached_property
+    def _table(self) -> KappaTable:
+        """κ at the thicknesses that devices of narrow rows may have."""
+        nominal = self.devices.thickness
+        # powers of two, so that the polynomials about a thickness hardly depend on the other devices
+        low = np.exp2(np.floor(np.log2(_BELOW * nominal.min())))
+        high = np.exp2(np.ceil(np.log2(_ABOVE * nominal.max())))
+        return KappaTable(float(low), float(high), self.devices.per_volume)
+
+    def _log_integrals(self, values: FloatArray, block: Block) -> FloatArray:
+        at = self.coordinates
+        if not self.thickness_is_free or at.bounded is not None or len(at.own) > MOST_OWN:
+            return super()._log_integrals(values, block)
+        d, sd = at.expected(values, block.devices) - at.dead_layer(values), at.sd(values)
+        thinnest, thickest = d.min(axis=1), d.max(axis=1)
+        narrow = (sd[:, 0] <= _NARROW * thinnest) & (thinnest >= self._table.low) & (thickest <= self._table.high)
+        narrow = np.broadcast_to(narrow, values.shape[0])
+        found = np.empty(values.shape[0])
+        if not narrow.all():
+            found[~narrow] = super()._log_integrals(values[~narrow], block)
+        if narrow.any():
+            found[narrow] = self._narrow(values[narrow], block)
+        return found
+
+    def _narrow(self, values: FloatArray, block: Block) -> FloatArray:
+        """`_log_integrals` where κ(d) changes little over the scatter of the thicknesses."""
+        at = self.coordinates
+        gram, constant = self._weighted(values, block)
+        d = at.expected(values, block.devices) - at.dead_layer(values)
+        d = np.broadcast_to(d, (values.shape[0], block.n))
+        kappa = self._table.about(at.form(values), d)
+        devices = NodesFirst.of(self._integral(values, block, gram))
+        return np.asarray(constant + Narrow(kappa, d, at.sd(values), devices).log_likelihood())
 
     def draw(self, z: FloatArray, rng: np.random.Generator) -> dict[str, FloatArray]:
         """Every parameter by name, in natural units, one draw for each row of `z`, each of shape (n,).

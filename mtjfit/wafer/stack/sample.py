@@ -18,11 +18,12 @@ from mtjfit.infer.convergence.gate import Verdict
 from mtjfit.infer.ensembles.ensemble import Stream, stream
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.infer.evidence import Evidence
-from mtjfit.infer.posterior import SUMMARY_HEADER, determined_sides, draws_summary, summary_rows
+from mtjfit.infer.posterior import determined_sides, draws_summary, summary_header, summary_rows
 from mtjfit.infer.sampling import checked_verdict, kept_draws, run_model
 from mtjfit.infer.store.fingerprint import MODEL_VERSION
 from mtjfit.study import Sampling
 from mtjfit.wafer.stack.posterior import WaferPosterior
+from mtjfit.wafer.stack.share import shared
 
 _LOADING = 0.3  # parameters that a direction is named by
 _STEP = 0.3  # of description_changes, in standard deviations of the posterior
@@ -206,7 +207,7 @@ class StackPosterior(ShownAsCard):
         return Card(
             "Posterior of a stack", marks=[self.verdict.refusal],
             facts={"devices": f"{self.model.devices.n}", "draws": f"{len(self.draws)}"},
-            header=SUMMARY_HEADER, rows=summary_rows(self.summary()),
+            header=summary_header(), rows=summary_rows(self.summary()),
             notes=[str(one) for one in self.open_directions],
         )  # fmt: skip
 
@@ -234,22 +235,45 @@ def sample_stack(
     *,
     journal: str | Path | None = None,
     progress: bool = True,
+    workers: int | None = None,
+    scheduler: str = "",
     run: Callable[..., Run] = run_model,
 ) -> StackPosterior:
     """Posterior of the parameters that the devices of a stack share; those of single devices are integrated out.
 
-    Every block is saved in the folder `journal`; a run that it holds is resumed. `run` is the sampler, with the
-    arguments of `mtjfit.infer.sampling.run_model`. A run that did not converge is returned too: see `.verdict`.
+    A run that did not converge is returned too: see `.verdict`. The numbers are the same to the last bit, whoever
+    computes the likelihood, and also after a run was killed and resumed.
+
+    Parameters
+    ----------
+    journal : str or Path, optional
+        Folder to save every block in; a run that it holds is resumed.
+    progress : bool
+        Show a bar with the remaining time on a terminal.
+    workers : int, optional
+        Processes that share the likelihood; 1 for this one alone. Default: as many as there are processors, and no more
+        than one for 500 devices. A script that uses more than one needs ``if __name__ == "__main__":``.
+    scheduler : str, optional
+        Address of a dask scheduler whose workers share it instead (``pip install 'mtjfit[cluster]'``): for more than
+        some 10 000 devices, on a network that is trusted.
+    run : callable
+        The sampler, with the arguments of `mtjfit.infer.sampling.run_model`.
 
     Raises
     ------
     MtjfitError
-        Every parameter is fixed, or the journal is of another stack, in use, damaged, or cannot be written.
+        Every parameter is fixed; the journal is of another stack, in use, damaged, or cannot be written; there is no
+        scheduler or worker, or they were lost; or a process did not start.
+    ConfigError
+        dask.distributed is missing.
+    ValueError
+        Both `workers` and `scheduler` are given, or fewer than one worker.
     """
     if not model.size:
         raise MtjfitError("every parameter of the stack is fixed: there is nothing to sample")
     wish = sampling or Sampling()
-    found = run(model, wish, wish.seed, describe_stack(model, wish.seed), journal, progress=progress)
-    verdict = checked_verdict(model, found.chains, found.verdict)
+    with shared(model, workers, scheduler) as target:
+        found = run(target, wish, wish.seed, describe_stack(model, wish.seed), journal, progress=progress)
+        verdict = checked_verdict(target, found.chains, found.verdict)
     _, z, log_likelihood = kept_draws(model, found.chains)
     return StackPosterior(model, verdict, z, log_likelihood, wish.seed, found.evidence)
