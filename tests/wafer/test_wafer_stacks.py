@@ -18,6 +18,7 @@ from hierarchy_cases import drawn_run
 from survey_cases import pictures_of
 from wafer_cases import AMPLITUDES, TRUTH, said, simulated_wafer, wafer_toml
 
+from mtjfit.infer import Check, Verdict
 from mtjfit.wafer import (
     FitEffort,
     WaferPosterior,
@@ -27,7 +28,7 @@ from mtjfit.wafer import (
     refusals,
     run_batch,
 )
-from mtjfit.wafer.stack import before, groups
+from mtjfit.wafer.stack import before, groups, sample
 from mtjfit.wafer.stack.sample import OpenDirection
 
 FIT, SAMPLE = groups.fit_groups, groups.sample_groups
@@ -130,6 +131,27 @@ def test_one_nominal_thickness_is_sampled_after_words_about_it(
     assert "one: the priors know more than the data of: lambda_J up, a1 down\n" in words
     assert set(pd.read_csv(tmp_path / "stack-posteriors.csv")["split"]) == {"one"}
     assert "not fitted: all its devices have one nominal thickness" in done.stdout
+
+
+def test_a_posterior_that_is_its_prior_determines_no_length(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one nominal thickness there is no fit beside the posterior: draws of the prior, taken for converged ones."""
+
+    def drawn(model: WaferPosterior, *_: object, **__: object) -> Any:
+        found = drawn_run(model, 1.0)
+        found.verdict = Verdict((Check("made", True, "by hand"),), {})
+        return found
+
+    monkeypatch.setattr(before, "undetermined", lambda model: ())
+    monkeypatch.setattr(sample, "checked_verdict", lambda model, chains, verdict: verdict)
+    monkeypatch.setattr(groups, "sample_groups", partial(SAMPLE, run=drawn))
+    done = called(folder / "single.db", tmp_path, "--posterior")
+    assert done.exit_code == 4, done.stderr
+    posteriors = pd.read_csv(tmp_path / "stack-posteriors.csv").set_index("parameter")
+    assert posteriors["converged"].all()
+    assert set(posteriors.loc[["lambda_J", "lambda_phi"], "determined"]) == {"no"}
+    assert posteriors.loc[["lambda_J", "lambda_phi"], ["mean", "sd"]].isna().all(axis=None)
 
 
 def test_with_known_lengths_one_thickness_is_fitted(folder: Path, tmp_path: Path) -> None:
