@@ -79,3 +79,10 @@ def test_smooth_parts_of_wafers_count_as_one() -> None:
     _, model = made(6, hierarchy=replace(HIERARCHY, each="wafer"), wafers=2, noise=1e4)
     named = {name for one in undetermined(model) for name, _ in one.loadings}
     assert "thickness_bowl" in named
+
+
+def test_devices_without_positions_need_no_radius() -> None:
+    _, model = made(6, hierarchy=Hierarchy(thickness_scatter=HIERARCHY.thickness_scatter), noise=1e4)
+    nowhere = np.full(6, np.nan)
+    lost = replace(model, devices=replace(model.devices, x=nowhere, y=nowhere))
+    assert len(undetermined(lost)) == model.size

@@ -17,7 +17,7 @@ from mtjfit.wafer.stack.sample import OpenDirection, observed_information, open_
 _DEVICES = 100
 _DRAWS = 512  # of the prior, of which the best ones are starts
 _STARTS = 2
-_SEARCH = {"gtol": 1.0, "maxiter": 200}  # of each; the rounds of Newton's method do the rest
+_SLOPE, _ITERATIONS = 1.0, 200  # where a search ends; rounds of Newton's method do the rest
 _STEP = 1e-4  # of slopes, in standard deviations of the prior
 _SHARES = (0.0, 0.1, 0.3, 1.0)  # of a step of Newton's method, of which the best is taken
 _LOOKED_AT = 9  # points at which directions are judged, as of a posterior
@@ -51,7 +51,6 @@ def undetermined(model: WaferPosterior) -> tuple[OpenDirection, ...]:
     if not model.size:
         return ()
     some, weight = _fewer(model)
-
     low, high = some.reach * [[-1.0], [1.0]]
 
     def log_likelihood(z: FloatArray) -> FloatArray:
@@ -72,7 +71,9 @@ def undetermined(model: WaferPosterior) -> tuple[OpenDirection, ...]:
 def _fewer(model: WaferPosterior) -> tuple[WaferPosterior, float]:
     """The model of some of the devices, and how many each of them stands for; thin and thick ones take their share."""
     n = model.devices.n
-    hierarchy = replace(model.hierarchy, each="stack", radius=model.coordinates.radius)
+    hierarchy = replace(model.hierarchy, each="stack")
+    if hierarchy.smooth:  # without it devices may have no positions
+        hierarchy = replace(hierarchy, radius=model.coordinates.radius)
     order = np.argsort(model.devices.thickness, kind="stable")
     chosen = order[np.linspace(0, n - 1, min(n, _DEVICES)).round().astype(int)]
     devices = model.devices.chosen(np.sort(chosen))
@@ -84,13 +85,24 @@ def _highest(log_posterior: Callable[[FloatArray], FloatArray], size: int) -> tu
     draws = np.random.default_rng(0).standard_normal((_DRAWS, size))
     height = log_posterior(draws)
 
-    def fall(z: FloatArray) -> tuple[float, FloatArray]:
-        f = log_posterior(z + _STEP * np.concatenate([np.zeros((1, size)), np.eye(size), -np.eye(size)]))
-        return -float(f[0]), -(f[1 : 1 + size] - f[1 + size :]) / (2 * _STEP)
+    def fall(z: FloatArray) -> float:
+        return -float(log_posterior(z[None])[0])
 
-    found = [minimize(fall, draws[k], jac=True, method="BFGS", options=_SEARCH) for k in np.argsort(-height)[:_STARTS]]
+    def rise(z: FloatArray) -> FloatArray:
+        return -_slope(log_posterior, z)
+
+    found = [
+        minimize(fall, draws[k], jac=rise, method="BFGS", options={"gtol": _SLOPE, "maxiter": _ITERATIONS})
+        for k in np.argsort(-height)[:_STARTS]
+    ]
     best = min(found, key=lambda one: float(one.fun))
-    return best.x, _root(np.linalg.inv(best.hess_inv) - np.eye(size))
+    return best.x, _root(np.linalg.inv(np.asarray(best.hess_inv)) - np.eye(size))
+
+
+def _slope(log_posterior: Callable[[FloatArray], FloatArray], z: FloatArray) -> FloatArray:
+    """Slopes of the log posterior by central differences, shape (size,)."""
+    steps = _STEP * np.eye(z.size)
+    return np.asarray((log_posterior(z + steps) - log_posterior(z - steps)) / (2 * _STEP))
 
 
 def _root(H: FloatArray) -> FloatArray:
@@ -101,9 +113,7 @@ def _root(H: FloatArray) -> FloatArray:
 
 def _towards(log_posterior: Callable[[FloatArray], FloatArray], z: FloatArray, root: FloatArray) -> FloatArray:
     """The best point of a step of Newton's method."""
-    steps = _STEP * root.T
-    slope = (log_posterior(z + steps) - log_posterior(z - steps)) / (2 * _STEP)
-    points = z + np.array(_SHARES)[:, None] * (root @ slope)
+    points = z + np.array(_SHARES)[:, None] * (root @ root.T @ _slope(log_posterior, z))
     return np.asarray(points[np.argmax(log_posterior(points))])
 
 
