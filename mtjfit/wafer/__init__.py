@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from mtjfit.wafer.reduce.reduce import reduce_chunk
     from mtjfit.wafer.reduce.reduced import FLAGS, Reduced, column_names, flag_names, units_of
     from mtjfit.wafer.reduce.sums import compressed
+    from mtjfit.wafer.stack.before import undetermined
     from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, stack_model
     from mtjfit.wafer.stack.groups import fit_groups, sample_groups
 
 __all__ = [
     "FLAGS", "Catalogue", "Chunk", "Fault", "Reduced", "WaferStudy", "catalogue_stacks", "chunks", "column_names",
     "compressed", "fit_groups", "flag_names", "load_wafer", "open_catalogue", "reduce_chunk", "run_batch",
-    "sample_groups", "stack_model", "table_identity", "units_of",
+    "sample_groups", "stack_model", "table_identity", "undetermined", "units_of",
 ]  # fmt: skip
 
 _HOMES = {
@@ -33,6 +34,7 @@ _HOMES = {
     ".reduce.reduce": ("reduce_chunk",),
     ".reduce.reduced": ("FLAGS", "Reduced", "column_names", "flag_names", "units_of"),
     ".reduce.sums": ("compressed",),
+    ".stack.before": ("undetermined",),
     ".stack.fit": ("FitEffort", "StackFit", "fit_stack"),
     ".stack.from_catalogue": ("catalogue_stacks", "devices_of", "group_study", "hierarchy_of", "refusals",
         "stack_model"),

@@ -18,8 +18,18 @@ from hierarchy_cases import drawn_run
 from survey_cases import pictures_of
 from wafer_cases import AMPLITUDES, TRUTH, said, simulated_wafer, wafer_toml
 
-from mtjfit.wafer import FitEffort, WaferPosterior, group_study, load_wafer, open_catalogue, refusals, run_batch
-from mtjfit.wafer.stack import groups
+from mtjfit.infer import Check, Verdict
+from mtjfit.wafer import (
+    FitEffort,
+    WaferPosterior,
+    group_study,
+    load_wafer,
+    open_catalogue,
+    refusals,
+    run_batch,
+)
+from mtjfit.wafer.stack import before, groups, sample
+from mtjfit.wafer.stack.sample import OpenDirection
 
 FIT, SAMPLE = groups.fit_groups, groups.sample_groups
 
@@ -90,13 +100,58 @@ def test_sabotage_a_misfit_is_told(folder: Path, tmp_path: Path) -> None:
     assert "its errors are too small" in (tmp_path / "page" / "wafer.html").read_text(encoding="utf-8")
 
 
-def test_one_nominal_thickness_is_refused_after_the_page_is_written(folder: Path, tmp_path: Path) -> None:
-    done = called(folder / "single.db", tmp_path, "--posterior")
+def test_one_nominal_thickness_is_not_fitted_after_the_page_is_written(folder: Path, tmp_path: Path) -> None:
+    done = called(folder / "single.db", tmp_path, "--stacks")
     assert done.exit_code == 4
     assert "no stack determines a length: " in done.stderr
     assert "one nominal thickness, 2 nm" in done.stderr
     assert "one nominal thickness" in (tmp_path / "wafer.html").read_text(encoding="utf-8")
-    assert not (tmp_path / "runs").exists()
+
+
+def test_one_nominal_thickness_is_sampled_after_words_about_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the data leave to the priors is said before, of each split that is sampled; flagged devices are not."""
+    order = []
+
+    def open_one(model: WaferPosterior) -> tuple[OpenDirection, ...]:
+        order.append(f"words on {model.devices.n}")
+        return (OpenDirection((("lambda_J", 0.8), ("a1", -0.6))),)
+
+    def drawn(model: WaferPosterior, *_: object, **__: object) -> Any:
+        order.append(f"sampling {model.devices.n}")
+        return drawn_run(model, 0.01)
+
+    monkeypatch.setattr(before, "undetermined", open_one)
+    monkeypatch.setattr(groups, "sample_groups", partial(SAMPLE, run=drawn))
+    done = called(folder / "single.db", tmp_path, "--posterior")
+    assert done.exit_code == 5, done.stderr
+    assert order == ["words on 8", "sampling 8"]
+    words, _ = done.stderr.split("sampling 1 posteriors")
+    assert "one: the priors know more than the data of: lambda_J up, a1 down\n" in words
+    assert set(pd.read_csv(tmp_path / "stack-posteriors.csv")["split"]) == {"one"}
+    assert "not fitted: all its devices have one nominal thickness" in done.stdout
+
+
+def test_a_posterior_that_is_its_prior_determines_no_length(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one nominal thickness there is no fit beside the posterior: draws of the prior, taken for converged ones."""
+
+    def drawn(model: WaferPosterior, *_: object, **__: object) -> Any:
+        found = drawn_run(model, 1.0)
+        found.verdict = Verdict((Check("made", True, "by hand"),), {})
+        return found
+
+    monkeypatch.setattr(before, "undetermined", lambda model: ())
+    monkeypatch.setattr(sample, "checked_verdict", lambda model, chains, verdict: verdict)
+    monkeypatch.setattr(groups, "sample_groups", partial(SAMPLE, run=drawn))
+    done = called(folder / "single.db", tmp_path, "--posterior")
+    assert done.exit_code == 4, done.stderr
+    posteriors = pd.read_csv(tmp_path / "stack-posteriors.csv").set_index("parameter")
+    assert posteriors["converged"].all()
+    assert set(posteriors.loc[["lambda_J", "lambda_phi"], "determined"]) == {"no"}
+    assert posteriors.loc[["lambda_J", "lambda_phi"], ["mean", "sd"]].isna().all(axis=None)
 
 
 def test_with_known_lengths_one_thickness_is_fitted(folder: Path, tmp_path: Path) -> None:
@@ -105,6 +160,7 @@ def test_with_known_lengths_one_thickness_is_fitted(folder: Path, tmp_path: Path
     with open_catalogue(folder / "single.db") as catalogue:
         assert refusals(catalogue, group_study(catalogue, known)) == {"bad": "every device carries a flag"}
         assert set(refusals(catalogue, group_study(catalogue))) == {"bad", "one"}
+        assert set(refusals(catalogue, group_study(catalogue), priors=True)) == {"bad"}
     done = called(folder / "single.db", tmp_path / "page", "--stacks", "--study", known)
     assert done.exit_code == 0, done.stderr
 
@@ -129,10 +185,10 @@ def test_posteriors_are_kept_and_gone_on_with(folder: Path, tmp_path: Path, monk
     monkeypatch.setattr(groups, "sample_groups", partial(SAMPLE, run=drawn))
     done = called(folder / "mixed.db", tmp_path, "--posterior")
     assert done.exit_code == 5, done.stderr
-    assert "not converged: several" in done.stderr
+    assert "not converged: one, several" in done.stderr
     with open_catalogue(folder / "mixed.db") as catalogue:
         SAMPLE(catalogue, group_study(catalogue), split="several", journal=tmp_path / "runs", run=drawn)
-    assert journals[0] == journals[1], "the same model goes on in the same folder"
+    assert journals[1] == journals[2] != journals[0], "the same model goes on in the same folder"
     assert journals[0].parent.is_dir()
     posteriors = pd.read_csv(tmp_path / "stack-posteriors.csv")
     assert not posteriors["converged"].any()
@@ -158,10 +214,10 @@ def test_a_page_is_of_one_state_of_the_catalogue_whoever_writes_meanwhile(
         return SAMPLE(*words, run=drawn, **options)
 
     monkeypatch.setattr(groups, "sample_groups", sampled)
-    for devices in (16, 14):  # the second page is that of what the first one met
+    for devices in ([8, 16], [10, 14]):  # of "one" and "several"; the second page is that of what the first one met
         done = called(catalogue, tmp_path / "page", "--posterior")
         assert done.exit_code == 5, done.stderr
-        assert seen.pop() == devices
+        assert seen[-2:] == devices
 
 
 def test_ctrl_c_while_posteriors_are_sampled_says_where_they_are(

@@ -59,18 +59,18 @@ def wafer_command(
     limits follow the spread of true values between devices of one wafer, without the errors of measurement.
 
     --stacks fits the lengths of every split from the sums in the catalogue; --posterior samples them with the hierarchy
-    that [wafer] declares. Runs are kept in DIR/runs: after Ctrl-C or a crash the same command continues. The page and
-    stacks.csv, stack-fits.csv, stack-posteriors.csv show the results; with --posterior also each device beside the
-    smooth surface and the prediction of the others (stack-devices.csv), lengths without odd devices
-    (stack-lengths.csv), for which the others are sampled again where draws do not suffice, and
-    stack-fits-beside-posteriors.csv.
+    that [wafer] declares, and says before which combinations of parameters only the priors will know. Runs are kept in
+    DIR/runs: after Ctrl-C or a crash the same command continues. The page and stacks.csv, stack-fits.csv,
+    stack-posteriors.csv show the results; with --posterior also each device beside the smooth surface and the
+    prediction of the others (stack-devices.csv), lengths without odd devices (stack-lengths.csv), for which the others
+    are sampled again where draws do not suffice, and stack-fits-beside-posteriors.csv.
 
     --scheduler is for stacks of more than some 10 000 devices, and needs pip install 'mtjfit[cluster]'. Results are the
     same to the last bit. Whoever reaches the port of a scheduler can run programs on its workers and on yours: give
     only addresses inside a network that you trust.
 
-    Exit code 4: no device determines the quantities, or no stack a length; one nominal thickness never does. 5: a
-    posterior did not converge. The page is written in either case.
+    Exit code 4: no device determines the quantities, or no stack a length; the fit of one nominal thickness never does.
+    5: a posterior did not converge. The page is written in either case.
     """
     if study is not None and not (stacks or posterior):
         raise click.UsageError("--study goes with --stacks")
@@ -119,9 +119,10 @@ def wafer_command(
 def _stacks(
     opened: Catalogue, study: Path | None, configuration: str, runs: Path | None, quiet: bool, sharing: dict[str, Any]
 ) -> StackResults:
-    """Fits of all splits that can determine a length, and their posteriors if a folder for runs is given."""
+    """Fits of all splits that can determine a length, and posteriors of all if a folder for runs is given."""
     from mtjfit.wafer.page.stacks import StackResults
-    from mtjfit.wafer.stack.from_catalogue import group_study, refusals
+    from mtjfit.wafer.stack.before import undetermined
+    from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, group_study, refusals, stack_model
     from mtjfit.wafer.stack.groups import fit_groups, run_folder, sample_groups
     from mtjfit.wafer.stack.outputs import group_outputs
     from mtjfit.wafer.stack.sample import sample_stack
@@ -130,9 +131,14 @@ def _stacks(
     refused = refusals(opened, declared)
     progress("fitting the stacks", quiet)
     fits = fit_groups(opened, declared, leave=refused, progress=not quiet)
-    if runs is None or not fits.fits:
+    empty = refusals(opened, declared, priors=True)
+    n_splits = len(fits.fits) + len(refused.keys() - empty.keys())
+    if runs is None or not n_splits:
         return StackResults(fits, None, refused)
-    progress(f"sampling {len(fits.fits)} posteriors; every block is kept in {runs}", quiet)
+    for stack in catalogue_stacks(opened, declared, leave=empty):
+        for direction in undetermined(stack_model(stack.devices, declared)):
+            progress(f"{stack.split or 'all devices'}: {direction}", quiet)
+    progress(f"sampling {n_splits} posteriors; every block is kept in {runs}", quiet)
     wish = declared.study_template.sampling
 
     def again(model: WaferPosterior) -> StackPosterior:
@@ -140,7 +146,7 @@ def _stacks(
         return sample_stack(model, wish, journal=run_folder(runs, model, wish), progress=not quiet, **sharing)
 
     try:
-        found = sample_groups(opened, declared, leave=refused, journal=runs, progress=not quiet, **sharing)
+        found = sample_groups(opened, declared, leave=empty, journal=runs, progress=not quiet, **sharing)
         progress("comparing the devices of stacks with each other", quiet)
         outputs = group_outputs(found, again)
     except KeyboardInterrupt as error:

@@ -54,11 +54,11 @@ class StackResults:
     @property
     def determines_a_length(self) -> bool:
         """True if a free length of some stack is determined, or has a limit; or if none is free."""
-        if not self.fits.fits:
-            return False
-        fits = self.fits.table()
-        of_lengths = fits[fits["parameter"].isin(LENGTHS)]
-        known = of_lengths.empty or bool(of_lengths["determined"].any())
+        known = False
+        if self.fits.fits:
+            fits = self.fits.table()
+            of_lengths = fits[fits["parameter"].isin(LENGTHS)]
+            known = of_lengths.empty or bool(of_lengths["determined"].any())
         if self.posteriors is not None:
             rows = self.posteriors.table()
             converged = rows["parameter"].isin(LENGTHS) & rows["converged"].astype(bool)

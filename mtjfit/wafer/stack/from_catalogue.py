@@ -58,10 +58,11 @@ def devices_of(frame: pd.DataFrame, sums: FloatArray, study: WaferStudy) -> Wafe
     return WaferDevices(device, wafer, thickness, x, y, data, declared.quantity, declared.per, declared.units.torque)
 
 
-def refusals(catalogue: Catalogue, study: WaferStudy, *, flagged: bool = False) -> dict[str, str]:
+def refusals(catalogue: Catalogue, study: WaferStudy, *, flagged: bool = False, priors: bool = False) -> dict[str, str]:
     """Splits whose devices cannot determine the lengths of their stack, whatever their errors, and why.
 
-    One nominal thickness fixes |κ| times the amplitudes and the phase of κ: no length without another one known. Raises
+    One nominal thickness fixes |κ| times the amplitudes and the phase of κ: no length without another one known. With
+    `priors` only splits without any usable device: a posterior has what its priors know of the lengths. Raises
     DataError if the catalogue holds no devices of this study.
     """
     parameters = study.study_template.parameters
@@ -72,7 +73,7 @@ def refusals(catalogue: Catalogue, study: WaferStudy, *, flagged: bool = False) 
         thickness = np.unique(part["thickness"].to_numpy(dtype=float)[_kept(part, flagged)])
         if not thickness.size:
             found[str(split)] = "every device carries a flag"
-        elif thickness.size == 1 and free:
+        elif thickness.size == 1 and free and not priors:
             found[str(split)] = f"all its devices have one nominal thickness, {thickness[0]:g} nm: that fixes no length"
     return found
 
