@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mtjfit.arrays import FloatArray
+from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.cards import Card, ShownAsCard
 from mtjfit.infer.convergence.diagnostics import MAX_DRAWS, ess, thinning
 from mtjfit.infer.convergence.gate import Chains
 from mtjfit.infer.convergence.importance import Weighted, importance_sample
 from mtjfit.infer.ensembles.anneal import Annealed, anneal
+from mtjfit.infer.ensembles.fit import covering, fitted
 from mtjfit.infer.ensembles.jumps import Jump, Straight, StraightFrom, TargetDensity
-from mtjfit.infer.ensembles.mixture import Mixture, covering, fitted, joined, wider
+from mtjfit.infer.ensembles.mixture import Mixture, joined, wider
 
 MAX_K_HAT = 0.7
 _MAX_ROUNDS = 1000
@@ -75,7 +76,8 @@ def log_evidence(
     if jump is None:
         half = theta.shape[1] // 2
         straight = Straight(target)
-        jump = Jump(fitted(straight.inward(theta[:, :half].reshape(-1, size))[0], rng), straight)
+        v, _ = straight.inward(theta[:, :half].reshape(-1, size))
+        jump = Jump(fitted(v, rng, bent=straight.bent), straight)
         theta, log_p = theta[:, half:], log_p[:, half:]
     thin = thinning(log_p.size, 2 * MAX_DRAWS)
     theta, log_p = theta[:, ::thin], log_p[:, ::thin]
@@ -128,10 +130,12 @@ class Effort:
 
     particles: int = 80  # of annealing, times the square of the number of bent coordinates (bent ridges are thin)
     fewest: int = 6000  # of these
+    from_part: int = 2000  # of these where annealing starts from the posterior of a part of the data
     draws: int = 4000  # from a proposal, the least
     enough: float = 150  # effective ones of these from a proposal that serves
     error: float = 0.02  # wanted of ln Z
     k_hat: float = 0.5  # below it the weights have a variance, so that the error is one
+    rough: bool = False  # whether `enough` effective draws do, settled or not: for a start of something else
 
 
 EFFORT = Effort()
@@ -221,21 +225,25 @@ def explore_posterior(
     straight, found = Straight(target), None
     if start is not None:
         v, _ = straight.inward(start)
-        narrow = fitted(v, rng, components=_COMPONENTS)
+        narrow = fitted(v, rng, components=_COMPONENTS, bent=straight.bent)
         seen = _Seen(v, np.ones(v.shape[0]), straight.log_posterior(v))
         found = _adapted(target, seen, wider(narrow, 2 * _WIDER), rng, effort)
-    begin: Straight = straight
+    begin, rough = straight, start is not None or effort.rough
     n_particles = max(effort.fewest, effort.particles * (size - straight.columns.size) ** 2)
     for more in (1, _MORE):
-        if found is not None and (found.settled or (start is not None and found.weighted.n_effective > effort.enough)):
+        if found is not None and (found.settled or (rough and found.weighted.n_effective > effort.enough)):
             return found
         if (part := _part(target, rng)) is not None:
-            earlier = explore_posterior(part, size, rng, on_level=on_level, effort=replace(effort, particles=0))
+            less = replace(effort, particles=0, rough=True)
+            earlier = explore_posterior(part, size, rng, on_level=on_level, effort=less)
             assert earlier.jump is not None  # noqa: S101 - something is sampled
-            begin, n_particles = StraightFrom(target, earlier.jump), effort.fewest
+            begin, n_particles = StraightFrom(target, earlier.jump), effort.from_part
         annealed = anneal(begin, size, more * n_particles, rng, on_level)
         seen = _Seen(*annealed.weighted(1.0), annealed.log_posterior)
-        warm = [fitted(v, rng, weights=w, components=_COMPONENTS) for v, w in map(annealed.weighted, _WARMER)]
+        warm = [
+            fitted(v, rng, weights=w, components=_COMPONENTS, bent=straight.bent)
+            for v, w in map(annealed.weighted, _WARMER)
+        ]
         again = replace(_adapted(target, seen, joined(warm, (1.0,) * len(warm)), rng, effort), annealed=annealed)
         found = again if found is None or again.weighted.n_effective > found.weighted.n_effective else found
     return found  # type: ignore[return-value]
@@ -260,11 +268,11 @@ class _Seen:
         pairs = ((self.v, v), scaled, (self.log_posterior, log_posterior))
         return _Seen(*(np.concatenate(each) for each in pairs))
 
-    def proposal(self, components: int, warm: Mixture, rng: np.random.Generator) -> Mixture:
+    def proposal(self, components: int, warm: Mixture, rng: np.random.Generator, bent: IntArray) -> Mixture:
         """Mixture fitted to the draws, with wider parts, and more components where it would be too thin."""
-        narrow = fitted(self.v, rng, weights=self.weights, components=components)
+        narrow = fitted(self.v, rng, weights=self.weights, components=components, bent=bent)
         mixture = joined((narrow, wider(narrow, _WIDER), warm), _SHARES)
-        return covering(mixture, self.v, self.weights, self.log_posterior, rng)
+        return covering(mixture, self.v, self.weights, self.log_posterior, rng, bent)
 
 
 def _adapted(
@@ -274,7 +282,7 @@ def _adapted(
     straight = Straight(target)
     best: Exploration | None = None
     for k in range(_ROUNDS):
-        jump = Jump(seen.proposal((2 if k > 1 else 1) * _COMPONENTS, warm, rng), straight)
+        jump = Jump(seen.proposal((2 if k > 1 else 1) * _COMPONENTS, warm, rng, straight.bent), straight)
         weighted = importance_sample(target, jump, effort.draws, rng)
         even = weighted.k_hat < effort.k_hat and weighted.n_effective > _EVEN * effort.draws
         if even or k == _ROUNDS - 1 or (k == 1 and weighted.n_effective > 4 * effort.enough):

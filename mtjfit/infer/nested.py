@@ -11,8 +11,8 @@ from mtjfit.errors import MtjfitError
 from mtjfit.infer.convergence.crosscheck import cross_check
 from mtjfit.infer.convergence.gate import Chains, judge
 from mtjfit.infer.ensembles.ensemble import Stream, stream
+from mtjfit.infer.ensembles.fit import covering, fitted
 from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity
-from mtjfit.infer.ensembles.mixture import covering, fitted
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.infer.evidence import Evidence, explore_posterior
 from mtjfit.progress import bar
@@ -93,7 +93,8 @@ def judged_draws(target: TargetDensity, chains: Chains, evidence: Evidence, *, s
     straight = Straight(target)
     v, log_volume = straight.inward(chains.theta.reshape(-1, size))
     log_density = chains.log_posterior.ravel() - log_volume
-    jump = Jump(covering(fitted(v, rng), v, np.ones(v.shape[0]), log_density, rng), straight)
+    mixture = covering(fitted(v, rng, bent=straight.bent), v, np.ones(v.shape[0]), log_density, rng, straight.bent)
+    jump = Jump(mixture, straight)
     verdict = judge(chains, target_ess)
     if verdict.converged:
         check = cross_check(chains, jump, evidence, explore_posterior(target, size, rng))

@@ -15,13 +15,14 @@ from functools import cached_property
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray, IntArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.study import Form
 
 DEGREE = 7
 """Of the polynomials."""
-_CELL = 0.05  # width of a cell, of the smallest thickness: a polynomial reaches a few of these
+_CELL = 0.03  # width of a cell, of its thickness: a polynomial reaches a few of these
+_FINE = 8  # equal steps of thickness in the thinnest cell, by which cells are looked up
 _STRIP = np.pi / 4  # κ has no singularity nearer than this in ln d
 _DIGITS = 34.0  # −ln of the error of the interpolation, about
 
@@ -65,8 +66,9 @@ class KappaTable(ShownAsCard):
     def about(self, form: Form, d: FloatArray) -> LocalKappa:
         """κ about magnetic thicknesses `d` of shape (n, n_devices), for lengths of shape (n or 1, 1)."""
         n = max(d.shape[0], form.shape[0])
-        cell = ((d - self.low) * (self._cells / (self.high - self.low))).astype(np.intp)
-        np.clip(cell, 0, self._cells - 1, out=cell)
+        step = ((d - self.low) * (self._cell_of_step.size / (self.high - self.low))).astype(np.intp)
+        np.clip(step, 0, self._cell_of_step.size - 1, out=step)
+        cell = self._cell_of_step[step]
         centre = self._centres[cell]
         polynomials = np.broadcast_to(self._polynomials(form), (2 * (DEGREE + 1), n, self._cells)).reshape(
             -1, n * self._cells
@@ -90,7 +92,7 @@ class KappaTable(ShownAsCard):
 
     @property
     def _cells(self) -> int:
-        return math.ceil((self.high / self.low - 1) / _CELL)
+        return math.ceil(2 * self._half / _CELL)
 
     @property
     def _n_nodes(self) -> int:
@@ -107,8 +109,15 @@ class KappaTable(ShownAsCard):
 
     @cached_property
     def _centres(self) -> FloatArray:
-        """Thicknesses in the middle of the cells, which are equally wide."""
-        return np.asarray(self.low + (self.high - self.low) * (np.arange(self._cells) + 0.5) / self._cells)
+        """Thicknesses in the middle of the cells, which are equally wide in ln d."""
+        return self._at((2 * np.arange(self._cells) + 1) / self._cells - 1)
+
+    @cached_property
+    def _cell_of_step(self) -> IntArray:
+        """The cell of each of many thicknesses at equal distances."""
+        n = math.ceil((self.high / self.low - 1) * _FINE / _CELL)
+        d = 1 + (self.high / self.low - 1) * (np.arange(n) + 0.5) / n  # of the lowest
+        return np.minimum((np.log(d) * (self._cells / (2 * self._half))).astype(np.intp), self._cells - 1)
 
     @cached_property
     def _places(self) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from mtjfit.infer import Jump, Mixture, Straight, ess
-from mtjfit.infer.ensembles.mixture import fitted
+from mtjfit.infer.ensembles.fit import fitted
 
 
 def jump_of(mixture: Mixture) -> Jump:

@@ -17,7 +17,7 @@ from scipy.special import logsumexp
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Annealed, Effort, Mixture, Pace, Straight, anneal, explore_posterior, run_ensembles
 from mtjfit.infer.ensembles.anneal import systematic
-from mtjfit.infer.ensembles.mixture import fitted
+from mtjfit.infer.ensembles.fit import fitted
 from mtjfit.model import MarginalPosterior
 from mtjfit.study import AboutNominal, LogNormal, Normal
 

@@ -21,12 +21,11 @@ import numpy as np
 from mtjfit.arrays import FloatArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
+from mtjfit.infer.ensembles.fit import fitted
 from mtjfit.infer.ensembles.jumps import Straight
-from mtjfit.infer.ensembles.mixture import fitted
 
 _KEEP = 0.3  # effective fraction of particles kept from one β to the next
 _CHAIN = 4  # steps of each chain: one particle in four begins one
-_FIRST_DRAWS = 4  # for each particle
 _COMPONENTS = 16
 _FIT = 8  # iterations
 _LAST = 3  # populations at β = 1: the tails of the first still have the noise of earlier ones
@@ -126,7 +125,7 @@ def anneal(
     Their number is rounded down to a multiple of four.
     """
     n = n_particles // _CHAIN * _CHAIN
-    v, log_start = straight.start(_FIRST_DRAWS * n, size, rng)
+    v, log_start = straight.start(straight.first_draws * n, size, rng)
     now = Population(0.0, v, *_densities(straight, v, log_start))
     levels = [now]  # including the start: warm distributions of an easy posterior lie between it and the next
     log_norms = [0.0]
@@ -196,7 +195,7 @@ def _moved(
     straight: Straight, now: Population, weights: FloatArray, beta: float, n: int, rng: np.random.Generator
 ) -> Population:
     """The population at β: all states of short chains that begin at some of the present particles."""
-    mixture = fitted(now.v, rng, weights=weights, components=_COMPONENTS, iterations=_FIT)
+    mixture = fitted(now.v, rng, weights=weights, components=_COMPONENTS, iterations=_FIT, bent=straight.bent)
     start = now.at(systematic(weights, n // _CHAIN, rng))
     chain = Population(beta, start.v, start.log_start, start.log_gain)
     states = []

@@ -15,8 +15,9 @@ import numpy as np
 
 from mtjfit.arrays import FloatArray
 from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer.ensembles.fit import covering, fitted
 from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity, production_moves
-from mtjfit.infer.ensembles.mixture import Mixture, covering, fitted, joined
+from mtjfit.infer.ensembles.mixture import Mixture, joined
 from mtjfit.infer.evidence import EFFORT, Effort, Exploration, explore_posterior
 
 
@@ -226,9 +227,11 @@ def refitted(
     late = slice(theta.shape[1] // 4, None)
     draws, log_posterior = theta[:, late].reshape(-1, theta.shape[-1]), log_posterior[:, late].ravel()
     kept = rng.permutation(draws.shape[0])[:_MOST]
-    v, log_volume = Straight(target).inward(draws[kept])
-    mixture = joined((fitted(v, rng, components=pace.components), stage.wide), _SHARES)
-    mixture = covering(mixture, v, np.ones(kept.size), log_posterior[kept] - log_volume, rng)
+    straight = Straight(target)
+    v, log_volume = straight.inward(draws[kept])
+    narrow = fitted(v, rng, components=pace.components, bent=straight.bent)
+    mixture = joined((narrow, stage.wide), _SHARES)
+    mixture = covering(mixture, v, np.ones(kept.size), log_posterior[kept] - log_volume, rng, straight.bent)
     if second is not None and second.jump is not None:
         mixture = joined((mixture, second.jump.mixture), (0.5, 0.5))
     return replace(stage, jump=mixture, n_refits=n_refits)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from emcee import State, moves
@@ -29,7 +29,8 @@ class TargetDensity(Protocol):
     """A posterior density to sample, vectorised over rows of coordinates.
 
     It may also have ``frame(theta)`` and ``straightened``, the coordinates that its frame straightens
-    (`mtjfit.model.straight`), and ``part(rng)``: the posterior of some of the data, of the same coordinates, from which
+    (`mtjfit.model.straight`); ``bent``, the few coordinates given which all others are close to normal, with means
+    nearly quadratic in them; and ``part(rng)``: the posterior of some of the data, of the same coordinates, from which
     that of all is found faster than from the prior; None where they are few.
     """
 
@@ -43,6 +44,7 @@ class Straight(ShownAsCard):
     """A target in coordinates v in which its posterior is straight; without a ``frame``, in its own coordinates."""
 
     target: TargetDensity
+    first_draws: ClassVar[int] = 4  # for each particle, of a start that may be far from the posterior
 
     def _frame(self, theta: FloatArray) -> Frame:
         own: Callable[[FloatArray], Frame] | None = getattr(self.target, "frame", None)
@@ -86,6 +88,11 @@ class Straight(ShownAsCard):
         """Coordinates that are straightened."""
         return getattr(self.target, "straightened", np.zeros(0, dtype=np.intp))
 
+    @property
+    def bent(self) -> IntArray:
+        """Coordinates that all others follow."""
+        return getattr(self.target, "bent", np.zeros(0, dtype=np.intp))
+
     def log_posterior(self, v: FloatArray) -> FloatArray:
         """Log posterior of v, shape (n,)."""
         z, log_volume = self.outward(v)
@@ -97,6 +104,7 @@ class StraightFrom(Straight):
     """The same coordinates, where annealing starts from a proposal for another posterior instead of the prior."""
 
     begin: Jump
+    first_draws: ClassVar[int] = 1
 
     def start(self, n: int, size: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         x, log_density = self.begin.drawn(n, rng)

@@ -1,4 +1,4 @@
-"""Heavy-tailed mixtures of multivariate t distributions: fit to weighted draws, draws, and density."""
+"""Heavy-tailed mixtures of multivariate t distributions: draws, density and steps."""
 
 from __future__ import annotations
 
@@ -9,29 +9,20 @@ from functools import cached_property
 import numpy as np
 from scipy.special import gammaln
 
-from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.arrays import FloatArray
 from mtjfit.cards import ShownAsCard
 
-TAIL_DOF = 5.0
-"""Degrees of freedom of each t: heavier tails than the posterior's, so that no region is proposed too rarely."""
-_MAX_POINTS = 5000
-_FOR_TAILS = 0.2  # of them
-_RIDGE = 3e-4  # of the overall covariance, added to each component so that none collapses
+MANY = 10
+"""Dimensions; in more, tails cost more than they gain, and mixtures are fitted with fewer numbers."""
+_TAIL_DOF, _OF_MANY = 5.0, 20.0  # heavier tails than the posterior's, so that no region is proposed too rarely
 _ROWS = 2048  # at a time: temporary arrays stay in cache
 _SCALES = (1.0, 0.3)  # of steps, in those that are best for a normal distribution
-_COVERED = 3  # rounds of further components
-_UNDER = 4.0  # times as dense as a mixture: walkers get stuck there
-_COVERING = 8  # components of each round
-_FEW = 10  # effective draws in such places below which they are ignored
 _CANCELLED = 1e6  # terms of a squared distance beyond which too many digits of their sum are lost
-_PER_COMPONENT = 10  # effective points for each dimension of a component, at least
-_MANY = 10  # dimensions: in more, noise in the covariances costs more than further components gain,
-_PER_NUMBER = 10  # so that each of their numbers has this many effective points
 
 
 @dataclass(frozen=True)
 class Mixture(ShownAsCard):
-    """A mixture of K multivariate t distributions of `TAIL_DOF` degrees of freedom."""
+    """A mixture of K multivariate t distributions of `dof` degrees of freedom."""
 
     weights: FloatArray  # shape (K,)
     centres: FloatArray  # shape (K, size)
@@ -41,6 +32,11 @@ class Mixture(ShownAsCard):
     def size(self) -> int:
         """Dimension."""
         return int(self.centres.shape[1])
+
+    @property
+    def dof(self) -> float:
+        """Degrees of freedom: 5, and 20 in more than ten dimensions."""
+        return _TAIL_DOF if self.size <= MANY else _OF_MANY
 
     @cached_property
     def _origin(self) -> FloatArray:
@@ -54,8 +50,8 @@ class Mixture(ShownAsCard):
         beyond the eighth digit; their distances are computed directly.
         """
         log_det = np.sum(np.log(np.diagonal(self.roots, axis1=1, axis2=2)), axis=1)
-        half = 0.5 * (TAIL_DOF + self.size)
-        constant = float(gammaln(half) - gammaln(TAIL_DOF / 2)) - 0.5 * self.size * np.log(TAIL_DOF * np.pi)
+        half = 0.5 * (self.dof + self.size)
+        constant = float(gammaln(half) - gammaln(self.dof / 2)) - 0.5 * self.size * np.log(self.dof * np.pi)
         with np.errstate(divide="ignore"):
             heights = np.log(self.weights) - log_det + constant
         away, inverse = self.centres - self._origin, np.linalg.inv(self.roots)
@@ -74,9 +70,9 @@ class Mixture(ShownAsCard):
             for k, inverse in direct:
                 each[:, k] = np.sum(((here - self.centres[k]) @ inverse.T) ** 2, axis=1)
             np.maximum(each, 0.0, out=each)
-            each /= TAIL_DOF
+            each /= self.dof
             np.log1p(each, out=each)
-            each *= -0.5 * (TAIL_DOF + self.size)
+            each *= -0.5 * (self.dof + self.size)
             each += heights
             top = each.max(axis=1)
             each -= top[:, None]
@@ -86,7 +82,7 @@ class Mixture(ShownAsCard):
     def draws(self, n: int, rng: np.random.Generator | np.random.RandomState) -> FloatArray:
         """Independent draws, shape (n, size)."""
         which = rng.choice(self.weights.size, size=n, p=self.weights)
-        spread = np.sqrt(rng.chisquare(TAIL_DOF, n) / TAIL_DOF)
+        spread = np.sqrt(rng.chisquare(self.dof, n) / self.dof)
         z = rng.standard_normal((n, self.size)) / spread[:, None]
         return np.asarray(self.centres[which] + np.einsum("nij,nj->ni", self.roots[which], z))
 
@@ -95,89 +91,6 @@ class Mixture(ShownAsCard):
         which = rng.choice(self.weights.size, size=n, p=self.weights)
         scale = 2.38 / np.sqrt(self.size) * rng.choice(_SCALES, size=(n, 1))
         return np.asarray(scale * np.einsum("nij,nj->ni", self.roots[which], rng.standard_normal((n, self.size))))
-
-
-def fitted(
-    points: FloatArray,
-    rng: np.random.Generator,
-    *,
-    weights: FloatArray | None = None,
-    components: int = 16,
-    iterations: int = 15,
-) -> Mixture:
-    """Mixture fitted to `points`, shape (n, size), by expectation–maximisation in whitened coordinates.
-
-    Of at most so many components, and fewer where there are few effective points.
-    """
-    shares = np.ones(points.shape[0]) if weights is None else np.asarray(weights, dtype=float)
-    rows, shares = _thinned(shares, _MAX_POINTS, rng)
-    points = points[rows]
-    size = points.shape[1]
-    origin = shares @ points
-    away = points - origin
-    covariance = np.atleast_2d((away * shares[:, None]).T @ away)
-    root = np.linalg.cholesky(covariance + np.diag(1e-9 * np.diagonal(covariance) + 1e-300))
-    z = np.linalg.solve(root, away.T).T
-    n_effective = 1 / float(np.sum(shares**2))
-    n_components = int(np.clip(n_effective // _points_of_one(size), 1, components))
-    centres = _spread_out(z, shares, n_components, rng)
-    covariances = np.repeat(np.eye(size)[None], n_components, axis=0)
-    heights = np.full(n_components, 1 / n_components)
-    monomials = products(z)
-    for _ in range(iterations):
-        roots: FloatArray = np.asarray(np.linalg.cholesky(covariances), dtype=float)
-        log_each = np.asarray(-0.5 * (monomials @ distance_coefficients(centres, roots)))
-        log_each += np.log(heights) - 0.5 * np.linalg.slogdet(covariances)[1]
-        log_each -= log_each.max(axis=1)[:, None]
-        share = np.exp(log_each)
-        share *= (shares / share.sum(axis=1))[:, None]
-        moments = share.T @ monomials
-        mass = moments[:, 0] + 1e-9
-        heights = mass / mass.sum()
-        centres = moments[:, 1 : size + 1] / mass[:, None]
-        second = from_upper_triangle(moments[:, size + 1 :] / mass[:, None], size)
-        covariances = second - centres[:, :, None] * centres[:, None, :] + _RIDGE * np.eye(size)
-    return Mixture(heights, origin + centres @ root.T, np.asarray(root @ np.linalg.cholesky(covariances)))
-
-
-def _points_of_one(size: int) -> int:
-    """Effective points of a component, at least."""
-    return _PER_COMPONENT * (size + 1) if size <= _MANY else _PER_NUMBER * size * (size + 3) // 2
-
-
-def covering(
-    mixture: Mixture, v: FloatArray, weights: FloatArray, log_density: FloatArray, rng: np.random.Generator
-) -> Mixture:
-    """The mixture with further components where a density is much higher: in thin tails that a fit overlooks.
-
-    `v`, shape (n, size), are draws from the density, by weight, and `log_density` its ln there, up to a constant.
-    """
-    rows, weights = _thinned(weights, 2 * _MAX_POINTS, rng)
-    v, log_density = v[rows], log_density[rows]
-    for _ in range(_COVERED):
-        # ⟨q/p⟩ over draws from p is one over the norm of p
-        ratio = log_density - mixture.log_density(v)
-        low = float(ratio.min())
-        ratio = ratio - low + float(np.log(np.sum(weights * np.exp(low - ratio))))
-        under = np.where(ratio > np.log(_UNDER), weights, 0.0)
-        mass = float(under.sum())
-        if mass == 0 or mass**2 < _FEW * float(np.sum(under**2)):
-            break
-        there = under > 0
-        more = fitted(v[there], rng, weights=under[there], components=_COVERING)
-        share = float(np.clip(3 * mass, 0.03, 0.15))
-        mixture = joined((mixture, more, wider(more, 2.0)), (1 - share, 0.6 * share, 0.4 * share))
-    return mixture
-
-
-def _thinned(weights: FloatArray, n: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
-    """About `n` of the rows, including many of little weight, and their weights, which sum to one."""
-    flat = np.sqrt(weights)
-    chance = (1 - _FOR_TAILS) * weights / weights.sum() + _FOR_TAILS * flat / flat.sum()
-    expected = np.minimum(n * chance, 1.0)
-    rows = np.flatnonzero(rng.random(weights.size) < expected)
-    kept = weights[rows] / expected[rows]
-    return rows, np.asarray(kept / kept.sum())
 
 
 def products(x: FloatArray) -> FloatArray:
@@ -207,28 +120,6 @@ def distance_coefficients(centres: FloatArray, roots: FloatArray) -> FloatArray:
     found[1 : size + 1] = -2 * linear.T
     found[size + 1 :] = (precision[:, rows, columns] * np.where(rows == columns, 1.0, 2.0)).T
     return found
-
-
-def from_upper_triangle(upper: FloatArray, size: int) -> FloatArray:
-    """Symmetric matrices, shape (K, size, size), from their upper triangles, shape (K, size (size + 1)/2)."""
-    rows, columns = np.triu_indices(size)
-    found = np.empty((upper.shape[0], size, size))
-    found[:, rows, columns] = upper
-    found[:, columns, rows] = upper
-    return found
-
-
-def _spread_out(z: FloatArray, shares: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
-    """n of the points, drawn by their squared distance to those chosen before (k-means++), so thin tails get one."""
-    chosen = [int(rng.choice(z.shape[0], p=shares))]
-    apart = np.full(z.shape[0], np.inf)
-    while len(chosen) < n:
-        apart = np.minimum(apart, np.sum((z - z[chosen[-1]]) ** 2, axis=1))
-        chance = shares * apart
-        if not chance.any():  # all points with a share are chosen
-            chance = shares
-        chosen.append(int(rng.choice(z.shape[0], p=chance / chance.sum())))
-    return z[chosen]
 
 
 def joined(mixtures: Sequence[Mixture], shares: Sequence[float]) -> Mixture:

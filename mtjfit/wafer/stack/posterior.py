@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mtjfit.arrays import FloatArray
+from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.model.amplitude_integral import Bounded, DeviceIntegral
 from mtjfit.model.compress import Compressed, Gram
 from mtjfit.model.coordinates import DeviceCoordinates
@@ -191,6 +191,11 @@ class WaferPosterior(SharedPosterior):
     def compressed(self) -> Compressed:
         """Sufficient statistics of all devices."""
         return self.devices.data
+
+    @property
+    def bent(self) -> IntArray:
+        """Columns of the lengths: all other coordinates are close to normal given these."""
+        return np.array([k for k, name in enumerate(self.names) if name in LENGTHS], dtype=np.intp)
 
     def unit_of(self, name: str) -> str:
         """Unit of a parameter as it appears in tables; ``""`` for relative ones."""
