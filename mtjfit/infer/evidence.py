@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.arrays import FloatArray
 from mtjfit.cards import Card, ShownAsCard
 from mtjfit.infer.convergence.diagnostics import MAX_DRAWS, ess, thinning
 from mtjfit.infer.convergence.gate import Chains
 from mtjfit.infer.convergence.importance import Weighted, importance_sample
 from mtjfit.infer.ensembles.anneal import Annealed, anneal
-from mtjfit.infer.ensembles.fit import covering, fitted
+from mtjfit.infer.ensembles.fit import Ridge, covering, fitted
 from mtjfit.infer.ensembles.jumps import Jump, Straight, StraightFrom, TargetDensity
 from mtjfit.infer.ensembles.mixture import Mixture, joined, wider
 
@@ -77,7 +77,7 @@ def log_evidence(
         half = theta.shape[1] // 2
         straight = Straight(target)
         v, _ = straight.inward(theta[:, :half].reshape(-1, size))
-        jump = Jump(fitted(v, rng, bent=straight.bent), straight)
+        jump = Jump(fitted(v, rng, ridge=straight.ridge), straight)
         theta, log_p = theta[:, half:], log_p[:, half:]
     thin = thinning(log_p.size, 2 * MAX_DRAWS)
     theta, log_p = theta[:, ::thin], log_p[:, ::thin]
@@ -225,7 +225,7 @@ def explore_posterior(
     straight, found = Straight(target), None
     if start is not None:
         v, _ = straight.inward(start)
-        narrow = fitted(v, rng, components=_COMPONENTS, bent=straight.bent)
+        narrow = fitted(v, rng, components=_COMPONENTS, ridge=straight.ridge)
         seen = _Seen(v, np.ones(v.shape[0]), straight.log_posterior(v))
         found = _adapted(target, seen, wider(narrow, 2 * _WIDER), rng, effort)
     begin, rough = straight, start is not None or effort.rough
@@ -241,7 +241,7 @@ def explore_posterior(
         annealed = anneal(begin, size, more * n_particles, rng, on_level)
         seen = _Seen(*annealed.weighted(1.0), annealed.log_posterior)
         warm = [
-            fitted(v, rng, weights=w, components=_COMPONENTS, bent=straight.bent)
+            fitted(v, rng, weights=w, components=_COMPONENTS, ridge=straight.ridge)
             for v, w in map(annealed.weighted, _WARMER)
         ]
         again = replace(_adapted(target, seen, joined(warm, (1.0,) * len(warm)), rng, effort), annealed=annealed)
@@ -268,11 +268,12 @@ class _Seen:
         pairs = ((self.v, v), scaled, (self.log_posterior, log_posterior))
         return _Seen(*(np.concatenate(each) for each in pairs))
 
-    def proposal(self, components: int, warm: Mixture, rng: np.random.Generator, bent: IntArray) -> Mixture:
+    def proposal(self, components: int, warm: Mixture, rng: np.random.Generator, ridge: Ridge) -> Mixture:
         """Mixture fitted to the draws, with wider parts, and more components where it would be too thin."""
-        narrow = fitted(self.v, rng, weights=self.weights, components=components, bent=bent)
-        mixture = joined((narrow, wider(narrow, _WIDER), warm), _SHARES)
-        return covering(mixture, self.v, self.weights, self.log_posterior, rng, bent)
+        narrow = fitted(self.v, rng, weights=self.weights, components=components, ridge=ridge)
+        wide = (narrow if ridge.bent.size else wider(narrow, _WIDER), warm)  # with a ridge it has tails of its own
+        mixture = joined((narrow, *wide), _SHARES)
+        return covering(mixture, self.v, self.weights, self.log_posterior, rng, ridge)
 
 
 def _adapted(
@@ -282,7 +283,7 @@ def _adapted(
     straight = Straight(target)
     best: Exploration | None = None
     for k in range(_ROUNDS):
-        jump = Jump(seen.proposal((2 if k > 1 else 1) * _COMPONENTS, warm, rng, straight.bent), straight)
+        jump = Jump(seen.proposal((2 if k > 1 else 1) * _COMPONENTS, warm, rng, straight.ridge), straight)
         weighted = importance_sample(target, jump, effort.draws, rng)
         even = weighted.k_hat < effort.k_hat and weighted.n_effective > _EVEN * effort.draws
         if even or k == _ROUNDS - 1 or (k == 1 and weighted.n_effective > 4 * effort.enough):

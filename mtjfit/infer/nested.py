@@ -93,7 +93,7 @@ def judged_draws(target: TargetDensity, chains: Chains, evidence: Evidence, *, s
     straight = Straight(target)
     v, log_volume = straight.inward(chains.theta.reshape(-1, size))
     log_density = chains.log_posterior.ravel() - log_volume
-    mixture = covering(fitted(v, rng, bent=straight.bent), v, np.ones(v.shape[0]), log_density, rng, straight.bent)
+    mixture = covering(fitted(v, rng, ridge=straight.ridge), v, np.ones(v.shape[0]), log_density, rng, straight.ridge)
     jump = Jump(mixture, straight)
     verdict = judge(chains, target_ess)
     if verdict.converged:

@@ -10,10 +10,11 @@ import pytest
 from scipy import stats
 
 from mtjfit.infer.ensembles import fit
-from mtjfit.infer.ensembles.fit import covering, fitted
+from mtjfit.infer.ensembles.fit import NO_RIDGE, Ridge, covering, fitted
 
 SIZE, BENT = 12, np.array([1, 4, 7])
 REST = np.setdiff1d(np.arange(SIZE), BENT)
+RIDGE, WRONG = Ridge(BENT, BENT[:0]), Ridge(REST[:3], BENT[:0])
 
 
 class Follower:
@@ -60,7 +61,7 @@ def test_draws_by_the_thousand_make_a_good_proposal_in_twelve_dimensions() -> No
     for seed in range(8):
         rng, target = np.random.default_rng([seed, 4]), Follower(seed)
         points = target.draws(1500, rng)
-        mixtures = [fitted(points, rng, bent=bent) for bent in (BENT, BENT[:0], REST[:3])]
+        mixtures = [fitted(points, rng, ridge=ridge) for ridge in (RIDGE, NO_RIDGE, WRONG)]
         found.append([share(target, mixture, rng) for mixture in mixtures])
     following, free, wrong = np.array(found).T
     assert np.median(following) > 0.4
@@ -72,7 +73,7 @@ def test_moments_of_a_component_are_those_of_its_draws() -> None:
     rng, target = np.random.default_rng(6), Follower(1)
     target.u = [SimpleNamespace(rvs=stats.norm(m, 0.7).rvs) for m in (0.3, -1.0, 2.0)]
     points = target.draws(200_000, rng)
-    found = fitted(points, rng, bent=BENT, components=1)
+    found = fitted(points, rng, ridge=RIDGE, components=1)
     x = target.draws(1_000_000, rng)
     sd = x.std(axis=0)
     y = (x - x.mean(axis=0)) / sd
@@ -87,16 +88,16 @@ def test_without_curvature_the_mean_is_off(monkeypatch: pytest.MonkeyPatch) -> N
     """Sabotage: a regression that is only linear leaves the remainder of the bend as noise."""
     rng, target = np.random.default_rng(7), Follower(2)
     points = target.draws(1500, rng)
-    before = share(target, fitted(points, rng, bent=BENT), rng)
+    before = share(target, fitted(points, rng, ridge=RIDGE), rng)
     whole = fit._regression
     monkeypatch.setattr(fit, "_regression", lambda terms, w, sizes, n: whole(terms, w, sizes[:2], n))
-    assert share(target, fitted(points, rng, bent=BENT), rng) < 0.7 * before
+    assert share(target, fitted(points, rng, ridge=RIDGE), rng) < 0.7 * before
 
 
 def test_few_points_are_fitted_as_any_others() -> None:
     rng, target = np.random.default_rng(8), Follower(3)
     points = target.draws(60, rng)
-    free, following = (fitted(points, np.random.default_rng(1), bent=bent) for bent in (np.zeros(0, dtype=int), BENT))
+    free, following = (fitted(points, np.random.default_rng(1), ridge=ridge) for ridge in (NO_RIDGE, RIDGE))
     np.testing.assert_array_equal(free.roots, following.roots)
 
 

@@ -195,7 +195,7 @@ def _moved(
     straight: Straight, now: Population, weights: FloatArray, beta: float, n: int, rng: np.random.Generator
 ) -> Population:
     """The population at β: all states of short chains that begin at some of the present particles."""
-    mixture = fitted(now.v, rng, weights=weights, components=_COMPONENTS, iterations=_FIT, bent=straight.bent)
+    mixture = fitted(now.v, rng, weights=weights, components=_COMPONENTS, iterations=_FIT, ridge=straight.ridge)
     start = now.at(systematic(weights, n // _CHAIN, rng))
     chain = Population(beta, start.v, start.log_start, start.log_gain)
     states = []

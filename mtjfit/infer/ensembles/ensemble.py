@@ -229,9 +229,9 @@ def refitted(
     kept = rng.permutation(draws.shape[0])[:_MOST]
     straight = Straight(target)
     v, log_volume = straight.inward(draws[kept])
-    narrow = fitted(v, rng, components=pace.components, bent=straight.bent)
+    narrow = fitted(v, rng, components=pace.components, ridge=straight.ridge)
     mixture = joined((narrow, stage.wide), _SHARES)
-    mixture = covering(mixture, v, np.ones(kept.size), log_posterior[kept] - log_volume, rng, straight.bent)
+    mixture = covering(mixture, v, np.ones(kept.size), log_posterior[kept] - log_volume, rng, straight.ridge)
     if second is not None and second.jump is not None:
         mixture = joined((mixture, second.jump.mixture), (0.5, 0.5))
     return replace(stage, jump=mixture, n_refits=n_refits)

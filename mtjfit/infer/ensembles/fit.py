@@ -2,16 +2,19 @@
 
 In many dimensions most coordinates follow a few. Given the lengths of a stack, which bend, its amplitudes and smooth
 coefficients are close to normal, with means nearly quadratic in the lengths. A mixture in the few and one regression of
-the others have far fewer numbers than free covariances in all dimensions, and so far less noise.
+the others have far fewer numbers than free covariances in all dimensions, and so far less noise. Tails are then added
+where they are: along the bend, and along single coordinates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.cards import ShownAsCard
 from mtjfit.infer.ensembles.mixture import MANY, Mixture, distance_coefficients, joined, products, wider
 
 _MAX_POINTS = 5000
@@ -23,7 +26,20 @@ _COVERING = 8  # components of each round
 _FEW = 10  # effective draws in such places below which they are ignored, in up to ten dimensions
 _PER_COMPONENT = 10  # effective points for each dimension of a component, at least; in more dimensions than MANY
 _PER_NUMBER = 10  # for each of its numbers, because their noise costs more than further components gain
+_TAILS = 0.15  # share of the tails along the bend, and again of all those along single coordinates
+_ALONG_BEND, _ALONG_ONE = 1.75, 3.0  # times as wide as the rest
 _NO_COLUMNS = np.zeros(0, dtype=np.intp)
+
+
+@dataclass(frozen=True)
+class Ridge(ShownAsCard):
+    """What is known beforehand of the shape of a posterior."""
+
+    bent: IntArray  # coordinates given which all others are close to normal, with means nearly quadratic in these
+    tailed: IntArray  # others with long tails, as ln of a scatter that may be zero
+
+
+NO_RIDGE = Ridge(_NO_COLUMNS, _NO_COLUMNS)
 
 
 def fitted(
@@ -33,21 +49,25 @@ def fitted(
     weights: FloatArray | None = None,
     components: int = 16,
     iterations: int = 15,
-    bent: IntArray = _NO_COLUMNS,
+    ridge: Ridge = NO_RIDGE,
 ) -> Mixture:
     """Mixture fitted to `points`, shape (n, size), by expectation–maximisation in whitened coordinates.
 
-    Of at most so many components, and fewer where there are few effective points. All coordinates follow the `bent`
-    ones where there are some, and enough points for that.
+    Of at most so many components, and fewer where there are few effective points. All coordinates follow the bent ones
+    of a ridge, and it gets its tails, where there are enough points for that.
     """
     shares = np.ones(points.shape[0]) if weights is None else np.asarray(weights, dtype=float)
     rows, shares = _thinned(shares, _MAX_POINTS, rng)
     points, size = points[rows], points.shape[1]
-    n_terms = (bent.size + 1) * (bent.size + 2) // 2  # of a quadratic regression
-    if 0 < bent.size < size and _effective(shares) >= _PER_NUMBER * n_terms:
-        few = max(1, min(components, int(_effective(shares)) // (_PER_NUMBER * _numbers(bent.size))))
-        return _followed(_maximised(points[:, bent], shares, rng, few, iterations), points, shares, bent)
-    return _maximised(points, shares, rng, components, iterations)
+    few = int(_effective(shares)) // (_PER_NUMBER * _numbers(ridge.bent.size) or 1)
+    if not few or not 0 < ridge.bent.size < size:
+        return _maximised(points, shares, rng, components, iterations)
+    of_bent = _maximised(points[:, ridge.bent], shares, rng, min(few, components), iterations)
+    found = _followed(of_bent, points, shares, ridge.bent)
+    tails = [_followed(wider(of_bent, _ALONG_BEND), points, shares, ridge.bent)]
+    tails += [_stretched(found, column) for column in ridge.tailed]
+    each = _TAILS / max(ridge.tailed.size, 1)
+    return joined((found, *tails), (1 - _TAILS - each * ridge.tailed.size, _TAILS, *[each] * ridge.tailed.size))
 
 
 def _effective(shares: FloatArray) -> float:
@@ -117,6 +137,13 @@ def _followed(few: Mixture, points: FloatArray, shares: FloatArray, bent: IntArr
     return Mixture(few.weights, centres, np.asarray(np.linalg.cholesky(covariances)))
 
 
+def _stretched(mixture: Mixture, column: int) -> Mixture:
+    """Every component wider along one coordinate."""
+    factor = np.ones((mixture.size, 1))
+    factor[column] = _ALONG_ONE
+    return Mixture(mixture.weights, mixture.centres, factor * mixture.roots)
+
+
 def _regression(terms: FloatArray, w: FloatArray, sizes: Sequence[int], n: float) -> FloatArray:
     """Coefficients of each column of `w`, of the first few `terms` that serve it best by Schwarz's criterion."""
     best, lowest = np.zeros((terms.shape[1], w.shape[1])), np.full(w.shape[1], np.inf)
@@ -144,7 +171,7 @@ def covering(
     weights: FloatArray,
     log_density: FloatArray,
     rng: np.random.Generator,
-    bent: IntArray = _NO_COLUMNS,
+    ridge: Ridge = NO_RIDGE,
 ) -> Mixture:
     """The mixture with further components where a density is much higher: in thin tails that a fit overlooks.
 
@@ -163,7 +190,7 @@ def covering(
         if mass == 0 or mass**2 < few * float(np.sum(under**2)):
             break
         there = under > 0
-        more = fitted(v[there], rng, weights=under[there], components=_COVERING, bent=bent)
+        more = fitted(v[there], rng, weights=under[there], components=_COVERING, ridge=ridge)
         share = float(np.clip(3 * mass, 0.03, 0.15))
         mixture = joined((mixture, more, wider(more, 2.0)), (1 - share, 0.6 * share, 0.4 * share))
     return mixture

@@ -18,6 +18,7 @@ from scipy.special import ndtri
 
 from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.cards import ShownAsCard
+from mtjfit.infer.ensembles.fit import NO_RIDGE, Ridge
 from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.model.straight import Frame
 
@@ -29,9 +30,8 @@ class TargetDensity(Protocol):
     """A posterior density to sample, vectorised over rows of coordinates.
 
     It may also have ``frame(theta)`` and ``straightened``, the coordinates that its frame straightens
-    (`mtjfit.model.straight`); ``bent``, the few coordinates given which all others are close to normal, with means
-    nearly quadratic in them; and ``part(rng)``: the posterior of some of the data, of the same coordinates, from which
-    that of all is found faster than from the prior; None where they are few.
+    (`mtjfit.model.straight`); ``ridge``, what is known of its shape; and ``part(rng)``: the posterior of some of the
+    data, of the same coordinates, from which that of all is found faster than from the prior; None where they are few.
     """
 
     def log_prior(self, theta: FloatArray) -> FloatArray: ...
@@ -89,9 +89,9 @@ class Straight(ShownAsCard):
         return getattr(self.target, "straightened", np.zeros(0, dtype=np.intp))
 
     @property
-    def bent(self) -> IntArray:
-        """Coordinates that all others follow."""
-        return getattr(self.target, "bent", np.zeros(0, dtype=np.intp))
+    def ridge(self) -> Ridge:
+        """What is known of the shape of the posterior."""
+        return getattr(self.target, "ridge", NO_RIDGE)
 
     def log_posterior(self, v: FloatArray) -> FloatArray:
         """Log posterior of v, shape (n,)."""

@@ -130,8 +130,8 @@ class Progress:
 
 
 def _n_walkers(size: int, asked: int) -> int:
-    """Even, at least 32 and four for each dimension, unless asked otherwise."""
-    chosen = asked or max(32, 4 * size)
+    """Even, 32 unless asked otherwise, and at least two more than twice the dimension."""
+    chosen = asked or 32
     return max(chosen + chosen % 2, 2 * (size + 1))
 
 

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.arrays import FloatArray
+from mtjfit.infer.ensembles.fit import Ridge
 from mtjfit.model.amplitude_integral import Bounded, DeviceIntegral
 from mtjfit.model.compress import Compressed, Gram
 from mtjfit.model.coordinates import DeviceCoordinates
@@ -193,9 +194,11 @@ class WaferPosterior(SharedPosterior):
         return self.devices.data
 
     @property
-    def bent(self) -> IntArray:
-        """Columns of the lengths: all other coordinates are close to normal given these."""
-        return np.array([k for k, name in enumerate(self.names) if name in LENGTHS], dtype=np.intp)
+    def ridge(self) -> Ridge:
+        """Lengths bend the posterior; a scatter may be anything that is small enough."""
+        bent = [k for k, name in enumerate(self.names) if name in LENGTHS]
+        tailed = [k for k, name in enumerate(self.names) if name.startswith(SCATTER) or name == THICKNESS_SCATTER]
+        return Ridge(np.array(bent, dtype=np.intp), np.array(tailed, dtype=np.intp))
 
     def unit_of(self, name: str) -> str:
         """Unit of a parameter as it appears in tables; ``""`` for relative ones."""
