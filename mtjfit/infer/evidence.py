@@ -130,7 +130,7 @@ class Effort:
 
     particles: int = 80  # of annealing, times the square of the number of bent coordinates (bent ridges are thin)
     fewest: int = 6000  # of these
-    from_part: int = 2000  # of these where annealing starts from the posterior of a part of the data
+    from_part: int = 4000  # of these where annealing starts from the posterior of a part of the data
     draws: int = 4000  # from a proposal, the least
     enough: float = 150  # effective ones of these from a proposal that serves
     error: float = 0.02  # wanted of ln Z
