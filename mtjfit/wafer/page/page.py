@@ -99,7 +99,7 @@ def wafer_files(
     files |= {name: csv_bytes(frame.assign(origin=survey.origin).set_index(first))
               for name, (frame, first) in tables.items()}  # fmt: skip
     shown = dict(_curves(survey, odd, curves, progress))
-    html = template("mtjfit.wafer.page", "wafer.html.j2").render(
+    html = template("wafer/page/wafer.html.j2").render(
         program=f"mtjfit {__version__}",
         survey=survey,
         says=survey_says(survey, odd, len(faults)),
