@@ -239,8 +239,8 @@ def trace_caption(posterior: Posterior) -> str:
     """What `plot_trace` shows, as a caption for a paper."""
     return (
         f"Rank histograms by ensemble of {len(posterior.draws)} draws from {posterior.chain.shape[0]} independent "
-        "ensembles: for each parameter the share of an ensemble's draws in slices of the ranks of all, 1 where ensembles "
-        "agree; first panel: ln L, the log-likelihood, along the run. Converged ensembles cannot be told apart."
+        "ensembles: for each parameter the share of an ensemble's draws in slices of the ranks of all, 1 where "
+        "ensembles agree; first panel: ln L, the log-likelihood, along the run. Converged ensembles cannot be told apart."
     )
 
 

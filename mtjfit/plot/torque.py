@@ -68,8 +68,8 @@ def plot_torque(
     of σ; more than twelve devices share one map of residuals instead. Masked points are hollow. Units are those of the
     first curve of a quantity. ValueError if fit and posterior are of different devices.
 
-    Without `detail` all devices together only, with their bands: a figure of one row for a first look. On `axes`, two of your own, all devices together with their bands: in-plane and out-of-plane. A study of torques and
-    torkances needs two for each.
+    Without `detail` all devices together only, with their bands: a figure of one row for a first look. On `axes`, two
+    of your own, the same: in-plane and out-of-plane. A study of torques and torkances needs two for each.
 
     Examples
     --------

@@ -97,8 +97,9 @@ def plot_prior_posterior(
 def prior_posterior_caption(posterior: Posterior) -> str:
     """What `plot_prior_posterior` shows, as a caption for a paper."""
     return (
-        f"Prior (dashed) and posterior (filled) of each length from {posterior.study.counted}: densities of the logarithm, "
-        "each drawn to the same height. Bits: information that the data add about this length; one bit halves its range."
+        f"Prior (dashed) and posterior (filled) of each length from {posterior.study.counted}: densities of the "
+        "logarithm, each drawn to the same height. Bits: information that the data add about this length; one bit "
+        "halves its range."
     )
 
 

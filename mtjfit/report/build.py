@@ -25,8 +25,8 @@ from mtjfit.results.publish import latex_parameters, markdown, markdown_text, ta
 from mtjfit.results.symbols import in_symbols, symbols_as_html, symbols_of
 from mtjfit.study.written import STUDY_DATA, STUDY_FILE, study_files
 
-FIGURES = ("overview", "torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace", "forest",
-           "consequences", "mechanisms")  # fmt: skip
+FIGURES = ("overview", "torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace",
+           "forest", "consequences", "mechanisms")  # fmt: skip
 TABLES = ("parameters", "narrowing", "sensitivity", "assumptions", "priors", "undetermined", "directions",
           "combinations", "devices", "determined", "pairs", "odd", "repeats", "consequences", "evidence",
           "bayes_factors", "left_out", "criteria", "predictive_checks")  # fmt: skip

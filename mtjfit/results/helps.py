@@ -88,4 +88,6 @@ def _next_device(posterior: Posterior) -> Advice:
     which = "which these data leave open" if left else "the least certain of the lengths"
     if wing("planning") is None:
         return Advice(f"A measurement that bounds {worst}, {which}.")
-    return Advice(f"A device that bounds {worst}, {which}. This says which one:", f"mtjfit plan STUDY.toml --target {worst}")
+    return Advice(
+        f"A device that bounds {worst}, {which}. This says which one:", f"mtjfit plan STUDY.toml --target {worst}"
+    )

@@ -13,7 +13,7 @@ from mtjfit.study import ParameterName, Study, is_amplitude
 from mtjfit.text import visible
 
 _COMPONENTS = {"T_par": "T_∥", "T_perp": "T_⊥", "J_par": "J_∥", "J_perp": "J_⊥", "J0": "J_0", "kappa": "κ"}
-_WORDS = ("thickness", "dead_layer")  # parameters whose names are words of a sentence, too
+_WORD = "thickness"  # a parameter, but a word of most sentences
 _TAGS = {"_": "sub", "^": "sup"}
 
 
@@ -31,12 +31,12 @@ def plain_symbol(name: str) -> str:
 def symbols_of(study: Study) -> dict[str, str]:
     """Symbols by the names that stand for them in sentences about a study.
 
-    A name that is part of the name of a study, a device or a group stays what it is, and so do names that are words.
+    A name that is part of the name of a study, a device or a group stays what it is, and so does ``thickness``.
     """
     own = " ".join([study.name, *study.devices, *(curve.group or "" for curve in study.curves)])
     names = dict.fromkeys(ParameterName(name).base for name in (*study.parameters, *study.lengths, *FORMULAS))
     amplitudes = [f"{kind}{power}" for kind in "ab" for power in range(5)]
-    found = {name: plain_symbol(name) for name in (*names, *amplitudes) if name not in _WORDS} | _COMPONENTS
+    found = {name: plain_symbol(name) for name in (*names, *amplitudes) if name != _WORD} | _COMPONENTS
     return {name: symbol for name, symbol in found.items() if symbol != name and name not in own}
 
 
@@ -65,7 +65,6 @@ def symbols_as_html(words: str, symbols: Mapping[str, str]) -> Markup:
 
 
 def _set(symbol: str) -> Markup:
-    return Markup("").join(  # noqa: S704 - the tags are two, the rest is escaped
-        Markup("<{0}>{1}</{0}>").format(_TAGS[part[0]], part[1:]) if part[:1] in _TAGS else escape(part)
-        for part in re.findall(r"[_^][^_^/\s]+|[^_^]+|[_^]", symbol)
-    )
+    parts = re.findall(r"[_^][^_^/\s]+|[^_^]+|[_^]", symbol)
+    index = Markup("<{0}>{1}</{0}>")
+    return Markup("").join(index.format(_TAGS[each[0]], each[1:]) if each[0] in _TAGS else each for each in parts)

@@ -9,8 +9,8 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.infer.level import INTERVAL, Level
 from mtjfit.infer.causes import P_BAD
+from mtjfit.infer.level import INTERVAL, Level
 from mtjfit.results.headers import free_lengths, masked_points
 from mtjfit.study import SCATTER, ParameterName, Prior, Study, is_amplitude
 from mtjfit.study.current_term import OWN_DIGITS

@@ -85,8 +85,8 @@ def plot_mechanisms(found: MechanismComparison, *, width: float = DOUBLE, axes: 
 def mechanisms_caption(found: MechanismComparison) -> str:
     """What `plot_mechanisms` shows, as a caption for a paper."""
     return (
-        f"Mechanisms for {found.study.counted}: (a) evidence Z of each, ln Z less that of the best; (b) its prediction of "
-        f"left-out thicknesses; (c, d) slopes against thickness d. {_note(found)}"
+        f"Mechanisms for {found.study.counted}: (a) evidence Z of each, ln Z less that of the best; (b) its prediction "
+        f"of left-out thicknesses; (c, d) slopes against thickness d. {_note(found)}"
     )
 
 
