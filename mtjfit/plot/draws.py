@@ -240,7 +240,8 @@ def trace_caption(posterior: Posterior) -> str:
     return (
         f"Rank histograms by ensemble of {len(posterior.draws)} draws from {posterior.chain.shape[0]} independent "
         "ensembles: for each parameter the share of an ensemble's draws in slices of the ranks of all, 1 where "
-        "ensembles agree; first panel: ln L, the log-likelihood, along the run. Converged ensembles cannot be told apart."
+        "ensembles agree; first panel: ln L, the log-likelihood, along the run. Converged ensembles cannot be "
+        "told apart."
     )
 
 

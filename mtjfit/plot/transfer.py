@@ -116,9 +116,9 @@ def transfer_caption(posterior: Posterior) -> str:
     """What `plot_transfer` shows, as a caption for a paper."""
     return (
         f"The transfer κ(d) = T/J0 of {posterior.study.model.law} from {posterior.study.counted}: in the complex "
-        "plane, and its in-plane part Re κ, its out-of-plane part Im κ and their ratio T_perp/T_par against thickness d. "
-        f"Lines: medians, bands: {posterior.band.beside_inner} of the posterior, thin lines: single draws. Points: each "
-        "device on its own, without any length, with 68 % of what its data allow. Grey: outside of the measured "
+        "plane, and its in-plane part Re κ, its out-of-plane part Im κ and their ratio T_perp/T_par against thickness "
+        f"d. Lines: medians, bands: {posterior.band.beside_inner} of the posterior, thin lines: single draws. Points: "
+        "each device on its own, without any length, with 68 % of what its data allow. Grey: outside of the measured "
         "thicknesses."
     )
 

@@ -81,8 +81,8 @@ def _next_device(posterior: Posterior) -> Advice:
     low, middle, high = posterior.interval.names
 
     def width(name: str) -> float:
-        row = summary.loc[name]
-        return float(row[high] - row[low]) / abs(float(row[middle])) if row[middle] else math.inf
+        bottom, centre, top = (float(summary[column].loc[name]) for column in (low, middle, high))
+        return (top - bottom) / abs(centre) if centre else math.inf
 
     worst = max(left or names, key=width)
     which = "which these data leave open" if left else "the least certain of the lengths"
