@@ -29,7 +29,7 @@ from mtjfit.results.methods import methods
 from mtjfit.results.predict import accumulation_draws, errors_of, kappa_in_words, shared_lengths, torque_at
 from mtjfit.results.tables import (
     device_combinations_table,
-    lengths_table,
+    length_results_table,
     masks_table,
     posterior_table,
     prior_table,
@@ -150,7 +150,7 @@ def findings(
         checks=answers,
         learned=taught,
         not_determined=not_determined(fit, posterior),
-        lengths=lengths_table(fit, posterior),
+        lengths=length_results_table(fit, posterior),
         helps=helps_most(fit, posterior),
         model_test=model_test(fit.devices, fit.study.amplitudes, fit.study.model.law),
         methods=methods(fit, posterior, versions if isinstance(versions, Mapping) else {}),

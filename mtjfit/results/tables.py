@@ -143,7 +143,7 @@ def posterior_table(posterior: Posterior) -> Table:
     )
 
 
-def lengths_table(fit: FitResult, posterior: Posterior | None) -> Table:
+def length_results_table(fit: FitResult, posterior: Posterior | None) -> Table:
     """Lengths that are not fixed, with interval, limit, or the words that the data do not determine them.
 
     Without a posterior they are those of the best fit. Draws that have not converged give no number, and a model that
