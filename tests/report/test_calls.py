@@ -145,27 +145,40 @@ def test_draws_that_have_not_converged_are_marked_in_every_caption(finished) -> 
     assert marked == shows > {"overview", "torque", "corner", "trace"}
 
 
-def test_the_first_screen_comes_first_and_all_else_folds(finished, found: Findings) -> None:
+def unfolded(html: str) -> list[str]:
+    """What stands between the first screen and the end of the page, outside of what folds."""
+    rest = html.partition('<nav aria-label="Contents">')[2].partition("</main>")[0] + "</main>"
+    folded = re.compile(r"<details class=\"fold\">.*?</details>\s*(?=<details class=\"fold\"|</main>)", re.DOTALL)
+    return re.findall(r"<(?:h2|table|figure|p)\b", folded.sub("", rest))
+
+
+def untold(html: str) -> list[str]:
+    """Folded sections that do not say what to take from them, in words that come before the section."""
+    summaries = re.findall(r"<details class=\"fold\">\s*<summary>(.*?)</summary>", html, re.DOTALL)
+    assert len(summaries) > 10
+    return [one for one in summaries if not re.search(r'<span class="take">[^<].{10,}</span>', one, re.DOTALL)]
+
+
+def unreached(html: str) -> list[str]:
+    """Links that do not lead into a folded part: a browser opens what holds the target, not what is the target."""
+    targets = re.findall(r'<li><a href="#([^"]+)">', html)
+    return [one for one in targets if not re.search(rf'</summary>\s*<div class="inside" id="{one}">', html)]
+
+
+def test_the_first_screen_comes_first_and_all_else_folds(found: Findings, one_thickness_fit) -> None:
     html = report_html(found, sketch(found))
-    first, _, rest = html.partition('<nav aria-label="Contents">')
+    first = html.partition('<nav aria-label="Contents">')[0]
     for words in ('id="checks"', 'class="learned"', '<figure id="overview">', 'id="table-lengths"', 'id="helps"'):
         assert first.count(words) == 1, words
     assert '<details class="fold"' not in first
-    folded = re.compile(r"<details class=\"fold\">.*?</details>\s*(?=<details|</main>)", re.DOTALL)
-    assert not re.search(r"<(?:h2|table|figure|p)\b", folded.sub("", rest).partition("</main>")[0])
-
-
-def test_every_folded_section_says_what_to_take_from_it(found: Findings, one_thickness_fit) -> None:
     for one in (found, findings(one_thickness_fit, None, {})):
-        html = report_html(one, sketch(one))
-        summaries = re.findall(r"<details class=\"fold\">\s*<summary>(.*?)</summary>", html, re.DOTALL)
-        assert len(summaries) > 10
-        for summary in summaries:
-            assert re.search(r'<span class="take">[^<].{10,}</span>', summary, re.DOTALL), summary
+        page = report_html(one, sketch(one))
+        assert (unfolded(page), untold(page), unreached(page)) == ([], [], [])
 
 
-def test_links_lead_into_the_folded_part_which_opens_it(found: Findings) -> None:
-    """A browser opens what holds the target of a link, not what is the target."""
+def test_sabotage_what_does_not_fold_or_says_nothing_is_seen(found: Findings) -> None:
     html = report_html(found, sketch(found))
-    for target in re.findall(r'<li><a href="#([^"]+)">', html):
-        assert re.search(rf'</summary>\s*<div class="inside" id="{target}">', html), target
+    assert "<p" in unfolded(html.replace("</main>", "<p>more</p></main>"))
+    assert untold(html.replace('<span class="take">', '<span class="x">', 1))
+    moved = html.replace('<details class="fold">', '<details class="fold" id="known">')
+    assert unreached(moved.replace('<div class="inside" id="known">', '<div class="inside">')) == ["known"]
