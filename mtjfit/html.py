@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 class PlannedFigure:
     """A figure of a page, not yet drawn; `draw` takes its `width` in inches.
 
-    `alt` is the caption with numbers, for readers who cannot see it. A figure that shows draws of a posterior has to be
-    marked where these have not converged.
+    `caption` can go into a paper: what is shown, symbols and bands, number of devices, level. `alt` is the figure in
+    words and numbers, for readers who cannot see it. `call` draws it in Python, with the names ``mtjfit``, ``fit`` and
+    ``posterior``. A figure that shows draws of a posterior has to be marked where these have not converged.
     """
 
     name: str
     caption: str
     alt: str
     draw: Callable[..., Figure]
+    call: str
     shows_draws: bool = False
 
 
@@ -35,6 +37,7 @@ class PlannedFigure:
 class Section:
     """A section of a page and all that belongs to it in the folder of a result; `command` is what to type for more.
 
+    The first of `sentences` says what to take from it: it is read where the section is folded.
     `tables` go by the names of their CSV files, `files` (numbers with all digits) by their own, `record` into
     ``result.json``.
     """
@@ -54,10 +57,10 @@ _XLINK = "http://www.w3.org/1999/xlink"
 
 
 @cache
-def template(package: str, name: str) -> jinja2.Template:
-    """A template that lies in a package; it escapes every string."""
+def template(name: str) -> jinja2.Template:
+    """A template by its place in mtjfit, such as ``report/report.html.j2``; it escapes every string."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(package, ""),
+        loader=jinja2.PackageLoader("mtjfit", ""),
         autoescape=True,
         finalize=lambda value: visible(value, "\n\t") if type(value) is str else value,  # not what is markup already
         undefined=jinja2.StrictUndefined,

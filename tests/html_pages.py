@@ -6,6 +6,8 @@ import re
 from html.parser import HTMLParser
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
+INDICES = {"sub": "_", "sup": "^"}
+"""Low and high indices, and how they are written in text: λ_J."""
 
 
 class Page(HTMLParser):
@@ -18,6 +20,7 @@ class Page(HTMLParser):
         self.faults: list[str] = []
         self.texts: list[str] = []
         self.tables: list[list[list[str]]] = []
+        self.within_word = False
         self.feed(html)
         self.close()
         self.faults += self.open
@@ -32,6 +35,7 @@ class Page(HTMLParser):
             self.tables[-1].append([])
         elif tag in ("td", "th"):
             self.tables[-1][-1].append("")
+        self._index(tag, INDICES.get(tag, ""))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
@@ -39,11 +43,23 @@ class Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if not self.open or self.open.pop() != tag:
             self.faults.append(tag)
+        self._index(tag, "")
+
+    def _index(self, tag: str, mark: str) -> None:
+        """What follows an index, or stands in it, belongs to the same word."""
+        self.within_word = tag in INDICES
+        if mark:
+            self.handle_data(mark)
+            self.within_word = True
 
     def handle_data(self, data: str) -> None:
         if not {"style", "svg"} & set(self.open):
-            self.texts.append(data)
-        if self.open and self.open[-1] in ("td", "th"):
+            if self.within_word and self.texts:
+                self.texts[-1] += data
+            else:
+                self.texts.append(data)
+            self.within_word = False
+        if {"td", "th"} & set(self.open):
             self.tables[-1][-1][-1] += data
 
     @property

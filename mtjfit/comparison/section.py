@@ -13,12 +13,12 @@ from mtjfit.comparison.devices.comparison import (
     outliers_table,
     repeats_table,
 )
-from mtjfit.comparison.devices.plot import plot_forest
+from mtjfit.comparison.devices.plot import forest_caption, plot_forest
 from mtjfit.comparison.free_layer.consequences import Consequences, consequences, leaned_on, of_band
 from mtjfit.comparison.free_layer.layer import shares_one_layer
-from mtjfit.comparison.free_layer.plot import plot_consequences
+from mtjfit.comparison.free_layer.plot import consequences_caption, plot_consequences
 from mtjfit.comparison.mechanisms.comparison import MechanismComparison
-from mtjfit.comparison.mechanisms.plot import plot_mechanisms
+from mtjfit.comparison.mechanisms.plot import mechanisms_caption, plot_mechanisms
 from mtjfit.comparison.mechanisms.tables import conclusions, mechanism_document, mechanism_frame, mechanism_tables
 from mtjfit.data import pretty
 from mtjfit.errors import NotDetermined
@@ -75,17 +75,19 @@ def _of_devices(fit: FitResult, posterior: Posterior | None) -> Section:
         "odd": outliers_table(alone.outliers, alone.odd_devices),
         "repeats": repeats_table(alone.repeats),
     }
-    grey = " Grey: with the common lengths." if common is not None else ""
+    both = ", ".join(f"mtjfit.comparison.compare_devices({name})" for name, one in
+                     (("fit", alone), ("posterior", common)) if one is not None)  # fmt: skip
     picture = PlannedFigure(
         "forest",
-        f"Quantities that each device determines, medians with 68 and 95 %, thin layers on top.{grey}",
+        forest_caption(alone, common),
         f"Forest plot of {len(alone.quantities)} quantities by device. {_devices_in_words(alone)}",
         lambda **look: plot_forest(alone, common, **look),
+        f"mtjfit.plot.plot_forest({both})",
     )
     return Section(
         "devices",
         "Device comparison",
-        tuple(dict.fromkeys(note for one in compared for note in one.notes)),
+        (_odd_says(alone), *dict.fromkeys(note for one in compared for note in one.notes)),
         pictures=(picture,),
         tables={name: table for name, table in tables.items() if table.rows},
         files=files,
@@ -112,7 +114,11 @@ def _devices_in_words(compared: DeviceComparison) -> str:
         ]
         rest = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
         said.append(f"{name}: {', '.join(listed)}{rest}.")
-    return " ".join([*said, f"Odd devices: {', '.join(compared.odd)}." if compared.odd else "No device is odd."])
+    return " ".join([*said, _odd_says(compared)])
+
+
+def _odd_says(compared: DeviceComparison) -> str:
+    return f"Odd devices: {', '.join(compared.odd)}." if compared.odd else "No device is odd."
 
 
 def _of_layer(fit: FitResult, posterior: Posterior | None, converged: Posterior | None) -> Section:
@@ -128,10 +134,10 @@ def _of_layer(fit: FitResult, posterior: Posterior | None, converged: Posterior 
         implied = consequences(converged)
         picture = PlannedFigure(
             "consequences",
-            "Torque against bias and thickness, absorbed spin current and effective spin diffusion length of the "
-            "posterior. Hatched: outside the measured range.",
+            consequences_caption(implied),
             f"Plot of torques against bias and thickness. {' '.join(implied.says)}",
             lambda **look: plot_consequences(implied, **look),
+            "mtjfit.plot.plot_consequences(mtjfit.comparison.consequences(posterior))",
             True,
         )
         return Section(
@@ -185,19 +191,21 @@ def _of_mechanisms(fit: FitResult, found: MechanismComparison | None) -> Section
         )
         several = (
             "Not compared in this run: whether asymmetric electrodes (b1) would explain these data as well as spin "
-            "diffusion does, or better. This takes half a minute more:"
+            "diffusion does, or better.",
+            "This takes half a minute more:",
         )
-        words, command = (one, "") if fit.study.n_thicknesses == 1 else (several, _COMMAND)
-        return Section("mechanisms", "Other mechanisms", (words,), command)
+        words, command = ((one,), "") if fit.study.n_thicknesses == 1 else (several, _COMMAND)
+        return Section("mechanisms", "Other mechanisms", words, command)
     best = found.best
     others = ", ".join(
         f"{one.name} {one.evidence.value - best.evidence.value:.1f}" for one in found.results if one is not best
     )
     picture = PlannedFigure(
         "mechanisms",
-        "Evidence of each mechanism, its prediction of left-out thicknesses, and slopes against thickness.",
+        mechanisms_caption(found),
         f"Plot of the evidence. The best is {best.name}; ln Z of the others minus that of the best: {others}.",
         lambda **look: plot_mechanisms(found, **look),
+        f"mtjfit.plot.plot_mechanisms(mtjfit.comparison.compare_mechanisms(fit.study, seed={found.seed}))",
     )
     return Section(
         "mechanisms",

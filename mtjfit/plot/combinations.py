@@ -103,6 +103,16 @@ def plot_combinations(fit: FitResult, *, width: float = DOUBLE, axes: AxesLike |
     return finished(fig)
 
 
+def combinations_caption(fit: FitResult) -> str:
+    """What `plot_combinations` shows, as a caption for a paper."""
+    line = ", line: κ(d) of the global fit" if fit.study.n_thicknesses > 1 else ""
+    return (
+        f"Combinations that each of {fit.study.counted} determines by itself, without any length, against thickness d: "
+        "the slope ratio T_perp/T_par = tan arg κ at small bias, |κ| a1 and b2/a1, as far as the data determine them. "
+        f"Points: value ± 1 standard error{line}."
+    )
+
+
 def _draw(ax: Axes, panel: _Panel, fit: FitResult) -> None:
     rows = fit.combinations[fit.combinations["quantity"] == panel.quantity].set_index("device")
     curves = [curve for curve in fit.study.curves if curve.name in rows.index]

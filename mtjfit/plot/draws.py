@@ -224,6 +224,27 @@ def _note(posterior: Posterior) -> str:
     )
 
 
+def corner_caption(posterior: Posterior) -> str:
+    """What `plot_corner` shows, as a caption for a paper."""
+    symbols = ", ".join(dict.fromkeys(str(ParameterName(name).base) for name in corner_names(posterior)))
+    return (
+        f"Posterior of the lengths and amplitudes ({symbols}) from {posterior.study.counted}: each one, and each pair. "
+        f"{_note(posterior)} Numbers above: median with its {posterior.interval} interval, or the "
+        f"{posterior.interval.one_sided} "
+        "limit where the data leave one side open; a parameter that they do not determine has neither."
+    )
+
+
+def trace_caption(posterior: Posterior) -> str:
+    """What `plot_trace` shows, as a caption for a paper."""
+    return (
+        f"Rank histograms by ensemble of {len(posterior.draws)} draws from {posterior.chain.shape[0]} independent "
+        "ensembles: for each parameter the share of an ensemble's draws in slices of the ranks of all, 1 where "
+        "ensembles agree; first panel: ln L, the log-likelihood, along the run. Converged ensembles cannot be "
+        "told apart."
+    )
+
+
 _RANK_BINS, _ACROSS, _MOST_TRACES = 20, 4, 11
 _COLOURS = ("blue", "vermillion", "green", "purple", "orange", "sky", "black")
 

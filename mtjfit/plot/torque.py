@@ -46,6 +46,7 @@ from mtjfit.plot.style import (
 _ONE_A_ROW, _TWO_A_ROW = 6, 12  # devices up to which there is one, two a row; beyond them one map of residuals
 _NAMED = 8  # devices that a legend can name
 _MARKERS = "os^Dvp<>"
+_CAPTION: dict[Quantity, str] = {"torque": "torque T", "torkance": "torkance dT/dV"}
 _KEYS = 4  # entries in a row of the legend
 # inches
 _KEY = 1.55  # of an entry of the legend
@@ -54,7 +55,12 @@ _OVERVIEW, _TITLE, _MAIN, _GAP, _STRIP, _MAP_ROW = 2.15, 0.2, 0.78, 0.05, 0.27, 
 
 
 def plot_torque(
-    fit: FitResult, posterior: Posterior | None = None, *, width: float = DOUBLE, axes: AxesLike | None = None
+    fit: FitResult,
+    posterior: Posterior | None = None,
+    *,
+    detail: bool = True,
+    width: float = DOUBLE,
+    axes: AxesLike | None = None,
 ) -> Figure:
     """Data, best fit and, with a posterior, the band of what it predicts, for both components.
 
@@ -62,8 +68,8 @@ def plot_torque(
     of σ; more than twelve devices share one map of residuals instead. Masked points are hollow. Units are those of the
     first curve of a quantity. ValueError if fit and posterior are of different devices.
 
-    On `axes`, two of your own, all devices together with their bands: in-plane and out-of-plane. A study of torques and
-    torkances needs two for each.
+    Without `detail` all devices together only, with their bands: a figure of one row for a first look. On `axes`, two
+    of your own, the same: in-plane and out-of-plane. A study of torques and torkances needs two for each.
 
     Examples
     --------
@@ -77,7 +83,7 @@ def plot_torque(
         drawn = _drawn(fit, posterior)
         kinds: list[Quantity] = list(dict.fromkeys(one.curve.quantity for one in drawn))
         exponents = {kind: _exponent(drawn, kind) for kind in kinds}
-        note = _note(drawn, posterior)
+        note = _note(drawn, posterior, residuals=detail)
         handles, labels = _key(drawn, posterior)
         if axes is not None:
             own = sheet(axes, (len(kinds), 2))
@@ -92,19 +98,21 @@ def plot_torque(
             return finished(own)
         keys = panels_across(width, _KEYS, _KEY)
         top = 0.12 + 0.165 * -(-len(handles) // keys)
-        overview = _OVERVIEW * len(kinds) * (1 if _beside(width) else 2) if len(drawn) > 1 else 0.0
-        height = top + overview + _detail_height(len(drawn), width) + footer_height(width, fit.study, note)
+        together = len(drawn) > 1 or not detail
+        overview = _OVERVIEW * len(kinds) * (1 if _beside(width) else 2) if together else 0.0
+        below = _detail_height(len(drawn), width) if detail else 0.0
+        height = top + overview + below + footer_height(width, fit.study, note)
         # Everything is placed in inches: a layout engine takes ten times as long for this many panels.
         fig = sheet(None, (1, 1), figsize=(width, height))
         fig.legend(
             handles, labels, loc="upper center", bbox_to_anchor=(0.5, 1 - 0.05 / height), borderaxespad=0.0,
             ncols=min(keys, len(handles)), columnspacing=1.4,
         )  # fmt: skip
-        if len(drawn) > 1:
-            _overview(fig, top, drawn, exponents)
-        if len(drawn) > _TWO_A_ROW:
+        if together:
+            _overview(fig, top, drawn, exponents, banded=not detail)
+        if detail and len(drawn) > _TWO_A_ROW:
             _residual_map(fig, top + overview, drawn)
-        else:
+        elif detail:
             _multiples(fig, top + overview, drawn, exponents)
         footer(fig, fit.study, note)
     return fig
@@ -148,7 +156,9 @@ def _across(n: int, width: float) -> int:
     return 1 if n <= _ONE_A_ROW else panels_across(width, 2, 2.4)
 
 
-def _overview(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mapping[Quantity, int]) -> None:
+def _overview(
+    fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mapping[Quantity, int], *, banded: bool
+) -> None:
     barred, whole = len(drawn) > _NAMED, fig.get_figwidth()
     columns = 2 if _beside(whole) else 1
     width = (whole - (0.75 if barred else 0.08)) / columns - _LEFT
@@ -157,14 +167,14 @@ def _overview(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mappin
             row, column = divmod(2 * r + c, columns)
             left = _LEFT + column * (width + _LEFT)
             ax = place(fig, left, top + row * _OVERVIEW + 0.05, width, _OVERVIEW - 0.47)
-            _together(ax, drawn, kind, component, exponent)
+            _together(ax, drawn, kind, component, exponent, banded=banded)
             y_label(ax, 0.55)
     if barred:
         _colour_bar(fig, place(fig, whole - 0.6, top + 0.05, 0.1, _OVERVIEW - 0.47), drawn)
 
 
 def _together(
-    ax: Axes, drawn: Sequence[Drawn], kind: Quantity, component: Component, exponent: int, *, banded: bool = False
+    ax: Axes, drawn: Sequence[Drawn], kind: Quantity, component: Component, exponent: int, *, banded: bool
 ) -> None:
     """All devices of a quantity in one panel."""
     shown = [one for one in drawn if one.curve.quantity == kind]
@@ -280,11 +290,31 @@ def _key(drawn: Sequence[Drawn], posterior: Posterior | None) -> tuple[list[Line
     return handles, labels
 
 
-def _note(drawn: Sequence[Drawn], posterior: Posterior | None) -> str:
+def _note(drawn: Sequence[Drawn], posterior: Posterior | None, *, residuals: bool) -> str:
     fitted = any(one.curve.sigma_is_fitted for one in drawn)
     band = ""
     if posterior is not None and drawn[0].band:
         band = f"; band: {posterior.band} of points that the posterior would predict, noise included"
     bars = "error bars: noise scale fitted from the scatter" if fitted else "error bars: 1 σ"
     axes = r"$\parallel$ along M × (P × M), $\perp$ along M × P"
-    return f"{axes}; {bars}; Δ/σ: (data − best fit)/standard error{band}."
+    away = "; Δ/σ: (data − best fit)/standard error" if residuals else ""
+    return f"{axes}; {bars}{away}{band}."
+
+
+def torque_caption(fit: FitResult, posterior: Posterior | None = None, *, detail: bool = True) -> str:
+    """What `plot_torque` shows, as a caption for a paper."""
+    curves = fit.study.curves
+    what = " and ".join(_CAPTION[quantity] for quantity in dict.fromkeys(curve.quantity for curve in curves))
+    masked = any(np.any(curve.measured & ~curve.used_values) for curve in curves)
+    bars = "from the scatter of the points" if any(curve.sigma_is_fitted for curve in curves) else "1 σ"
+    said = [
+        f"In-plane (∥) and out-of-plane (⊥) {what} against bias V of {fit.study.counted}; "
+        f"n = {fit.study.n_values} values. Points: data, error bars {bars}. "
+        f"Lines: best fit of {fit.study.model.law}, {fit.chi2_says}.",
+        "Hollow points were masked and not fitted." if masked else "",
+    ]
+    if posterior is not None and len(curves) <= _TWO_A_ROW:
+        said.append(f"Bands: where the posterior predicts {posterior.band} of points, noise included.")
+    if detail:
+        said.append(f"{'Panels' if len(curves) > _TWO_A_ROW else 'Strips'} of Δ/σ: (data − best fit)/standard error.")
+    return " ".join(each for each in said if each)

@@ -112,6 +112,27 @@ def plot_transfer(
     return finished(fig)
 
 
+def transfer_caption(posterior: Posterior) -> str:
+    """What `plot_transfer` shows, as a caption for a paper."""
+    return (
+        f"The transfer κ(d) = T/J0 of {posterior.study.model.law} from {posterior.study.counted}: in the complex "
+        "plane, and its in-plane part Re κ, its out-of-plane part Im κ and their ratio T_perp/T_par against thickness "
+        f"d. Lines: medians, bands: {posterior.band.beside_inner} of the posterior, thin lines: single draws. Points: "
+        "each device on its own, without any length, with 68 % of what its data allow. Grey: outside of the measured "
+        "thicknesses."
+    )
+
+
+def accumulation_caption(posterior: Posterior) -> str:
+    """What `plot_accumulation_band` shows, as a caption for a paper."""
+    return (
+        "Spin accumulation m in the free layer (Eq. 9) against the distance x from the barrier, for a spin current J0 "
+        "polarised in plane there: in-plane and out-of-plane component in units of J0/D_F, D_F the diffusion constant. "
+        f"Thinnest, middle and thickest of {posterior.study.counted}. Lines: medians, bands: "
+        f"{posterior.band.beside_inner} of the posterior."
+    )
+
+
 def _in_plane(ax: Axes, K: np.ndarray, colour: str) -> None:
     chosen = K[:: max(1, len(K) // _DRAWN)]
     ax.add_collection(

@@ -94,6 +94,15 @@ def plot_prior_posterior(
     return finished(fig)
 
 
+def prior_posterior_caption(posterior: Posterior) -> str:
+    """What `plot_prior_posterior` shows, as a caption for a paper."""
+    return (
+        f"Prior (dashed) and posterior (filled) of each length from {posterior.study.counted}: densities of the "
+        "logarithm, each drawn to the same height. Bits: information that the data add about this length; one bit "
+        "halves its range."
+    )
+
+
 def _panel(ax: Axes, posterior: Posterior, name: str, row: pd.Series) -> None:
     prior = posterior.prior_of(name)
     assert prior is not None  # noqa: S101 - every row of the table has one

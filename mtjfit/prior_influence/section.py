@@ -10,7 +10,7 @@ from mtjfit.html import PlannedFigure, Section
 from mtjfit.infer import Posterior
 from mtjfit.plain import by_name
 from mtjfit.prior_influence.information import joint_gain, narrowing
-from mtjfit.prior_influence.plot import plot_prior_posterior
+from mtjfit.prior_influence.plot import plot_prior_posterior, prior_posterior_caption
 from mtjfit.prior_influence.reweighting import sensitivity
 from mtjfit.prior_influence.tables import (
     NOT_CONVERGED,
@@ -56,13 +56,13 @@ def _picture(posterior: Posterior, found: pd.DataFrame, says: str) -> tuple[Plan
     study = posterior.study
     if not any(not study.parameters[name].is_fixed for name in study.lengths):
         return ()
-    mark = "" if posterior.verdict.converged else "NOT CONVERGED. "
     return (
         PlannedFigure(
             "prior_posterior",
-            f"{mark}Prior and posterior of each length, with the information between them.",
+            prior_posterior_caption(posterior),
             f"Plot of the prior and the posterior of each length. {says}",
             lambda **look: plot_prior_posterior(posterior, found, **look),
+            "mtjfit.plot.plot_prior_posterior(posterior, mtjfit.prior_influence.narrowing(posterior))",
             True,
         ),
     )

@@ -17,16 +17,16 @@ from mtjfit.infer.store.journal import is_journal
 from mtjfit.output import OutputFolder
 from mtjfit.plain import by_name, csv_bytes, plain
 from mtjfit.plot.style import DOUBLE, render
+from mtjfit.report.calls import beginning_of, call_of, program_of
 from mtjfit.report.findings import Findings
 from mtjfit.report.width import figure_width
-from mtjfit.results.headers import free_lengths
 from mtjfit.results.methods import REFERENCES
 from mtjfit.results.publish import latex_parameters, markdown, markdown_text, table_csv
-from mtjfit.results.tables import meaning
+from mtjfit.results.symbols import in_symbols, symbols_as_html, symbols_of
 from mtjfit.study.written import STUDY_DATA, STUDY_FILE, study_files
 
-FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace", "forest",
-           "consequences", "mechanisms")  # fmt: skip
+FIGURES = ("overview", "torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace",
+           "forest", "consequences", "mechanisms")  # fmt: skip
 TABLES = ("parameters", "narrowing", "sensitivity", "assumptions", "priors", "undetermined", "directions",
           "combinations", "devices", "determined", "pairs", "odd", "repeats", "consequences", "evidence",
           "bayes_factors", "left_out", "criteria", "predictive_checks")  # fmt: skip
@@ -71,6 +71,7 @@ def result_document(found: Findings) -> dict[str, Any]:
         "checks": [{"name": c.name, "state": c.state, "says": c.says} for c in found.checks],
         "learned": found.learned,
         "not_determined": found.not_determined,
+        "helps_most": vars(found.helps),
         "fit": {"values": fit.values, "errors": fit.errors, "chi2": fit.chi2, "dof": fit.dof, "p_value": fit.p_value},
         "draws_chi2": None if found.drawn is None else {**vars(found.drawn), "ok": found.drawn.ok},
         "prior_conflicts": [{**vars(each), "says": each.says} for each in fit.conflicts],
@@ -137,12 +138,16 @@ DOI = "10.1103/PhysRevB.86.060404"
 
 @dataclass(frozen=True)
 class ReportFigure(ShownAsCard):
-    """One figure of the page: its files by name, and its SVG for the page, without ids that another figure has too."""
+    """One figure of the page: its files by name, the Python call that draws it, and its SVG for the page.
+
+    That SVG has no ids that another figure has, too.
+    """
 
     name: str
     caption: str
     files: dict[str, bytes]
     svg: str
+    call: str = ""
 
 
 def report_figures(found: Findings, *, pdf: bool = False, width: str | None = None) -> tuple[ReportFigure, ...]:
@@ -153,16 +158,21 @@ def report_figures(found: Findings, *, pdf: bool = False, width: str | None = No
     marked = found.posterior is not None and not found.converged
     pictures = (picture for section in found.every_section for picture in section.pictures)
     look = {} if width is None else {"width": figure_width(width)}
-    return tuple(_drawn(picture, marked and picture.shows_draws, pdf, look) for picture in pictures)
+    label = found.fit.study.label
+    return tuple(_drawn(each, marked and each.shows_draws, label, pdf, look, call_of(each, width)) for each in pictures)
 
 
-def _drawn(picture: PlannedFigure, marked: bool, pdf: bool, look: Mapping[str, float]) -> ReportFigure:
+def _drawn(
+    picture: PlannedFigure, marked: bool, label: str, pdf: bool, look: Mapping[str, float], call: str
+) -> ReportFigure:
     figure = picture.draw(**look)
     if marked:
         _mark_unconverged(figure)
     svg = render(figure, "svg")
     files = {f"{picture.name}.svg": svg} | ({f"{picture.name}.pdf": render(figure, "pdf")} if pdf else {})
-    return ReportFigure(picture.name, picture.caption, files, inline_svg(svg, picture.name, picture.alt))
+    # a caption travels without its page
+    caption = f"{'NOT CONVERGED. ' if marked else ''}{picture.caption}{f' {label}.' if label else ''}"
+    return ReportFigure(picture.name, caption, files, inline_svg(svg, picture.name, picture.alt), call)
 
 
 def _mark_unconverged(figure: Figure) -> None:
@@ -185,10 +195,14 @@ def report_html(found: Findings, figures: Sequence[ReportFigure], *, width: str 
     """The page as HTML, with the figures that were drawn, in the `width` in which they were."""
     fit, posterior = found.fit, found.posterior
     drawn = {figure.name: figure for figure in figures}
-    return template("mtjfit.report", "report.html.j2").render(
+    symbols, beginning = symbols_of(fit.study), beginning_of(found)
+    return template("report/report.html.j2").render(
         found=found,
+        ordered_checks=sorted(found.checks, key=lambda check: check.name != "converged"),
         study=fit.study,
-        glossary="; ".join(f"{name}: {meaning(name)}" for name in free_lengths(fit.study)),
+        words=lambda text: symbols_as_html(text, symbols),
+        methods=in_symbols(found.methods, symbols),
+        program=lambda figure: program_of(figure.name, figure.call, beginning),
         known=fit.identifiability,
         verdict=None if posterior is None else posterior.verdict,
         settings={} if posterior is None else posterior.settings,

@@ -17,14 +17,19 @@ from mtjfit.infer.convergence.excess import DrawnChi2, chi2_of_draws
 from mtjfit.infer.level import INTERVAL, Level
 from mtjfit.lazy import wing
 from mtjfit.plot import plot_accumulation_band, plot_combinations, plot_corner, plot_torque, plot_trace, plot_transfer
-from mtjfit.plot.draws import corner_names
+from mtjfit.plot.combinations import combinations_caption
+from mtjfit.plot.draws import corner_caption, corner_names, trace_caption
+from mtjfit.plot.torque import torque_caption
+from mtjfit.plot.transfer import accumulation_caption, transfer_caption
 from mtjfit.results.assumptions import assumptions_section
 from mtjfit.results.headers import Notice, device_names, header_fields, measured_quantities, notices
+from mtjfit.results.helps import Advice, helps_most
 from mtjfit.results.identifiability import directions_table, model_test
 from mtjfit.results.methods import methods
 from mtjfit.results.predict import accumulation_draws, errors_of, kappa_in_words, shared_lengths, torque_at
 from mtjfit.results.tables import (
     device_combinations_table,
+    length_results_table,
     masks_table,
     posterior_table,
     prior_table,
@@ -32,7 +37,7 @@ from mtjfit.results.tables import (
 )
 from mtjfit.results.verdicts import Answer, checks, learned, not_determined
 from mtjfit.study import ParameterName
-from mtjfit.text import Table, number, p_text
+from mtjfit.text import Table, number, p_text, value_with_error
 
 _NAMED = 6  # devices that alternative texts name one by one
 
@@ -49,8 +54,12 @@ class Findings(ShownAsCard):
         χ² of the draws of a posterior that converged.
     sections : tuple of Section
         In the order of the page, those of the wings among them.
+    lengths : Table
+        Lengths that are not fixed, for the first screen of the page.
+    helps : Advice
+        What would help most.
     frame : Section
-        Tables and pictures that stand elsewhere on the page.
+        Tables and pictures that stand elsewhere on the page; the first picture is that of the first screen.
     """
 
     fit: FitResult
@@ -61,6 +70,8 @@ class Findings(ShownAsCard):
     checks: tuple[Answer, ...]
     learned: tuple[str, ...]
     not_determined: tuple[str, ...]
+    lengths: Table
+    helps: Advice
     model_test: str
     methods: str
     summary: pd.DataFrame
@@ -126,6 +137,7 @@ def findings(
     converged = posterior is not None and posterior.verdict.converged
     drawn = chi2_of_draws(fit, posterior) if posterior is not None and converged else None
     taught, versions = learned(fit, posterior), provenance.get("versions")
+    answers = checks(fit, posterior, drawn)
     tables = {"directions": directions_table(fit.identifiability.directions), "devices": masks_table(fit.study)}
     if posterior is not None:
         tables["priors"] = prior_table(posterior)
@@ -135,18 +147,20 @@ def findings(
         provenance=provenance,
         header=header_fields(fit.study, fit),
         notices=notices(fit),
-        checks=checks(fit, posterior, drawn),
+        checks=answers,
         learned=taught,
         not_determined=not_determined(fit, posterior),
+        lengths=length_results_table(fit, posterior),
+        helps=helps_most(fit, posterior),
         model_test=model_test(fit.devices, fit.study.amplitudes, fit.study.model.law),
         methods=methods(fit, posterior, versions if isinstance(versions, Mapping) else {}),
         summary=summary_table(fit, posterior, INTERVAL if level is None else Level(level)),
         drawn=drawn,
-        sections=_sections(fit, posterior, drawn, taught, mechanisms),
+        sections=_sections(fit, posterior, drawn, taught, answers[0].says, mechanisms),
         frame=Section(
             "frame",
             "",
-            pictures=() if posterior is None else (_trace(posterior),),
+            pictures=(_first(fit, posterior), *(() if posterior is None else (_trace(posterior),))),
             tables={name: table for name, table in tables.items() if table.rows},
         ),
     )
@@ -177,14 +191,19 @@ def summary_table(fit: FitResult, posterior: Posterior | None, level: Level = IN
 
 
 def _sections(
-    fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None, taught: tuple[str, ...], mechanisms: object
+    fit: FitResult,
+    posterior: Posterior | None,
+    drawn: DrawnChi2 | None,
+    taught: tuple[str, ...],
+    determined: str,
+    mechanisms: object,
 ) -> tuple[Section, ...]:
     priors, comparison = wing("prior_influence.section"), wing("comparison.section")
     of_priors = None if priors is None else priors.prior_section(posterior)
     assumed = assumptions_section(fit)
     return (
         _of_fit(fit, posterior, drawn),
-        _of_values(fit, posterior, taught),
+        _of_values(fit, posterior, taught, determined),
         *(() if of_priors is None else (of_priors,)),
         *(() if assumed is None else (assumed,)),
         _of_diffusion(fit, posterior),
@@ -192,37 +211,52 @@ def _sections(
     )
 
 
+def _first(fit: FitResult, posterior: Posterior | None) -> PlannedFigure:
+    """All devices together, for the first screen."""
+    arguments = "fit" if posterior is None else "fit, posterior"
+    return PlannedFigure(
+        "overview",
+        torque_caption(fit, posterior, detail=False),
+        _torque_in_words(fit),
+        lambda **look: plot_torque(fit, posterior, detail=False, **look),
+        f"mtjfit.plot.plot_torque({arguments}, detail=False)",
+        posterior is not None,
+    )
+
+
 def _of_fit(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None) -> Section:
     """χ² of the best fit and of the draws, and the torque."""
     of_draws = () if drawn is None else (f"{drawn.says} ({p_text(drawn.p_value)}).",)
-    shown = "best fit" if posterior is None else "best fit and predictive bands"
-    what = measured_quantities(fit.study)
-    caption = f"In-plane and out-of-plane {what} against bias, with {shown}; masked points are hollow."
+    arguments = "fit" if posterior is None else "fit, posterior"
     torque = PlannedFigure(
         "torque",
-        caption,
+        torque_caption(fit, posterior),
         _torque_in_words(fit),
         lambda **look: plot_torque(fit, posterior, **look),
+        f"mtjfit.plot.plot_torque({arguments})",
         posterior is not None,
     )
     return Section("fit", "Data and fit", (f"Best fit: {fit.chi2_says}.", *of_draws), pictures=(torque,))
 
 
-def _of_values(fit: FitResult, posterior: Posterior | None, taught: tuple[str, ...]) -> Section:
+def _of_values(fit: FitResult, posterior: Posterior | None, taught: tuple[str, ...], determined: str) -> Section:
     """The table of parameters, or what is left open without a posterior."""
+    words = (f"What the data determine – {determined}.",)
     if posterior is None:
         table = undetermined_table(fit)
-        return Section("values", "Undetermined parameters", tables={"undetermined": table} if table.rows else {})
+        return Section("values", "Undetermined parameters", words, tables={"undetermined": table} if table.rows else {})
     corner = PlannedFigure(
         "corner",
-        f"{_mark(posterior)}Posterior of the lengths and amplitudes: each one, and each pair.",
+        corner_caption(posterior),
         f"Corner plot of the posterior. {' '.join(taught)}",
         lambda **look: plot_corner(posterior, **look),
+        "mtjfit.plot.plot_corner(posterior)",
         True,
     )
     return Section(
         "values",
         "Lengths and amplitudes" if posterior.verdict.converged else "Parameters: NOT CONVERGED",
+        words,
         pictures=(corner,) if corner_names(posterior) else (),
         tables={"parameters": posterior_table(posterior)},
     )
@@ -232,32 +266,33 @@ def _of_diffusion(fit: FitResult, posterior: Posterior | None) -> Section:
     """κ(d), what each device determines without any length, and the spin accumulation."""
     combinations = PlannedFigure(
         "combinations",
-        "Combinations that each device determines on its own, without any length, against the thickness.",
+        combinations_caption(fit),
         f"Plot of the combinations of each device. {_ratios_in_words(fit)}",
         lambda **look: plot_combinations(fit, **look),
+        "mtjfit.plot.plot_combinations(fit)",
     )
     pictures = [] if fit.combinations.empty else [combinations]
     model = fit.study.model
-    words: tuple[str, ...] = ()
+    words: tuple[str, ...] = (_ratio_says(fit),)
     if not model.is_eq12:
-        words = (f"κ is that of {model.law}, not of Eq. 12; it gives no spin accumulation and no spin current.",)
+        words += (f"κ is that of {model.law}, not of Eq. 12; it gives no spin accumulation and no spin current.",)
     if posterior is not None:
         transfer = PlannedFigure(
             "transfer",
-            f"{_mark(posterior)}Transfer of the spin current into torque, κ(d) of {model.law}: in the complex plane, "
-            "both components and their ratio against thickness. Grey: outside of the measured thicknesses.",
+            transfer_caption(posterior),
             f"Plot of kappa against thickness. {kappa_in_words(posterior)}",
             lambda **look: plot_transfer(posterior, fit, **look),
+            "mtjfit.plot.plot_transfer(posterior, fit)",
             True,
         )
         pictures = [transfer, *pictures]
     if posterior is not None and model.is_eq12:
         accumulation = PlannedFigure(
             "accumulation",
-            f"{_mark(posterior)}Spin accumulation in the free layer, Eq. 9, for a current polarised in plane at the "
-            "barrier.",
+            accumulation_caption(posterior),
             f"Plot of the spin accumulation against the distance from the barrier. {_accumulation_in_words(posterior)}",
             lambda **look: plot_accumulation_band(posterior, **look),
+            "mtjfit.plot.plot_accumulation_band(posterior)",
             True,
         )
         pictures.append(accumulation)
@@ -270,15 +305,12 @@ def _of_diffusion(fit: FitResult, posterior: Posterior | None) -> Section:
 def _trace(posterior: Posterior) -> PlannedFigure:
     return PlannedFigure(
         "trace",
-        f"{_mark(posterior)}Rank histograms by ensemble: converged ensembles cannot be told apart.",
+        trace_caption(posterior),
         f"Trace plot of {len(posterior.names)} parameters. {'; '.join(c.says for c in posterior.verdict.checks)}.",
         lambda **look: plot_trace(posterior, **look),
+        "mtjfit.plot.plot_trace(posterior)",
         True,
     )
-
-
-def _mark(posterior: Posterior) -> str:
-    return "" if posterior.verdict.converged else "NOT CONVERGED. "
 
 
 def _torque_in_words(fit: FitResult) -> str:
@@ -310,6 +342,21 @@ def _ratios_in_words(fit: FitResult) -> str:
     ratios = fit.combinations[fit.combinations["quantity"] == "slope_ratio"]
     values = ", ".join(f"{r.device}: {float(r.value):.3g}" for r in ratios.head(12).itertuples())  # type: ignore[arg-type]
     return f"Slope ratio T_perp/T_par by device: {values}."
+
+
+def _ratio_says(fit: FitResult) -> str:
+    """Slope ratio of the thinnest and the thickest device that determine it."""
+    found = fit.combinations[fit.combinations["quantity"] == "slope_ratio"]
+    if found.empty:
+        return "No device determines the phase of κ on its own."
+    thickness = {curve.name: curve.thickness for curve in fit.study.curves}
+    rows = sorted(found.itertuples(), key=lambda row: thickness[str(row.device)])
+    said = [
+        f"{value_with_error(float(r.value), float(r.sd))} at {thickness[str(r.device)]:g} nm ({r.device})"  # type: ignore[arg-type]
+        for r in (rows if len(rows) == 1 else (rows[0], rows[-1]))
+    ]
+    says = f"is {said[0]}" if len(said) == 1 else f"goes from {said[0]} to {said[1]}"
+    return f"The slope ratio T_perp/T_par at small bias {says}; it needs no length."
 
 
 def _accumulation_in_words(posterior: Posterior) -> str:

@@ -9,8 +9,9 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.infer.causes import P_BAD
 from mtjfit.infer.level import INTERVAL, Level
-from mtjfit.results.headers import masked_points
+from mtjfit.results.headers import free_lengths, masked_points
 from mtjfit.study import SCATTER, ParameterName, Prior, Study, is_amplitude
 from mtjfit.study.current_term import OWN_DIGITS
 from mtjfit.text import Table, decimals_of, number, p_text, power_of_ten, rounded, value_with_error
@@ -18,6 +19,8 @@ from mtjfit.text import Table, decimals_of, number, p_text, power_of_ten, rounde
 NARROWED = 0.9
 """A thickness is said to be narrowed by the data below this ratio of posterior to declared sd."""
 _MOVED = 0.5  # or if it moved by more than this many declared sd
+
+NOT_DETERMINED = "not determined"
 
 _MEANING = {
     "lambda_J": "spin precession length",
@@ -138,6 +141,51 @@ def posterior_table(posterior: Posterior) -> Table:
     return Table(
         title, ("parameter", f"median ({posterior.interval} interval)", "mean ± sd", "unit", "prior"), tuple(rows), note
     )
+
+
+def length_results_table(fit: FitResult, posterior: Posterior | None) -> Table:
+    """Lengths that are not fixed, with interval, limit, or the words that the data do not determine them.
+
+    Without a posterior they are those of the best fit. Draws that have not converged give no number, and a model that
+    does not describe the data is named in the title.
+    """
+    if posterior is not None:
+        summary, level = posterior.summary(), posterior.interval
+        header = ("length", "meaning", f"median ({level} interval)")
+        rows = tuple(
+            (str(name), meaning(str(name)), _bare(posterior, row))
+            for name, row in summary.iterrows()
+            if str(name) in posterior.priors and ParameterName(str(name)).shapes_kappa
+        )
+    else:
+        header = ("length", "meaning", "best fit ± standard error")
+        rows = tuple(
+            (name, meaning(name), _best(fit, name))
+            for name in fit.values
+            if ParameterName(name).base in free_lengths(fit.study)
+        )
+    title = "Lengths" if fit.p_value >= P_BAD or math.isnan(fit.p_value) else "Lengths, if the model described the data"
+    if posterior is not None and not posterior.verdict.converged:
+        title = "NOT CONVERGED, no result: lengths"
+    return Table(title, header, rows)
+
+
+def _bare(posterior: Posterior, row: pd.Series) -> str:
+    if not posterior.verdict.converged:
+        return "no result"
+    level, unit = posterior.interval, pretty(str(row["unit"]))
+    if row["determined"] == "yes":
+        return f"{interval_of(row, level)} {unit}".rstrip()
+    if row["determined"] == "no":
+        return NOT_DETERMINED
+    return " ".join(part for part in (bare_limit(row, level), unit, f"({level.one_sided})") if part)
+
+
+def _best(fit: FitResult, name: str) -> str:
+    error = fit.errors.get(name)
+    if error is None or fit.study.n_thicknesses == 1:
+        return NOT_DETERMINED
+    return f"{value_with_error(fit.values[name], error)} {pretty(fit.study.unit_of(name))}".rstrip()
 
 
 def prior_table(posterior: Posterior) -> Table:

@@ -208,7 +208,7 @@ def spectra_html(result: SpectraResult, *, most: int = 480, progress: Callable[[
     flagged = result.flagged[:most]
     others = [fit for fit in result.fits if not fit.flags]
     tables = [spectra_devices_table(result), sweeps_table(result), calibration_table(result), flagged_table(result)]
-    return template("mtjfit.spectra", "spectra.html.j2").render(
+    return template("spectra/spectra.html.j2").render(
         program=f"mtjfit {__version__}",
         study=result.study,
         says=spectra_says(result),

@@ -39,7 +39,7 @@ def error_bars_for_lengths(text: str) -> list[str]:
     """Lines or HTML rows in which a length or amplitude meets a ±."""
     names = (*LENGTHS, "Lambda", "a1", "b2")
     found = [line for line in text.splitlines() if line.lstrip().startswith(names) and "±" in line]
-    rows = re.findall(r"<tr><th scope=\"row\">(?:lambda|Lambda|a1|b2).*?</tr>", text, re.DOTALL)
+    rows = re.findall(r"<tr><th scope=\"row\">(?:λ|Λ|a<sub>1|b<sub>2).*?</tr>", text, re.DOTALL)
     return found + [row for row in rows if "±" in row]
 
 
@@ -184,7 +184,7 @@ def test_one_thickness_is_4_and_leaves_the_combinations(make_study, out: Path, r
     for words in ("F2.0nm  slope ratio T_perp/T_par  -0.1018 ± 0.0031", "Undetermined parameters"):
         assert words in result.stdout
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "slope ratio T_perp/T_par" in page
+    assert "slope ratio T<sub>⊥</sub>/T<sub>∥</sub>" in page
     assert error_bars_for_lengths(result.output) == error_bars_for_lengths(page) == []
     for several in (finished.result.stdout, (finished.folder / "report.html").read_text(encoding="utf-8")):
         assert error_bars_for_lengths(several)  # sabotage

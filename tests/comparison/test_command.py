@@ -105,7 +105,7 @@ def test_a_run_compares_mechanisms_if_asked(make_study, tmp_path: Path, monkeypa
     assert (result.exit_code, asked) == (0, [(7, True)])
     assert "comparing mechanisms" in result.stderr
     page = (output / "report.html").read_text(encoding="utf-8")
-    assert "Not compared in this run: whether asymmetric electrodes (b1)" in page
+    assert "Not compared in this run: whether asymmetric electrodes (b<sub>1</sub>)" in page
     assert "mtjfit run STUDY.toml --output DIR --mechanisms" in page
     assert json.loads((output / "result.json").read_bytes())["mechanisms"] is None
 

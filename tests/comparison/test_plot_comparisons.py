@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -241,7 +242,13 @@ def test_the_section_of_the_report_has_every_digit(found: MechanismComparison) -
         assert frame.loc[one.name, "log_evidence"] == one.evidence.value
         assert frame.loc[one.name, "aic"] == one.aic
     assert section.record["mechanisms"]["best"] == found.best.name  # type: ignore[index]
-    assert f"The best is {found.best.name}; ln Z of the others" in section.pictures[0].alt
+    (picture,) = section.pictures
+    assert f"The best is {found.best.name}; ln Z of the others" in picture.alt
+    assert picture.call == "mtjfit.plot.plot_mechanisms(mtjfit.comparison.compare_mechanisms(fit.study, seed=1))"
+    # the comparison takes half a minute: what the call has to ask for is checked, and what it draws
+    asked = SimpleNamespace(compare_mechanisms=lambda study, seed: {(found.study, 1): found}[study, seed])
+    names = {"mtjfit": SimpleNamespace(plot=mtjfit.plot, comparison=asked), "fit": SimpleNamespace(study=found.study)}
+    assert render(eval(picture.call, names)) == render(picture.draw())  # noqa: S307 - a call of the page
 
 
 def test_curves_are_torkances_of_the_draws(found: MechanismComparison) -> None:

@@ -29,6 +29,7 @@ from mtjfit.report import (
     report_html,
 )
 from mtjfit.results import learned, notices, posterior_table, provenance
+from mtjfit.results.symbols import in_symbols, symbols_of
 from mtjfit.study.study import as_read
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
@@ -71,7 +72,10 @@ def test_sabotage_dangers_and_unbalanced_tags_are_seen(html: str):
 
 def test_numbers_of_the_page_are_those_of_the_table_of_parameters(finished, real: Page):
     table = posterior_table(finished.posterior)
-    assert [list(table.header), *map(list, table.rows)] in real.tables
+    symbols = symbols_of(finished.fit.study)
+    shown = [[in_symbols(cell, symbols) for cell in row] for row in (table.header, *table.rows)]
+    assert "λ_J" in {row[0] for row in shown}
+    assert shown in real.tables
 
 
 def test_what_stands_above_the_sections(finished, real: Page, one_thickness_fit, flipped_fit, golden, tmp_path: Path):
@@ -81,10 +85,11 @@ def test_what_stands_above_the_sections(finished, real: Page, one_thickness_fit,
     assert [a for _, a in failing.elements if a.get("role") == "alert"]
     above = [page.text.partition(" Measured data ")[0] for page in (real, one, failing, mute)]
     golden("report-above", "\n".join(above), tmp_path, numbers=False)
-    assert learned(fit, posterior)[0] in real.text
-    assert learned(one_thickness_fit, None)[0] in one.text
+    symbols = symbols_of(fit.study)
+    assert in_symbols(learned(fit, posterior)[0], symbols) in real.text
+    assert in_symbols(learned(one_thickness_fit, None)[0], symbols) in one.text
     for words in (notices(flipped_fit)[0].title, *notices(flipped_fit)[0].lines, learned(flipped_fit, posterior)[0]):
-        assert words in failing.text, words
+        assert in_symbols(words, symbols) in failing.text, words
 
 
 def unconverged(finished) -> mtjfit.Posterior:
@@ -94,9 +99,9 @@ def unconverged(finished) -> mtjfit.Posterior:
 def test_what_a_reader_needs_is_there(real: Page):
     for words in (
         "per device: no 1/d",
-        "T_perp along M x P, as declared",
+        "T_⊥ along M x P, as declared",
         "Determined by each device on its own, without any length",
-        "lambda_sf_F: only a lower limit; beyond it the prior decides",
+        "λ_sf^F: only a lower limit; beyond it the prior decides",
         "Convergence gate: converged",
         "none of 123 points",
         "data sha256: data.csv",
@@ -104,10 +109,10 @@ def test_what_a_reader_needs_is_there(real: Page):
     ):
         assert words in real.text, words
     figures = [name for tag, a in real.elements if tag == "figure" and (name := a["id"])]
-    order = ["torque", "corner", "prior_posterior", "transfer", "combinations", "accumulation", "forest",
+    order = ["overview", "torque", "corner", "prior_posterior", "transfer", "combinations", "accumulation", "forest",
              "consequences", "trace"]  # fmt: skip
     assert figures == [name for name in order if name in figures]
-    assert {"torque", "corner", "transfer", "combinations", "accumulation", "trace"} <= set(figures)
+    assert {"overview", "torque", "corner", "transfer", "combinations", "accumulation", "trace"} <= set(figures)
 
 
 def test_figures_have_words_for_those_who_cannot_see_them(finished, real: Page):
@@ -244,12 +249,12 @@ def test_an_unconverged_run_is_marked_everywhere(finished):
         if 'id="not-converged"' in each.files[f"{each.name}.svg"].decode()
     ]
     assert [name for name in marked if name != "prior_posterior"] == [
-        "torque", "corner", "transfer", "accumulation", "trace",
+        "torque", "corner", "transfer", "accumulation", "overview", "trace",
     ]  # fmt: skip
 
 
 def error_bars_for_lengths(page: Page) -> list[list[str]]:
-    return [row for table in page.tables for row in table if row[0].startswith(("lambda", "Lambda", "a1", "b2"))
+    return [row for table in page.tables for row in table if row[0].startswith(("λ", "Λ", "a_1", "b_2"))
             and any("±" in cell for cell in row)]  # fmt: skip
 
 
@@ -257,7 +262,7 @@ def test_one_thickness_shows_combinations_and_no_error_bar_for_a_length(one_thic
     page = page_of(one_thickness_fit, None)
     assert error_bars_for_lengths(page) == []
     for words in (
-        "slope ratio T_perp/T_par",
+        "slope ratio T_⊥/T_∥",
         "Undetermined parameters",
         "the curves agree: with the other perp_axis p = ",
     ):

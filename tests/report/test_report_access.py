@@ -12,8 +12,11 @@ from shown import contrast
 
 import mtjfit
 
-TEMPLATE = (Path(mtjfit.__file__).parent / "report" / "report.html.j2").read_text(encoding="utf-8")
-STYLE = re.search(r"<style>(.*?)</style>", TEMPLATE, re.DOTALL)[1]
+PACKAGE = Path(mtjfit.__file__).parent
+PARTS = (PACKAGE / "page.html.j2").read_text(encoding="utf-8")
+TEMPLATE = (PACKAGE / "report" / "report.html.j2").read_text(encoding="utf-8") + PARTS
+FOLDING = re.search(r"macro folding_style\(\) %}(.*?){% endmacro", PARTS, re.DOTALL)[1]
+STYLE = re.search(r"<style>(.*?)</style>", TEMPLATE, re.DOTALL)[1] + FOLDING
 COLOURS = ("soft", "accent", "good", "fair", "bad")
 BEHIND = {"ink": ("back", "card", "fairback", "badback"), **dict.fromkeys(COLOURS, ("back", "card"))}
 """Text colours of the page, and what is behind them."""
@@ -59,6 +62,14 @@ def test_the_template_escapes_everything_and_its_style_loads_nothing():
     assert not re.search(r"url\(|@import", STYLE)
     assert "prefers-color-scheme: dark" in STYLE
     assert "@media print" in STYLE
+
+
+def test_paper_shows_what_a_screen_folds():
+    """A browser prints what stands in a closed part where its style makes it visible."""
+    printed = re.search(r"@media print \{(.*?)\n\}", FOLDING, re.DOTALL)[1]
+    opened = re.search(r"([^{}]+)\{ content-visibility: visible; display: block; block-size: auto; \}", printed)[1]
+    assert {each.strip() for each in opened.split(",")} == {".fold::details-content", ".checks::details-content"}
+    assert set(re.findall(r'<details class="([a-z]+)"', TEMPLATE)) == {"fold", "checks", "call"}
 
 
 def test_keyboard_and_motion_are_cared_for():

@@ -53,8 +53,8 @@ def smallest(figure: Figure) -> float:
     return min(each.get_fontsize() for each in figure.findobj(Text) if each.get_text() and each.get_visible())
 
 
-NAMES = ("torque", "corner", "prior_posterior", "transfer", "combinations", "accumulation", "forest", "consequences",
-         "trace")  # fmt: skip
+NAMES = ("overview", "torque", "corner", "prior_posterior", "transfer", "combinations", "accumulation", "forest",
+         "consequences", "trace")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -103,6 +103,12 @@ def plot_forest(
     return finished(fig)
 
 
+def forest_caption(compared: DeviceComparison, against: DeviceComparison | None = None) -> str:
+    """What `plot_forest` shows, as a caption for a paper."""
+    grey = "" if against is None else " Grey: with the lengths that all devices share."
+    return f"Quantities that each of {compared.study.counted} determines, thin layers on top. {_note(compared)}{grey}"
+
+
 def _styles(compared: DeviceComparison) -> dict[str, tuple[str, str]]:
     """Colour and marker of each device."""
     study = compared.study

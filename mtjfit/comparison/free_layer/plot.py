@@ -156,6 +156,17 @@ def _against_thickness(axes: np.ndarray, found: Consequences) -> None:
         ax.legend(loc=place, fontsize=6.5)
 
 
+def consequences_caption(found: Consequences) -> str:
+    """What `plot_consequences` shows, as a caption for a paper."""
+    return (
+        "Torque against bias and thickness that the posterior implies: T_par in plane and T_perp out of plane against "
+        f"bias V; both, their ratio and the odd part of T_perp at ±{max(found.bias):g} V against thickness d; the "
+        "share of the spin current J that is absorbed, with |κ|; the effective spin diffusion length λ*_sf. "
+        f"From {found.posterior.study.counted}. Lines: medians, bands: {found.posterior.band} of the posterior. "
+        f"Hatched: outside the measured range. {_note(found)}"
+    )
+
+
 def _note(found: Consequences) -> str:
     names = leaned_on(found.table)
     parts = [

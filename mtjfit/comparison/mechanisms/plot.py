@@ -82,6 +82,14 @@ def plot_mechanisms(found: MechanismComparison, *, width: float = DOUBLE, axes: 
     return finished(fig)
 
 
+def mechanisms_caption(found: MechanismComparison) -> str:
+    """What `plot_mechanisms` shows, as a caption for a paper."""
+    return (
+        f"Mechanisms for {found.study.counted}: (a) evidence Z of each, ln Z less that of the best; (b) its prediction "
+        f"of left-out thicknesses; (c, d) slopes against thickness d. {_note(found)}"
+    )
+
+
 def _note(found: MechanismComparison) -> str:
     verdict = f"verdict: {found.best.name}" if found.decided else "no verdict"
     return (

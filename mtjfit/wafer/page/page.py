@@ -17,10 +17,11 @@ from mtjfit.html import inline_svg, template
 from mtjfit.multiple_tests import FALSE_ALARM
 from mtjfit.plain import csv_bytes
 from mtjfit.plot.style import render
-from mtjfit.text import number, visible
+from mtjfit.text import counted, number, visible
 from mtjfit.version import __version__
 from mtjfit.wafer.page.stacks import STACK_TABLES, StackResults
 from mtjfit.wafer.page.text import (
+    beyond_says,
     faults_table,
     flags_table,
     limits_alt,
@@ -99,12 +100,17 @@ def wafer_files(
     files |= {name: csv_bytes(frame.assign(origin=survey.origin).set_index(first))
               for name, (frame, first) in tables.items()}  # fmt: skip
     shown = dict(_curves(survey, odd, curves, progress))
-    html = template("mtjfit.wafer.page", "wafer.html.j2").render(
+    html = template("wafer/page/wafer.html.j2").render(
         program=f"mtjfit {__version__}",
         survey=survey,
         says=survey_says(survey, odd, len(faults)),
         sections=[
-            {"title": quantity_title(one.quantity), "pictures": drawn, "tables": quantity_tables(one)}
+            {
+                "title": quantity_title(one.quantity),
+                "take": beyond_says(one),
+                "pictures": drawn,
+                "tables": quantity_tables(one),
+            }
             for one, drawn in zip(findings, pictures, strict=True)
         ],
         flags=flags_table(survey),
@@ -114,6 +120,7 @@ def wafer_files(
         missing=curves.missing,
         n_more=max(0, len(odd.table) - len(shown)) if shown else 0,
         faults=faults_table(faults),
+        words=lambda text: text,
         safe=lambda picture: Markup(picture.content),  # noqa: S704 - drawn here, texts in it escaped
         stack_tables=() if stacks is None else stacks.tables(),
         stack_pictures=of_stacks,
@@ -150,18 +157,30 @@ def _drawn(name: str, figure: Figure, caption: str, alt: str, pdf: bool) -> _Pic
 def _figure(found: WaferFindings, kind: str, rings: BoolArray) -> tuple[Figure, str, str] | None:
     """Figure, caption and alternative text; None if devices have no positions, or too few for a smooth part."""
     survey, quantity = found.survey, found.quantity
+    who = f"{quantity_title(quantity)} of {counted(int(survey.usable(quantity).sum()), 'device')} of {survey.name}"
     if kind == "control":
-        caption = "Devices of each wafer with the limits of their population, and the spread of true values by wafer."
-        return plot_control(survey, quantity, found), f"Control chart: {caption}", limits_alt(found)
+        caption = (
+            f"Control chart of {who}: devices of each wafer with the limits of their population, and the spread of "
+            "true values by wafer."
+        )
+        return plot_control(survey, quantity, found), caption, limits_alt(found)
     if kind == "histogram":
-        return plot_splits(survey, quantity, found), "Devices by population, in common bins.", splits_alt(found)
+        caption = f"Histogram of {who} by population, in common bins."
+        return plot_splits(survey, quantity, found), caption, splits_alt(found)
     if not np.any(survey.placed & survey.known(quantity)):
         return None
     if kind == "map":
-        return plot_wafer_map(survey, quantity, odd=rings), "Map of measured values.", map_alt(found)
+        return (
+            plot_wafer_map(survey, quantity, odd=rings),
+            f"Map of {who}; rings: odd devices, ×: flagged ones.",
+            map_alt(found),
+        )
     if not found.surfaces:
         return None
-    caption = "A polynomial of second order over each wafer, fitted robustly, and its residuals."
+    caption = (
+        f"Smooth part of {who}: a polynomial of second order over each wafer, fitted robustly, and its residuals; "
+        "rings: odd devices."
+    )
     return plot_smooth(survey, quantity, found.surfaces, odd=rings), caption, smooth_alt(found)
 
 

@@ -160,6 +160,17 @@ def _first(sentences: Sequence[str], n: int, what: str) -> str:
     return " ".join(sentences) + (f" And {n - len(sentences)} more {what}." if n > len(sentences) else "")
 
 
+def beyond_says(found: WaferFindings) -> str:
+    """How many devices are beyond the limits of their population, where populations have limits."""
+    if found.limits.empty:
+        return "No device without a flag determines it."
+    limited = found.limits[found.limits["determined"].astype(bool)]
+    if limited.empty:
+        return "There are no limits: the spread of true values is not determined in any population."
+    beyond, n = int(limited["beyond"].sum()), int(limited["n"].sum())
+    return f"{beyond} of {counted(n, 'device')} {'is' if beyond == 1 else 'are'} beyond the limits of their population."
+
+
 def limits_alt(found: WaferFindings) -> str:
     """The control chart in words."""
     said = []
