@@ -61,12 +61,12 @@ class Correlated(PlainPrior):
         given: object = self.correlation
         require(isinstance(given, Mapping) and bool(given), "a correlation names at least one other length")
         numbers = {}
-        for name in sorted(self.correlation, key=str):
-            r = self.correlation[name]
-            real = isinstance(r, int | float | np.integer | np.floating) and not isinstance(r, bool)
-            inside = isinstance(name, str) and real and -1 < r < 1
-            require(inside, "a correlation must lie between -1 and 1, ends excluded")
-            numbers[name] = float(r)
+        said: Mapping[object, object] = dict(self.correlation)
+        for name in sorted(said, key=str):
+            r = said[name]
+            real = isinstance(r, int | float | np.integer | np.floating) and not isinstance(r, bool) and -1 < r < 1
+            require(real and isinstance(name, str), "a correlation must lie between -1 and 1, ends excluded")
+            numbers[name] = float(self.correlation[name])
         object.__setattr__(self, "correlation", MappingProxyType(numbers))
 
     def __repr__(self) -> str:
