@@ -2,7 +2,7 @@
 
     python3 do.py demo [ARGS]     the demonstration: `mtjfit demo ARGS`
     python3 do.py test [ARGS]     the tests: `pytest ARGS`
-    python3 do.py lint            ruff, mypy, bandit and the import layers
+    python3 do.py lint            ruff, mypy, bandit, codespell and the import layers
     python3 do.py audit           known faults of the packages in .venv; needs the network
     python3 do.py docs [FOLDER]   the pages of the documentation, in mtjfit-docs or in FOLDER
 
@@ -24,7 +24,7 @@ BIN, SUFFIX = (VENV / "Scripts", ".exe") if os.name == "nt" else (VENV / "bin", 
 GROUPS = {"demo": [], "test": ["test"], "lint": ["test", "lint"], "docs": ["docs"], "audit": ["audit"]}
 KNOWN = {each for groups in GROUPS.values() for each in groups}
 BANDIT = "bandit -q -c pyproject.toml -r mtjfit docs do.py"
-LINT = ["ruff check .", "ruff format --check .", "mypy", BANDIT, "lint-imports"]
+LINT = ["ruff check .", "ruff format --check .", "mypy", BANDIT, "codespell", "lint-imports"]
 HELP = "Debian, Ubuntu: sudo apt install python3-venv; elsewhere: install pip"
 
 

@@ -61,12 +61,9 @@ class Correlated(PlainPrior):
         given: object = self.correlation
         require(isinstance(given, Mapping) and bool(given), "a correlation names at least one other length")
         numbers = {}
-        said: Mapping[object, object] = dict(self.correlation)
-        for name in sorted(said, key=str):
-            r = said[name]
-            real = isinstance(r, int | float | np.integer | np.floating) and not isinstance(r, bool) and -1 < r < 1
-            require(real and isinstance(name, str), "a correlation must lie between -1 and 1, ends excluded")
-            numbers[name] = float(self.correlation[name])
+        for name, r in sorted(self.correlation.items(), key=lambda pair: str(pair[0])):
+            require(_between_ends(name, r), "a correlation must lie between -1 and 1, ends excluded")
+            numbers[name] = float(r)
         object.__setattr__(self, "correlation", MappingProxyType(numbers))
 
     def __repr__(self) -> str:
@@ -139,6 +136,13 @@ class Correlated(PlainPrior):
         """The prior with its correlations with these lengths alone, as integrated over all others."""
         kept = {name: r for name, r in self.correlation.items() if name in names}
         return Correlated(self.of, kept) if kept else self.of
+
+
+def _between_ends(name: object, r: object) -> bool:
+    """Whether a correlation with a named length lies between -1 and 1."""
+    if not isinstance(r, int | float | np.integer | np.floating) or isinstance(r, bool):
+        return False
+    return isinstance(name, str) and bool(-1 < r < 1)
 
 
 def correlation_matrix(priors: Mapping[str, Correlated]) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
@@ -102,7 +102,7 @@ class _Gatherer:
     label: str
     size: int
     memory: int
-    skip: Collection[int]
+    skip: Container[int]
     seen: NameIndex = field(default_factory=NameIndex)
     key: tuple[str, str] | None = None
     count: int = 0
@@ -189,7 +189,7 @@ class _Gatherer:
 
 
 def gathered(
-    blocks: Iterable[RowBlock], label: str, size: int, memory: int, skip: Collection[int] = ()
+    blocks: Iterable[RowBlock], label: str, size: int, memory: int, skip: Container[int] = ()
 ) -> Iterator[Gathered]:
     """Chunks of `size` devices from blocks in which the rows of a device stand together; those to `skip` are not read.
 

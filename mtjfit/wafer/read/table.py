@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence, Sized
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +32,7 @@ _MOST_FILES = 1_000_000
 _FOR_ROWS = 4  # a quarter of the memory may be rows of one chunk; the rest is for reading and reducing
 
 
-def chunks(study: WaferStudy, skip: Collection[int] = (), *, block: int = LARGEST_BLOCK) -> Iterator[Chunk]:
+def chunks(study: WaferStudy, skip: Container[int] = (), *, block: int = LARGEST_BLOCK) -> Iterator[Chunk]:
     """Read a table chunk by chunk, in order, within the memory that ``[wafer]`` allows.
 
     Parameters
@@ -65,7 +65,7 @@ def chunks(study: WaferStudy, skip: Collection[int] = (), *, block: int = LARGES
     for rows in gathered(blocks, label, study.wafer.chunk, memory, skip):
         unknown -= set(rows.device)
         yield replace(checked_chunk(study, rows, label), origins=origins)
-    if unknown and not skip:
+    if unknown and isinstance(skip, Sized) and len(skip) == 0:
         what = f"has no device {min(unknown)!r}, which a mask names"
         raise DataError([Problem(label, what, "correct the mask in [[data]], or remove it")])
 
@@ -164,7 +164,7 @@ def folder_files(table: Path) -> list[Path]:
     return found
 
 
-def folder_chunks(study: WaferStudy, skip: Collection[int] = ()) -> Iterator[Chunk]:
+def folder_chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chunk]:
     """Chunks of files; those of a skipped chunk are not opened. DataError if none is there, or two have one device."""
     files, size, seen = folder_files(study.table), study.wafer.chunk, NameIndex()
     for number, k in enumerate(range(0, len(files), size)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Container, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def run_batch(
     workers: int = 0,
     scheduler: str = "",
     progress: bool = True,
-    read: Callable[[WaferStudy, Collection[int]], Iterator[Chunk]] = chunks,
+    read: Callable[[WaferStudy, Container[int]], Iterator[Chunk]] = chunks,
 ) -> BatchSummary:
     """Read a table, reduce its devices and write them, one chunk after the other; chunks already written are skipped.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ class Job:
 
 
 def jobs(
-    study: WaferStudy, done: Collection[int], read: Callable[[WaferStudy, Collection[int]], Iterator[Chunk]] = chunks
+    study: WaferStudy, done: Container[int], read: Callable[[WaferStudy, Container[int]], Iterator[Chunk]] = chunks
 ) -> Iterator[Job]:
     """Jobs for the chunks that are not done: of a folder without, of a table with the chunk that was read here."""
     count = chunk_count(study)
