@@ -24,7 +24,8 @@ BIN, SUFFIX = (VENV / "Scripts", ".exe") if os.name == "nt" else (VENV / "bin", 
 GROUPS = {"demo": [], "test": ["test"], "lint": ["test", "lint"], "docs": ["docs"], "audit": ["audit"]}
 KNOWN = {each for groups in GROUPS.values() for each in groups}
 BANDIT = "bandit -q -c pyproject.toml -r mtjfit docs do.py"
-LINT = ["ruff check .", "ruff format --check .", "mypy", BANDIT, "codespell", "lint-imports"]
+ENCODING = "ruff check -q --preview --select PLW1514 ."  # Windows has another than UTF-8
+LINT = ["ruff check .", ENCODING, "ruff format --check .", "mypy", BANDIT, "codespell", "lint-imports"]
 HELP = "Debian, Ubuntu: sudo apt install python3-venv; elsewhere: install pip"
 
 
