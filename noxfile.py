@@ -1,3 +1,7 @@
+#!/usr/bin/env -S uv run --script
+# /// script
+# dependencies = ["nox>=2024.10"]
+# ///
 """Lanes of mtjfit: `nox` runs those of every change, `nox -s NAME` one, `nox -l` lists all.
 
 Needs nox, and uv for the lowest versions. A clone without either has `python3 do.py`.
@@ -18,7 +22,6 @@ OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 NIGHTLY = "https://pypi.anaconda.org/scientific-python-nightly-wheels/simple"
 
 nox.needs_version = ">=2024.10"
-nox.options.sessions = ["tests", "lint", "docs", "build"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 
@@ -40,7 +43,7 @@ def tests(session: nox.Session) -> None:
     run_tests(session)
 
 
-@nox.session(python=OLDEST, venv_backend="uv")
+@nox.session(python=OLDEST, venv_backend="uv", default=False)
 def lowest(session: nox.Session) -> None:
     """Tests with the oldest packages that pyproject.toml allows."""
     oldest = ("--resolution", "lowest-direct", "pyparsing>=3.2,<3.3")  # the next one warns of what matplotlib 3.9 calls
@@ -49,14 +52,14 @@ def lowest(session: nox.Session) -> None:
     run_tests(session, "-W", "ignore::DeprecationWarning")
 
 
-@nox.session(python=NEWEST, venv_backend="uv")
+@nox.session(python=NEWEST, venv_backend="uv", default=False)
 def prerelease(session: nox.Session) -> None:
     """Tests with the newest packages, release candidates among them."""
     session.install("--prerelease", "allow", "--editable", ".", *group("test"))
     run_tests(session)
 
 
-@nox.session(python=NEWEST, venv_backend="uv")
+@nox.session(python=NEWEST, venv_backend="uv", default=False)
 def nightly(session: nox.Session) -> None:
     """Tests with last night's numpy, scipy, pandas and matplotlib."""
     session.install("--editable", ".", *group("test"))
@@ -94,3 +97,7 @@ def build(session: nox.Session) -> None:
         session.run(str(programs / "python"), "-m", "pip", "install", "--quiet", str(package), external=True)
         session.run(str(programs / "mtjfit"), "--help", silent=True, external=True)
         session.run(str(programs / "mtjfit"), "demo", "--output", str(bare / "demo"), external=True)
+
+
+if __name__ == "__main__":
+    nox.main()
