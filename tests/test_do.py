@@ -74,7 +74,7 @@ def test_what_is_installed_is_not_installed_again(do):
 
 def change_the_project(do: ModuleType) -> None:
     path = do.ROOT / "pyproject.toml"
-    path.write_text(path.read_text(encoding="utf-8").replace('"numpy>=2.1"', '"numpy>=2.2"'), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace('"numpy>=2.2"', '"numpy>=2.3"'), encoding="utf-8")
 
 
 def lose_the_python(do: ModuleType) -> None:
