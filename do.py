@@ -22,6 +22,7 @@ VENV = ROOT / ".venv"
 STAMP, DRAFT = VENV / "mtjfit-stamp.json", VENV / "mtjfit-stamp.new"
 BIN, SUFFIX = (VENV / "Scripts", ".exe") if os.name == "nt" else (VENV / "bin", "")
 GROUPS = {"demo": [], "test": ["test"], "lint": ["test", "lint"], "docs": ["docs"], "audit": ["audit"]}
+AUDITED = ".[cluster,evidence,excel,explore,macrospin,netcdf,parquet,tdms]"  # with what users may add
 KNOWN = {each for groups in GROUPS.values() for each in groups}
 BANDIT = "bandit -q -c pyproject.toml -r mtjfit docs do.py"
 ENCODING = "ruff check -q --preview --select PLW1514 ."  # Windows has another than UTF-8
@@ -97,7 +98,7 @@ def prepare(groups):
             break
     else:
         sys.exit(f"Python's venv module is incomplete. Install it, and call again. {HELP}")
-    installed, output = run(*pip, "install", "--editable", ".", *requirements(groups))
+    installed, output = run(*pip, "install", "--editable", AUDITED if "audit" in groups else ".", *requirements(groups))
     if not installed:
         sys.exit(f"{output}\nThe installation failed; pip's words are above.")
     note(key, groups)

@@ -100,6 +100,15 @@ def test_the_environment_of_an_earlier_do_py_is_made_anew(do):
     assert not (do.VENV / "left from before").exists()
 
 
+def test_an_audit_looks_at_what_users_may_add(do, monkeypatch):
+    monkeypatch.setattr(do, "audit", lambda: 0)
+    do.main("audit")
+    (line,) = installed(do)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert line.split()[0] == do.AUDITED
+    assert set(do.AUDITED[2:-1].split(",")) == set(extras) - {"arviz"}
+
+
 def test_groups_that_are_installed_include_no_others(do):
     """`requirements` hands each entry to pip as it stands."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
