@@ -2,7 +2,7 @@
 
     python3 do.py demo [ARGS]     the demonstration: `mtjfit demo ARGS`
     python3 do.py test [ARGS]     the tests: `pytest ARGS`
-    python3 do.py lint            ruff, mypy, bandit and the import layers
+    python3 do.py lint            ruff, mypy, bandit, codespell and the import layers
     python3 do.py audit           known faults of the packages in .venv; needs the network
     python3 do.py docs [FOLDER]   the pages of the documentation, in mtjfit-docs or in FOLDER
 
@@ -21,11 +21,12 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP, DRAFT = VENV / "mtjfit-stamp.json", VENV / "mtjfit-stamp.new"
 BIN, SUFFIX = (VENV / "Scripts", ".exe") if os.name == "nt" else (VENV / "bin", "")
-EXTRAS = {"demo": [], "test": ["test"], "lint": ["test", "lint"], "docs": ["docs"]}
-EXTRAS["audit"] = ["audit", "cluster", "evidence", "excel", "explore", "macrospin", "netcdf", "parquet", "tdms"]
-KNOWN = {each for extras in EXTRAS.values() for each in extras}
+GROUPS = {"demo": [], "test": ["test"], "lint": ["test", "lint"], "docs": ["docs"], "audit": ["audit"]}
+AUDITED = ".[cluster,evidence,excel,explore,macrospin,netcdf,parquet,tdms]"  # with what users may add
+KNOWN = {each for groups in GROUPS.values() for each in groups}
 BANDIT = "bandit -q -c pyproject.toml -r mtjfit docs do.py"
-LINT = ["ruff check .", "ruff format --check .", "mypy", BANDIT, "lint-imports"]
+ENCODING = "ruff check -q --preview --select PLW1514 ."  # Windows has another than UTF-8
+LINT = ["ruff check .", ENCODING, "ruff format --check .", "mypy", BANDIT, "codespell", "lint-imports"]
 HELP = "Debian, Ubuntu: sudo apt install python3-venv; elsewhere: install pip"
 
 
@@ -47,37 +48,47 @@ def stamped():
     if os.path.realpath(str(STAMP)) != str(STAMP):  # one of both is a link, or a junction of Windows
         found = ["a link"]
     elif set(found) <= {DRAFT.name}:
-        return {"key": None, "extras": []}
+        return {"key": None, "groups": []}
     elif STAMP.is_file() and STAMP.stat().st_size < 10**6:
         try:
             stamp = json.loads(STAMP.read_text("utf-8"))
-            if set(stamp) == {"key", "extras"} and set(stamp["extras"]) <= KNOWN:
+            if set(stamp) == {"key", "groups"} and set(stamp["groups"]) <= KNOWN:
                 return stamp
+            if set(stamp) == {"key", "extras"} and isinstance(stamp["extras"], list):
+                return {"key": None, "groups": []}  # of an earlier do.py: made anew
         except (ValueError, TypeError, RecursionError):
             pass
     sys.exit(f"{VENV} was not made by do.py (found: {', '.join(found[:3])}): move it away, and call again.")
 
 
-def note(key, extras):
+def note(key, groups):
     """Write the stamp, whole or not at all."""
     if os.path.lexists(str(DRAFT)):
         DRAFT.unlink()  # a link would be written through
-    DRAFT.write_text(json.dumps({"key": key, "extras": extras}), "utf-8")
+    DRAFT.write_text(json.dumps({"key": key, "groups": groups}), "utf-8")
     DRAFT.replace(STAMP)
 
 
-def prepare(extras):
+def requirements(groups):
+    """Packages of [dependency-groups] in pyproject.toml; a pip before 25.1 does not know --group."""
+    import tomllib
+
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    return [each for group in groups for each in known[group]]
+
+
+def prepare(groups):
     """Bring the environment up to date; it is made anew for another pyproject.toml, Python or folder."""
     key = [(ROOT / "pyproject.toml").read_text("utf-8"), sys.version, str(ROOT)]
     stamp = stamped()
-    extras = sorted({*extras, *stamp["extras"]})
+    groups = sorted({*groups, *stamp["groups"]})
     usable = stamp["key"] == key and Path(tool("python")).exists()
-    if usable and extras == stamp["extras"]:
+    if usable and groups == stamp["groups"]:
         return
     print("setting up .venv (once, about a minute) ...", file=sys.stderr, flush=True)
     if not usable:
         VENV.mkdir(exist_ok=True)
-        note(None, extras)  # interrupted, it is made anew
+        note(None, groups)  # interrupted, it is made anew
         for each in set(VENV.iterdir()) - {STAMP}:
             shutil.rmtree(str(each)) if each.is_dir() and not each.is_symlink() else each.unlink()
         python = getattr(sys, "_base_executable", sys.executable)  # not that of the environment just deleted
@@ -87,11 +98,10 @@ def prepare(extras):
             break
     else:
         sys.exit(f"Python's venv module is incomplete. Install it, and call again. {HELP}")
-    project = f".[{','.join(extras)}]" if extras else "."  # pip does not know ".[]"
-    installed, output = run(*pip, "install", "--editable", project)
+    installed, output = run(*pip, "install", "--editable", AUDITED if "audit" in groups else ".", *requirements(groups))
     if not installed:
         sys.exit(f"{output}\nThe installation failed; pip's words are above.")
-    note(key, extras)
+    note(key, groups)
 
 
 def become(*command):
@@ -116,14 +126,14 @@ def audit():
 def main(command="", *arguments):
     if sys.version_info < (3, 11):  # noqa: UP036
         sys.exit(f"mtjfit needs Python 3.11 or newer; this is {sys.version.split()[0]}, {sys.executable}.")
-    if command not in EXTRAS or (command in ("lint", "audit") and arguments):
+    if command not in GROUPS or (command in ("lint", "audit") and arguments):
         print(__doc__)
         return 0 if command in ("-h", "--help") else 2
     for name in "PYTHONPATH", "PYTHONHOME":  # packages from elsewhere must not look installed
         os.environ.pop(name, None)
     os.environ.update(VIRTUAL_ENV=str(VENV), PATH=str(BIN) + os.pathsep + os.environ.get("PATH", ""), PIP_USER="0")
     try:
-        prepare(EXTRAS[command])
+        prepare(GROUPS[command])
     except KeyboardInterrupt:
         sys.exit("interrupted; call again to set up .venv.")
     except OSError as error:

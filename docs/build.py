@@ -51,7 +51,7 @@ def copied(folder: Path) -> Path:
 def quiet_kernels(folder: Path) -> str:
     """A home of IPython in which the start-up of whoever builds has no part, and kernels tell only errors.
 
-    Newer ones warn of every connexion that is not encrypted, though it is within this computer.
+    Newer ones warn of every connection that is not encrypted, though it is within this computer.
     """
     profile = folder / "ipython" / "profile_default"
     profile.mkdir(parents=True)

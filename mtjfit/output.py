@@ -12,7 +12,7 @@ import secrets
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -24,6 +24,7 @@ DRAWN = b"drawn by mtjfit"  # in every figure, by which it is recognised
 OTHER_FOLDER = "free the disk, or name another folder with --output"
 _LONGEST_MARKER = 2**25  # bytes
 _NEAR = 2**16  # bytes at either end of a file, in which a mark is looked for
+_POSIX = os.name == "posix"
 _TRIES = 5
 _WAIT = 0.05  # seconds between tries
 
@@ -97,6 +98,7 @@ class OutputFolder:
         prepare_folder(self.path)
         with _saying(self.path):
             earlier, present = self._earlier(), sorted(self.path.iterdir())
+            _refuse_other_case(present, (self.marker, *(earlier or ()), *(written or ())))
         marked, earlier = ([], {}) if earlier is None else ([self.marker], earlier)
         for each in present if marked else ():
             known = self._known(each.name, earlier) and each.name != self.marker
@@ -142,6 +144,16 @@ def prepare_folder(path: Path, todo: str = OTHER_FOLDER) -> None:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
+
+
+def _refuse_other_case(present: Iterable[Path], names: Iterable[str]) -> None:
+    """Refuse ``Report.html`` where the file system takes it for the ``report.html`` that is to be written."""
+    spelt = {name.casefold(): name for name in names}
+    for each in present:
+        ours = each.with_name(spelt.get(each.name.casefold(), each.name))
+        if ours.name != each.name and os.path.lexists(ours) and ours.samefile(each):
+            what = f"would be written over as {ours.name}, which is the same name here"
+            raise MtjfitError(f"{each}: {what}; move it away, or name a new folder")
 
 
 def refuse_others(path: Path, kind: str, known: Callable[[Path], bool]) -> None:
@@ -245,7 +257,7 @@ def replacing(path: Path, over: bytes | None = b"") -> Iterator[BinaryIO]:
             os.fsync(stream.fileno())
         refuse_file(path, over)
         if over == b"" or os.path.lexists(path):
-            _rename(temporary, path)
+            _moved(lambda: temporary.replace(path))
         else:
             _take_free_name(temporary, path)
     except BaseException:
@@ -287,17 +299,17 @@ def _holds(path: Path, mark: bytes) -> bool:
 
 def _take_free_name(temporary: Path, path: Path) -> None:
     """Rename to a name that must be free; FileExistsError if somebody took it a moment ago."""
-    if os.name == "posix":  # where a rename would replace what is there, a second name does not
+    if _POSIX:  # where a rename would replace what is there, a second name does not
         try:
             path.hardlink_to(temporary)
         except FileExistsError:
             raise
         except OSError:  # a file system without second names
-            _rename(temporary, path)
+            _moved(lambda: temporary.replace(path))
         else:
             temporary.unlink()
     else:
-        temporary.rename(path)
+        _moved(lambda: temporary.rename(path))
 
 
 def not_written(path: Path, error: OSError | ValueError, todo: str = OTHER_FOLDER) -> MtjfitError:
@@ -306,20 +318,20 @@ def not_written(path: Path, error: OSError | ValueError, todo: str = OTHER_FOLDE
     return MtjfitError(f"{path}: cannot be written: {reason}; {todo}")
 
 
-def _rename(temporary: Path, path: Path) -> None:
-    """Rename over `path`, with a few tries: on Windows a viewer may hold the old file for a moment."""
+def _moved(move: Callable[[], object]) -> None:
+    """Rename, with a few tries: on Windows a viewer or a virus scanner may hold either file for a moment."""
     for _ in range(_TRIES - 1):
         try:
-            temporary.replace(path)
+            move()
             return
         except PermissionError:
             time.sleep(_WAIT)
-    temporary.replace(path)
+    move()
 
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder survive a power cut, where the platform can do that (Windows cannot)."""
-    if os.name != "posix":
+    if not _POSIX:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -115,7 +115,7 @@ class BarStream(VisibleStream):
     """Where progress bars are drawn: they return to the begin of their line, and go up to that of another bar."""
 
     @classmethod
-    def over(cls, stream: TextIO | None) -> BarStream:
+    def over(cls, stream: TextIO | VisibleStream | None) -> BarStream:
         """On the stream, or on that below a `VisibleStream`."""
         return cls(stream._stream if isinstance(stream, VisibleStream) else stream)
 

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -56,6 +57,10 @@ def do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
+TESTING = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]["test"]
+WITH_TESTS = " ".join([".", *TESTING])
+
+
 def installed(do: ModuleType) -> list[str]:
     return [line.split("--editable ")[1] for line in do.run.of("install")]
 
@@ -63,13 +68,13 @@ def installed(do: ModuleType) -> list[str]:
 def test_what_is_installed_is_not_installed_again(do):
     for command in "demo", "demo", "test", "demo", "test":
         do.main(command)
-    assert installed(do) == [".", ".[test]"]
+    assert installed(do) == [".", WITH_TESTS]
     assert len(do.run.of("venv")) == 1
 
 
 def change_the_project(do: ModuleType) -> None:
     path = do.ROOT / "pyproject.toml"
-    path.write_text(path.read_text(encoding="utf-8").replace('"numpy>=2.0"', '"numpy>=2.1"'), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace('"numpy>=2.2"', '"numpy>=2.3"'), encoding="utf-8")
 
 
 def lose_the_python(do: ModuleType) -> None:
@@ -77,13 +82,37 @@ def lose_the_python(do: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("change", [change_the_project, lose_the_python])
-def test_after_a_change_the_environment_is_made_anew_with_its_extras(do, change):
+def test_after_a_change_the_environment_is_made_anew_with_its_groups(do, change):
     do.main("test")
     (do.VENV / "left from before").mkdir()
     change(do)
     do.main("test")
-    assert installed(do) == [".[test]"] * 2
+    assert installed(do) == [WITH_TESTS] * 2
     assert not (do.VENV / "left from before").exists()
+
+
+def test_the_environment_of_an_earlier_do_py_is_made_anew(do):
+    do.VENV.mkdir()
+    (do.VENV / "left from before").mkdir()
+    do.STAMP.write_text('{"key": ["text", "version", "folder"], "extras": ["audit", "cluster"]}', encoding="utf-8")
+    do.main("demo")
+    assert installed(do) == ["."]
+    assert not (do.VENV / "left from before").exists()
+
+
+def test_an_audit_looks_at_what_users_may_add(do, monkeypatch):
+    monkeypatch.setattr(do, "audit", lambda: 0)
+    do.main("audit")
+    (line,) = installed(do)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert line.split()[0] == do.AUDITED
+    assert set(do.AUDITED[2:-1].split(",")) == set(extras) - {"arviz"}
+
+
+def test_groups_that_are_installed_include_no_others(do):
+    """`requirements` hands each entry to pip as it stands."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    assert [name for name in do.KNOWN if not all(isinstance(each, str) for each in groups[name])] == []
 
 
 @pytest.mark.parametrize("victim", ["-m venv", "install --editable"])
@@ -102,7 +131,7 @@ def test_an_interrupted_set_up_is_repaired(do, monkeypatch, victim):
     (do.VENV / "half a package").mkdir()
     do.main("demo")
     assert not (do.VENV / "half a package").exists()
-    assert installed(do) == [".[test]"]
+    assert installed(do) == [WITH_TESTS]
 
 
 def test_without_ensurepip_the_pip_of_this_python_is_used(do, monkeypatch):
@@ -126,7 +155,7 @@ def test_when_pip_fails_all_it_said_is_shown_and_what_worked_still_works(do, mon
     assert do.main("demo") == (do.tool("mtjfit"), "demo")
 
 
-STAMP = '{"key": null, "extras": []}'
+STAMP = '{"key": null, "groups": []}'
 
 
 def linked(do: ModuleType, place: Path, target: Path) -> None:
@@ -143,8 +172,8 @@ OTHERS = {
     "linked stamp": lambda do, other: linked(do, do.STAMP, other / do.STAMP.name),
     **{name: lambda do, other, text=text: (do.VENV.mkdir(), do.STAMP.write_text(text)) for name, text in {
         "list": "[1]", "word": '"x"', "number": "1", "torn": '{"key": "', "deep": "[" * 10**5,
-        "large": " " * 10**6 + STAMP, "not of ours": '{"extras": []}',
-        "strange extras": '{"key": null, "extras": ["test] x"]}',
+        "large": " " * 10**6 + STAMP, "not of ours": '{"groups": []}',
+        "strange groups": '{"key": null, "groups": ["test] x"]}',
     }.items()},
 }  # fmt: skip
 

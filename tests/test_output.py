@@ -112,7 +112,7 @@ MARKED = b"a figure drawn by mtjfit"
 
 
 def thesis(path: Path) -> None:
-    path.write_text("years")
+    path.write_text("years", encoding="utf-8")
 
 
 def linked(path: Path, target: Path) -> None:

@@ -50,7 +50,7 @@ def answer_cut_off(size: int) -> bytes:
     io = Path(f"/proc/{os.getppid()}/io")
 
     def read() -> int:
-        return int(io.read_text().split()[1])
+        return int(io.read_text(encoding="utf-8").split()[1])
 
     def end(before: int) -> None:
         while read() < before + size // 100:

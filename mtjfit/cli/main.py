@@ -30,6 +30,7 @@ _COMMANDS = (
     "calibration.command:calibrate",
     "cli.first_steps:datasets",
     "cli.schema:schema",
+    "cli.cite:cite",
     "paper.command:figures",
 )
 """Module and name of each command; its function is ``<name>_command``."""

@@ -60,8 +60,9 @@ def compare(
         return compare_devices(what)
     studies = dict(what) if isinstance(what, Mapping) else {}
     if not studies and isinstance(what, Sequence):
-        studies = {study.name: study for study in what if isinstance(study, Study)}
-        if len(studies) != len(what):
+        given: Sequence[object] = what
+        studies = {study.name: study for study in given if isinstance(study, Study)}
+        if len(studies) != len(given):
             raise TypeError(
                 "a sequence of studies with different names is needed; give a mapping to name them yourself"
             )

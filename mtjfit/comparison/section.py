@@ -175,7 +175,7 @@ def consequences_table(implied: Consequences) -> Table:
 
 
 def _at(bias: float) -> str:
-    return "" if pd.isna(bias) else f" at {bias:+g} V"
+    return "" if np.isnan(bias) else f" at {bias:+g} V"
 
 
 def _cell(row: dict[str, object], level: Level) -> str:

@@ -18,7 +18,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class BundledDataset(ShownAsCard):
-    """One folder with ``data.csv``, ``study.toml``, ``meta.toml`` and the script ``make.py`` that makes them.
+    """One folder with ``data.csv``, ``study.toml`` and ``meta.toml``; in the repository ``make.py`` makes them.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class BundledDataset(ShownAsCard):
         found = hashlib.sha256(data.read_bytes()).hexdigest()
         if found != self.meta["sha256"]:
             what = f"has sha256 {found}, meta.toml says {self.meta['sha256']}"
-            raise DataError([Problem(str(data), what, "install the package again, or run make.py")])
+            raise DataError([Problem(str(data), what, "install the package again, or run make.py of the repository")])
 
 
 def datasets_folder() -> Path:

@@ -61,11 +61,8 @@ class Correlated(PlainPrior):
         given: object = self.correlation
         require(isinstance(given, Mapping) and bool(given), "a correlation names at least one other length")
         numbers = {}
-        for name in sorted(self.correlation, key=str):
-            r = self.correlation[name]
-            real = isinstance(r, int | float | np.integer | np.floating) and not isinstance(r, bool)
-            inside = isinstance(name, str) and real and -1 < r < 1
-            require(inside, "a correlation must lie between -1 and 1, ends excluded")
+        for name, r in sorted(self.correlation.items(), key=lambda pair: str(pair[0])):
+            require(_between_ends(name, r), "a correlation must lie between -1 and 1, ends excluded")
             numbers[name] = float(r)
         object.__setattr__(self, "correlation", MappingProxyType(numbers))
 
@@ -139,6 +136,13 @@ class Correlated(PlainPrior):
         """The prior with its correlations with these lengths alone, as integrated over all others."""
         kept = {name: r for name, r in self.correlation.items() if name in names}
         return Correlated(self.of, kept) if kept else self.of
+
+
+def _between_ends(name: object, r: object) -> bool:
+    """Whether a correlation with a named length lies between -1 and 1."""
+    if not isinstance(r, int | float | np.integer | np.floating) or isinstance(r, bool):
+        return False
+    return isinstance(name, str) and bool(-1 < r < 1)
 
 
 def correlation_matrix(priors: Mapping[str, Correlated]) -> FloatArray:

@@ -243,7 +243,7 @@ def test_the_browser_gets_the_address_in_a_file_that_only_its_user_reads(
             started(url)
             if asked and not read:
                 page = Path(url2pathname(urlsplit(opened.pop()).path))
-                read.append((page.read_text(), page.parent.stat().st_mode & 0o77))
+                read.append((page.read_text(encoding="utf-8"), page.parent.stat().st_mode & 0o77))
 
     monkeypatch.setattr(mtjfit.explorer, "serve_explorer", serve)
     monkeypatch.setattr(click, "launch", opened.append)

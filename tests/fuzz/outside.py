@@ -230,7 +230,7 @@ def _child(case: Case, folder: Path) -> int:
     (folder / "stdout").write_bytes(b"")
     for number, name in names.items():
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", encoding=case.encoding, closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding=case.encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
     if case.stdout == "closed":

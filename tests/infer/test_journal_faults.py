@@ -279,20 +279,20 @@ def test_the_same_process_cannot_hold_it_twice(path: Path):
 
 @pytest.mark.parametrize("text", ["", OF_EARLIER_VERSIONS, "\x00"])
 def test_a_file_that_was_left_behind_is_not_in_the_way(path: Path, text: str):
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     take(path)
 
 
 def test_a_file_of_somebody_is_not_deleted(path: Path):
-    path.write_text("mine")
+    path.write_text("mine", encoding="utf-8")
     with journal_module.locked(path):
         pass
-    assert path.read_text() == "mine"
+    assert path.read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="nobody can read a locked file there")
 def test_a_holder_without_a_name_is_respected(path: Path):
     with journal_module.locked(path):
-        path.write_text("")
+        path.write_text("", encoding="utf-8")
         with pytest.raises(MtjfitError, match="another process, here or on a computer that shares the folder, is work"):
             take(path)

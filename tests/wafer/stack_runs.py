@@ -103,10 +103,10 @@ def _hooked(hook: Callable[[WaferPosterior], None], target: WaferPosterior, *arg
 
 def address_in(file: Path) -> str:
     """Of the scheduler that wrote the file."""
-    return str(json.loads(file.read_text())["address"])
+    return str(json.loads(file.read_text(encoding="utf-8"))["address"])
 
 
 if __name__ == "__main__":
     _folder, _who, _result = sys.argv[1:]
     _how: dict[str, Any] = {"workers": int(_who)} if _who.isdigit() else {"scheduler": _who}
-    Path(_result).write_text(sampled(Path(_folder), **_how))
+    Path(_result).write_text(sampled(Path(_folder), **_how), encoding="utf-8")

@@ -294,7 +294,7 @@ def test_a_file_of_version_1_is_brought_to_today_and_is_like_a_new_one(path: Pat
     ],
 )
 def test_files_of_others_and_of_the_future_are_refused_and_not_touched(script: str, words: str, path: Path):
-    altered(path, script) if script else path.write_text("device,bias\n" * 500)
+    altered(path, script) if script else path.write_text("device,bias\n" * 500, encoding="utf-8")
     before = path.read_bytes()
     for write in (False, True):
         with pytest.raises(DataError, match=words):

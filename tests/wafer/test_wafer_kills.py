@@ -177,8 +177,12 @@ def test_a_chunk_that_ends_every_process_is_named_and_ends_the_run():
 def listening(pid: int) -> list[str]:
     """Sockets of a process that listen: its own among those of the computer."""
     own = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.exists() or each.is_symlink()}
-    lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
-    unix = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    lines = [
+        line.split()
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{name}").read_text(encoding="utf-8").splitlines()
+    ]
+    unix = [line.split() for line in Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()]
     found = [line[9] for line in lines if line[3] == "0A"] + [line[6] for line in unix if line[3] == "00010000"]
     return [each for each in found if f"socket:[{each}]" in own]
 

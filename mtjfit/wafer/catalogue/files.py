@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
+from urllib.parse import quote
 
 from mtjfit.errors import MtjfitError
 from mtjfit.output import OTHER_FILE, delete, not_written, refuse_file, regular_file
@@ -14,6 +15,17 @@ _JOURNAL, _WAL, _SHARED = "-journal", "-wal", "-shm"
 _MARK = bytes.fromhex("d9d505f920a163d7")  # begins a journal, and ends one of a transaction over several files
 _PAGES = slice(16, 20)  # in the head of a journal: the size of the file before the transaction
 _HEAD = 28
+
+
+def sqlite_uri(path: PurePath) -> str:
+    r"""Address of an absolute path as SQLite takes it: no machine stands in it, also not that of a share of Windows.
+
+    >>> from pathlib import PureWindowsPath
+    >>> sqlite_uri(PureWindowsPath(r"\\server\lots\50 %.db"))
+    'file:////server/lots/50%20%25.db'
+    """
+    text = path.as_posix()
+    return f"file://{'' if text.startswith('/') else '/'}{quote(os.fsencode(text), safe='/:')}"
 
 
 def refuse_beside(path: Path) -> None:

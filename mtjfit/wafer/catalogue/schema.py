@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from mtjfit.errors import DataError, MtjfitError, Problem
 from mtjfit.output import make_empty, refuse_file
-from mtjfit.wafer.catalogue.files import discard_if_empty, identity_of, refuse_beside
+from mtjfit.wafer.catalogue.files import discard_if_empty, identity_of, refuse_beside, sqlite_uri
 
 Row: TypeAlias = tuple[Any, ...]
 """One row of SQLite: the type of each column is in the statement."""
@@ -235,7 +235,7 @@ def connect(path: Path, *, write: bool) -> tuple[sqlite3.Connection, bool]:
 
 
 def _opened(path: Path, how: str, *, write: bool, new: bool = False) -> sqlite3.Connection:
-    uri = f"{path.resolve().as_uri()}?{how}"
+    uri = f"{sqlite_uri(path.resolve())}?{how}"
     before = identity_of(path)
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
     try:

@@ -179,7 +179,7 @@ def limits_alt(found: WaferFindings) -> str:
         if row["determined"]:
             low, high = number(row["low"]), number(row["high"])
             ends = f"limits {low} to {high}, {row['beyond']:.0f} of {row['n']} devices beyond"
-        said.append(f"{name or 'All devices'}: robust mean {number(row['centre'])}, {ends}.")
+        said.append(f"{str(name) or 'All devices'}: robust mean {number(row['centre'])}, {ends}.")
     return f"Control chart of {_with_unit(found)} by wafer. {_first(said, len(found.limits), 'populations')}"
 
 
@@ -214,7 +214,7 @@ def splits_alt(found: WaferFindings) -> str:
     survey, quantity = found.survey, found.quantity
     values, usable, of = survey.values(quantity), survey.usable(quantity), survey.frame["population"].to_numpy()
     said = [
-        f"{name or 'All'}: {counted(int(row['n']), 'device')}, median "
+        f"{str(name) or 'All'}: {counted(int(row['n']), 'device')}, median "
         f"{number(float(np.median(values[usable & (of == name)])))}, spread of true values {row['says']}."
         for name, row in found.limits.head(_MOST_WORDS).iterrows()
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence, Sized
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,7 +65,7 @@ def chunks(study: WaferStudy, skip: Container[int] = (), *, block: int = LARGEST
     for rows in gathered(blocks, label, study.wafer.chunk, memory, skip):
         unknown -= set(rows.device)
         yield replace(checked_chunk(study, rows, label), origins=origins)
-    if unknown and not skip:
+    if unknown and isinstance(skip, Sized) and len(skip) == 0:
         what = f"has no device {min(unknown)!r}, which a mask names"
         raise DataError([Problem(label, what, "correct the mask in [[data]], or remove it")])
 

@@ -16,7 +16,8 @@ def shared(model: WaferPosterior, workers: int | None = None, scheduler: str = "
 
     ValueError if both are given, or `workers` is less than 1.
     """
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+    given: object = workers
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
         raise ValueError(f"workers is {workers!r}: give a whole number from 1 on")
     if scheduler and workers is not None:
         raise ValueError("give workers or a scheduler, not both")
