@@ -29,14 +29,15 @@ def test_the_bad_device_is_named_and_no_other(quick_fits: None) -> None:
     assert abs(odd.value - BOND) < 3 * odd.sd
 
 
-def test_sabotage_with_a_sound_bond_no_device_is_named(quick_fits: None) -> None:
+def test_sabotage_with_a_sound_bond_it_is_not_named(quick_fits: None) -> None:
+    """Others may be, in one of twenty such series."""
     study = mtjfit.load_study(TWELVE.study_file)
     (bad,) = (each for each in study.curves if each.device == BAD)
     scaled = {"par": bad.par / BOND, "perp": bad.perp / BOND, "covariance": bad.covariance / BOND**2}
     sound = replace(bad, **scaled, sigma_par=None, sigma_perp=None)
     fit = mtjfit.fit(study.with_curves([*study.without(BAD).curves, sound]))
     assert fit.p_value > 1e-3
-    assert comparison.find_odd_devices(fit) == ()
+    assert BAD not in {odd.device for odd in comparison.find_odd_devices(fit)}
 
 
 def test_the_eleven_others_give_the_truth_and_no_b1(quick_fits: None) -> None:
