@@ -151,6 +151,22 @@ def test_every_public_formula_stands_in_the_theory() -> None:
     ] == []
 
 
+def dead_links(page: Path, text: str) -> list[str]:
+    """Links of a page to files that are not there; sphinx, with its warnings as errors, also looks at anchors."""
+    links = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", text)
+    return [link for link in links if not (page.parent / link).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    assert dead_links(page, page.read_text(encoding="utf-8")) == []
+
+
+def test_sabotage_a_dead_link_is_found() -> None:
+    text = "[a](tutorial.md#x), [b](https://x.org), [c](#here), [d](how-to/plans.md), [e](../nothing.md#x)"
+    assert dead_links(DOCS / "index.md", text) == ["how-to/plans.md", "../nothing.md"]
+
+
 TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 LINK = re.compile(r"^- \[(.+)\]\((\S+)\.html\)$", re.MULTILINE)
 UNLISTED = {"index", "tutorials", "explanation", "about", "how-to/index", "theory/index", "changelog", "security"}
