@@ -34,12 +34,12 @@ BIAS = np.round(np.linspace(-0.2, 0.2, 9), 4)
 FREQUENCY = np.round(np.linspace(20.3, 23.1, 29), 4)
 NOISE = 0.02  # of the largest deviation from the mean of each spectrum
 SPECTRA_HEADER = """\
-# origin: simulated ; macrospins integrated by cmtj, torques of Eq. 12 with known lengths, 2 % noise, a bad bond
+# origin: simulated ; macrospins by cmtj, torques of Eq. 12 with known lengths, 2 % noise, a bad bond
 # Rectified voltage against frequency, swept up and down. Made by make.py.
 device,bias_V,f_GHz,V_uV
 """
 HEADER = """\
-# origin: simulated ; macrospins integrated by cmtj, torques of Eq. 12 with known lengths, 2 % noise, a bad bond
+# origin: simulated ; macrospins by cmtj, torques of Eq. 12 with known lengths, 2 % noise, a bad bond
 # Torkance against bias, in (hbar/2e)/kohm, per device, perp along M x P; what `mtjfit spectra` makes of spectra.csv.
 device,d_nm,V,dtau_par,dtau_perp
 """

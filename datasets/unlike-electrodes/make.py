@@ -31,12 +31,12 @@ LAG = 0.3  # mT by which the field is behind its reading
 HELD = 21.7e9  # Hz
 NOISE = 0.02  # of the largest deviation from the mean of each spectrum
 SPECTRA_HEADER = """\
-# origin: simulated ; macrospins integrated by cmtj, torques of Eq. 12 with known lengths, b1, 2 % noise
+# origin: simulated ; macrospins by cmtj, torques of Eq. 12 with known lengths, b1, 2 % noise
 # Rectified voltage against field, swept up and down at 21.7 GHz. Made by make.py.
 device,bias_V,B_mT,V_uV
 """
 HEADER = """\
-# origin: simulated ; macrospins integrated by cmtj, torques of Eq. 12 with known lengths, b1, 2 % noise
+# origin: simulated ; macrospins by cmtj, torques of Eq. 12 with known lengths, b1, 2 % noise
 # Torkance against bias, in (hbar/2e)/kohm, per device, perp along M x P; what `mtjfit spectra` makes of spectra.csv.
 device,d_nm,V,dtau_par,dtau_perp
 """
