@@ -17,7 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = ".pages-of-mtjfit"  # lies in every folder that is written here
-BESIDE = "CHANGELOG.md", "SECURITY.md", "CITATION.cff", "benchmarks/likelihood.csv", "benchmarks/sampling.csv"
+TABLES = (f"benchmarks/{name}.csv" for name in ("likelihood", "sampling", "programs"))
+BESIDE = "CHANGELOG.md", "SECURITY.md", "CITATION.cff", *TABLES
 LOADS = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*?\b(?:src|srcset|data)\s*=\s*["']?\s*
         (?:https?:)?//[^"'\s>]+

@@ -151,6 +151,66 @@ def test_every_public_formula_stands_in_the_theory() -> None:
     ] == []
 
 
+def dead_links(page: Path, text: str) -> list[str]:
+    """Links of a page to files that are not there; sphinx, with its warnings as errors, also looks at anchors."""
+    links = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", text)
+    return [link for link in links if not (page.parent / link).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    assert dead_links(page, page.read_text(encoding="utf-8")) == []
+
+
+def test_sabotage_a_dead_link_is_found() -> None:
+    text = "[a](tutorial.md#x), [b](https://x.org), [c](#here), [d](how-to/plans.md), [e](../nothing.md#x)"
+    assert dead_links(DOCS / "index.md", text) == ["how-to/plans.md", "../nothing.md"]
+
+
+TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
+LINK = re.compile(r"^- \[(.+)\]\((\S+)\.html\)$", re.MULTILINE)
+UNLISTED = {"index", "tutorials", "explanation", "about", "how-to/index", "theory/index", "changelog", "security"}
+
+
+def wrong_links(listing: str) -> list[str]:
+    """What llms.txt gets wrong: pages gone, renamed or left out, and commands that do not exist."""
+    linked = {page: title for title, page in LINK.findall(listing)}
+    titles = {}
+    for page in DOCS.rglob("*.md"):
+        name = page.relative_to(DOCS).with_suffix("").as_posix()
+        found = TITLE.search(page.read_text(encoding="utf-8"))
+        titles[name] = found[1] if found else ""
+    wanted = {name for name in titles if name not in UNLISTED and not name.startswith("reference/")}
+    said = [f"{page}: is not linked" for page in sorted(wanted - set(linked))]
+    said += [f"{page}: {title!r} is not its title" for page, title in linked.items() if titles.get(page) != title]
+    names = re.findall(r"`(?:mtjfit (\w+)|mtjfit\.(\w+))", listing)
+    said += [f"mtjfit {command} is no command" for command, _ in names if command and command not in cli.commands]
+    return said + [f"mtjfit.{name} does not exist" for _, name in names if name and not hasattr(mtjfit, name)]
+
+
+def test_llms_txt_names_every_page_by_its_title() -> None:
+    listing = (DOCS / "llms.txt").read_text(encoding="utf-8")
+    skip_without_wings(listing)
+    assert wrong_links(listing) == []
+    assert len(listing.splitlines()) < 100
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("(tutorial.html)", "(tutorials.html)", "tutorial: is not linked"),
+        ("(tutorial.html)", "(tutoriel.html)", "tutoriel: 'From files to a paragraph in a paper' is not its title"),
+        ("[Plan the next thickness]", "[Plan]", "how-to/plan: 'Plan' is not its title"),
+        ("`mtjfit init ", "`mtjfit begin ", "mtjfit begin is no command"),
+        ("`mtjfit.fit`", "`mtjfit.fits`", "mtjfit.fits does not exist"),
+    ],
+)
+def test_sabotage_a_stale_llms_txt_is_found(old: str, new: str, complaint: str) -> None:
+    listing = (DOCS / "llms.txt").read_text(encoding="utf-8")
+    assert old in listing
+    assert complaint in wrong_links(listing.replace(old, new))
+
+
 @pytest.fixture
 def builder():
     spec = importlib.util.spec_from_file_location("build_docs", DOCS / "build.py")
@@ -199,3 +259,5 @@ def test_pages_build_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     text = (tmp_path / "pages" / "reference" / "cli.html").read_text(encoding="utf-8")
     assert all(f"mtjfit {name}" in text for name in cli.commands)
+    assert "torkanc" in (tmp_path / "pages" / "searchindex.js").read_text(encoding="utf-8")  # words by their stems
+    assert (tmp_path / "pages" / "llms.txt").read_bytes() == (DOCS / "llms.txt").read_bytes()

@@ -46,7 +46,6 @@ def demo_command(steps: Steps | None, output: Path, pdf: bool, quiet: bool) -> N
         click.echo(f"Next:   mtjfit datasets {SERIES} --copy my-series   (data and study file to play with)")
 
 
-_COPIED = ("data.csv", "study.toml", "meta.toml")
 _OTHER = "free the disk, or name another folder"
 
 
@@ -92,15 +91,15 @@ def datasets_command(name: str | None, target: Path | None) -> None:
 
 
 def _copy(bundled: BundledDataset, target: Path) -> None:
-    """Copy data, study file and metadata, all or none; overwrites nothing."""
+    """Copy data, declarations and metadata, all or none; overwrites nothing."""
     bundled.verify()
-    for file in _COPIED:
-        refuse_file(target / file, None)
+    for file in bundled.files:
+        refuse_file(target / file.name, None)
     prepare_folder(target, _OTHER)
     with ExitStack() as undo:
-        for file in _COPIED:
-            write_file(target / file, (bundled.path / file).read_bytes(), _OTHER, over=None)
-            undo.callback((target / file).unlink)
+        for file in bundled.files:
+            write_file(target / file.name, file.read_bytes(), _OTHER, over=None)
+            undo.callback((target / file.name).unlink)
         undo.pop_all()
 
 

@@ -20,6 +20,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 class BundledDataset(ShownAsCard):
     """One folder with ``data.csv``, ``study.toml`` and ``meta.toml``; in the repository ``make.py`` makes them.
 
+    Some also hold the spectra from which the data come: ``spectra.csv``, ``spectra.toml``, covariances of the devices.
+
     Attributes
     ----------
     title : str
@@ -41,16 +43,26 @@ class BundledDataset(ShownAsCard):
         return Card(f"BundledDataset {self.name} ({self.kind}): {self.title}")
 
     def verify(self) -> None:
-        """Compare ``data.csv`` with the sha256 in ``meta.toml``; DataError where it is missing or not the one
-        released.
+        """Compare ``data.csv`` and ``spectra.csv`` with the sha256 in ``meta.toml``; DataError where one is missing or
+        not the one released.
         """
-        data = self.path / "data.csv"
-        if not data.is_file():
-            raise DataError([Problem(str(data), "is missing", "install the package again")])
-        found = hashlib.sha256(data.read_bytes()).hexdigest()
-        if found != self.meta["sha256"]:
-            what = f"has sha256 {found}, meta.toml says {self.meta['sha256']}"
-            raise DataError([Problem(str(data), what, "install the package again, or run make.py of the repository")])
+        problems = []
+        for name, key in (("data.csv", "sha256"), ("spectra.csv", "sha256_of_spectra")):
+            file = self.path / name
+            if key not in self.meta:
+                continue
+            if not file.is_file():
+                problems.append(Problem(str(file), "is missing", "install the package again"))
+            elif (found := hashlib.sha256(file.read_bytes()).hexdigest()) != self.meta[key]:
+                what = f"has sha256 {found}, meta.toml says {self.meta[key]}"
+                problems.append(Problem(str(file), what, "install the package again, or run make.py of the repository"))
+        if problems:
+            raise DataError(problems)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Data, declarations and ``meta.toml``: what a copy of the set consists of."""
+        return tuple(sorted(file for file in self.path.iterdir() if file.suffix in (".csv", ".toml")))
 
 
 def datasets_folder() -> Path:
