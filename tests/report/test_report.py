@@ -83,7 +83,7 @@ def test_what_stands_above_the_sections(finished, real: Page, one_thickness_fit,
     one, mute = page_of(one_thickness_fit, None), page_of(fit, draws)
     failing = page_of(flipped_fit, replace(posterior, study=flipped_fit.study))
     assert [a for _, a in failing.elements if a.get("role") == "alert"]
-    above = [page.text.partition(" Measured data ")[0] for page in (real, one, failing, mute)]
+    above = [page.text.partition(" Data as read ")[0] for page in (real, one, failing, mute)]
     golden("report-above", "\n".join(above), tmp_path, numbers=False)
     symbols = symbols_of(fit.study)
     assert in_symbols(learned(fit, posterior)[0], symbols) in real.text
