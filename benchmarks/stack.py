@@ -220,6 +220,11 @@ def figure(table: pd.DataFrame) -> None:
     left.legend(frameon=False)
     right.plot(table.devices, table.peak_MiB, "o-", color="#0072b2")
     right.set(xscale="log", xlabel="Devices", ylabel="Peak memory (MiB)", ylim=(0, None))
+    for axes in (left, right):
+        axes.set_xticks(table.devices, [f"{n:,}".replace(",", " ") for n in table.devices])
+        axes.minorticks_off()
+    seconds = [s for s in (10, 20, 50, 100, 200, 500, 1000, 2000) if left.get_ylim()[0] <= s <= left.get_ylim()[1]]
+    left.set_yticks(seconds, [str(s) for s in seconds])
     fig.savefig(HERE / "stack.png", dpi=200)
 
 
