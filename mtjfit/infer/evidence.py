@@ -271,8 +271,8 @@ class _Seen:
     def proposal(self, components: int, warm: Mixture, rng: np.random.Generator, ridge: Ridge) -> Mixture:
         """Mixture fitted to the draws, with wider parts, and more components where it would be too thin."""
         narrow = fitted(self.v, rng, weights=self.weights, components=components, ridge=ridge)
-        wide = (narrow if ridge.bent.size else wider(narrow, _WIDER), warm)  # with a ridge it has tails of its own
-        mixture = joined((narrow, *wide), _SHARES)
+        wide = () if ridge.bent.size else (wider(narrow, _WIDER),)  # with a ridge it has tails of its own
+        mixture = joined((narrow, *wide, warm), (_SHARES[0], *_SHARES[1 : 1 + len(wide)], _SHARES[-1]))
         return covering(mixture, self.v, self.weights, self.log_posterior, rng, ridge)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-STEERING = "\x1b[2J\x07\x9b31m\r\u202e\u2066\u200e\u061c\u2028\u2029\ufeff\u200b\x7f\x85\x08"
-HOSTILE = f"A{STEERING}\nError: forged"
+CONTROLS = "\x1b[2J\x07\x9b31m\r\u202e\u2066\u200e\u061c\u2028\u2029\ufeff\u200b\x7f\x85\x08"
+HOSTILE = f"A{CONTROLS}\nError: forged"
 ALLOWED = re.compile(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]*")
 
 

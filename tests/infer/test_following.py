@@ -71,6 +71,7 @@ def test_draws_by_the_thousand_make_a_good_proposal_in_twelve_dimensions() -> No
 def test_moments_of_a_component_are_those_of_its_draws() -> None:
     """One normal component: the covariance in closed form against a million draws, to 5 of their errors."""
     rng, target = np.random.default_rng(6), Follower(1)
+    target.bends *= 5  # so that the curvature makes much of the variance
     target.u = [SimpleNamespace(rvs=stats.norm(m, 0.7).rvs) for m in (0.3, -1.0, 2.0)]
     points = target.draws(200_000, rng)
     found = fitted(points, rng, ridge=RIDGE, components=1)
@@ -92,6 +93,35 @@ def test_without_curvature_the_mean_is_off(monkeypatch: pytest.MonkeyPatch) -> N
     whole = fit._regression
     monkeypatch.setattr(fit, "_regression", lambda terms, w, sizes, n: whole(terms, w, sizes[:2], n))
     assert share(target, fitted(points, rng, ridge=RIDGE), rng) < 0.7 * before
+
+
+def test_tails_reach_where_a_single_coordinate_goes() -> None:
+    """Far out along one coordinate a mixture that knows of its tail is a hundred times denser than others.
+
+    Sabotage: neither no tail nor that of another coordinate comes near.
+    """
+    points = np.random.default_rng(10).standard_normal((2000, SIZE))
+    far = np.zeros((1, SIZE))
+    far[0, REST[4]] = 6.0
+
+    def log_density(tailed: np.ndarray) -> float:
+        ridge = Ridge(BENT, tailed)
+        return float(fitted(points, np.random.default_rng(11), ridge=ridge, components=1).log_density(far)[0])
+
+    with_tail, without, elsewhere = (log_density(each) for each in (REST[4:5], BENT[:0], REST[:1]))
+    assert with_tail > max(without, elsewhere) + np.log(100)
+
+
+def test_tails_reach_along_the_bend() -> None:
+    """Six sd out along a leading coordinate a mixture with a ridge is ten times denser than a free one."""
+    points = np.random.default_rng(12).standard_normal((2000, SIZE))
+    far = np.zeros((1, SIZE))
+    far[0, BENT[1]] = 6.0
+    with_ridge, free = (
+        float(fitted(points, np.random.default_rng(13), ridge=ridge, components=1).log_density(far)[0])
+        for ridge in (RIDGE, NO_RIDGE)
+    )
+    assert with_ridge > free + np.log(10)
 
 
 def test_few_points_are_fitted_as_any_others() -> None:
