@@ -105,7 +105,7 @@ def _dropped_exceptions() -> Iterator[None]:
 
     def dropped(what: sys.UnraisableHookArgs) -> None:
         if issubclass(what.exc_type, KeyboardInterrupt):
-            again = threading.Timer(0.5, _thread.interrupt_main)  # here it would be dropped once more
+            again = threading.Timer(0.05, _thread.interrupt_main)  # here it would be dropped once more
             again.daemon = True
             again.start()
             pending.append(again)

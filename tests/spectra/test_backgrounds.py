@@ -178,9 +178,10 @@ def test_errors_of_torkances_hold_both(drifting: SpectraResult):
     assert between.min() > 0.5
     # s alone: the relative error of the torkance is that of s and σ together.
     for i, fit in enumerate(drifting.fits):
-        assert curve.sigma_systematic[0, i] / abs(curve.par[i]) == pytest.approx(
-            fit.systematic[2, 0] / abs(fit.s[0]), abs=fit.systematic[1, 0] / fit.half_width[0]
-        )
+        of_s, of_width = fit.systematic[2, 0] / abs(fit.s[0]), fit.systematic[1, 0] / fit.half_width[0]
+        together = curve.sigma_systematic[0, i] / abs(curve.par[i])
+        # one order alone moves both together, so that the sum is reached: to the last digit it may be exceeded
+        assert together == pytest.approx(of_s, abs=of_width * (1 + 1e-9))
 
 
 def test_sabotage_statistical_errors_alone_cover_little(drifting: SpectraResult):
