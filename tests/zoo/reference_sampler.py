@@ -223,10 +223,10 @@ def least_ess(z, w):
     return least
 
 
-def importance(target, annealed, rng, ess=15_000, seconds=60.0, batch=20_000):
+def importance(target, annealed, rng, ess=15_000, seconds=60.0, batch=20_000, tails=()):
     """Importance sampling with a share of the proposal kept for tempered particles, refitted before it is frozen.
 
-    Goes on until there are `ess` effective draws, and two thirds of that behind each quantile that is asked for.
+    `tails` are factors by which further parts of it are wider, each a sixth of what is left to the others. Goes on until there are `ess` effective draws, and two thirds of that behind each quantile that is asked for.
     """
     start = time.process_time()
     D, ones = target.size, np.ones(6000)
@@ -244,7 +244,8 @@ def importance(target, annealed, rng, ess=15_000, seconds=60.0, batch=20_000):
         # no single draw may rule the fit
         w = np.minimum(w, 50 * w.sum() / w.size)
         main = fitted(z, w, 10 + 2 * D, rng, rounds=5, start=main)
-    proposal = Mixture.together([main, wide], [0.8, 0.2])
+    tails = [Mixture(main.shares, main.centres, factor * main.roots) for factor in tails]
+    proposal = Mixture.together([main, *tails, wide], [0.8 * (1 - len(tails) / 6), *[0.8 / 6] * len(tails), 0.2])
     drawn, logs = [], []
     while True:
         z = proposal.draw(rng, batch)

@@ -18,7 +18,7 @@ from mtjfit.wafer.stack.jobs import Bundle, divided
 
 LEAST = 12_500
 """Rows times devices of a job: some 5 ms, against some 0.2 ms for its way to a process and back."""
-_DEVICES = 500  # of a stack, that repay a process: it takes seconds to start
+_DEVICES = 100  # of a stack, that repay a process: it takes a second to start
 Model = TypeVar("Model", bound=SharedPosterior)
 
 
