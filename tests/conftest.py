@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import signal
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -21,6 +22,7 @@ SERIES = ("F0.8nm", "F2.0nm", "F4.0nm")
 TOGETHER = (
     ("tests/cli/test_cli.py", "tests/report/", "tests/results/"),
     ("tests/plot/",),
+    ("tests/test_names.py", "tests/test_output.py", "tests/test_package.py", "tests/data/test_input.py"),
     (
         "tests/test_docs.py",
         "tests/test_notebooks.py",
@@ -97,6 +99,17 @@ def golden(request: pytest.FixtureRequest) -> Callable[..., None]:
         assert text == file.read_text(encoding="utf-8"), "if this is meant: pytest --golden"
 
     return compare
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None]:
+    """What is collected stays until the end: Python's search for cycles need not look at it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 import pytest
-from shortcuts import skip_without_wings
+from shortcuts import as_slow, skip_without_wings
 
 import mtjfit
 from mtjfit.cli import cli
@@ -25,6 +25,8 @@ DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+SAMPLES = {"own_sampling", "priors_and_ties", "explorer"}
+"""Pages whose blocks take seconds, as one of `README.md` and the tutorial do; their blocks are slow tests."""
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 BLOCK = re.compile(r"^```(\{?[\w-]*\}?)[ ]*(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -89,7 +91,7 @@ def understood(line: str) -> None:
     command.make_context(command.name, rest, parent=context)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.parametrize("page", [as_slow(page) if page.stem in SAMPLES else page for page in PAGES], ids=NAMES)
 def test_blocks_of_a_page_run(
     page: Path, tmp_path: Path, sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from parsed import nodes as all_nodes
 
 import mtjfit
 from mtjfit.lazy import wing
@@ -60,7 +61,7 @@ def sources(root: Path) -> Iterator[tuple[str, str]]:
 def nodes(text: str, words: Iterable[str]) -> Iterator[ast.AST]:
     """Everything in the syntax tree of a file; nothing where none of the words is in it, which is seen at once."""
     plain = unicodedata.normalize("NFKC", text).lower()  # as Python reads identifiers
-    return ast.walk(ast.parse(text)) if any(word in plain for word in words) else iter(())
+    return iter(all_nodes(text)) if any(word in plain for word in words) else iter(())
 
 
 def too_long(root: Path) -> list[str]:

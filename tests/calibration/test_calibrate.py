@@ -106,6 +106,7 @@ def without_determinant(study: Study, seed: int) -> Posterior:
     return exactly(study, seed, half_log_determinant)
 
 
+@pytest.mark.slow
 def test_a_wrong_determinant_in_the_marginal_likelihood_is_seen() -> None:
     right = judged(one_length(), n=100)
     assert right.calibrated, str(right)

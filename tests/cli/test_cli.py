@@ -131,6 +131,7 @@ def test_a_run_leaves_everything(make_study, out: Path, known: Steps):
         assert left == files | of_wings - missing
 
 
+@pytest.mark.slow
 def test_pdf_is_written_if_asked_for_and_removed_by_a_run_without(make_study, out: Path, known: Steps):
     steps = replace(known, draw=lambda found, *, pdf: sketch(replace(found, sections=found.sections[:2]), pdf=pdf))
     assert invoke("run", make_study(), "-o", out, "--pdf", obj=steps).exit_code == 0
@@ -149,6 +150,7 @@ def test_seed_reaches_sampler_and_provenance(make_study, out: Path, known: Steps
     assert json.loads((out / "result.json").read_text(encoding="utf-8"))["provenance"]["seed"] == 7
 
 
+@pytest.mark.slow
 def test_quiet_says_where_the_page_is_and_what_is_wrong(make_study, out: Path, known: Steps, finished, flipped_fit):
     study, page = make_study(), f"Report: {out / 'report.html'}\n"
     result = invoke("run", study, "-o", out, "-q", obj=known)
@@ -333,6 +335,7 @@ def test_a_copied_dataset_loads_and_is_never_overwritten(tmp_path: Path):
     assert invoke("datasets", "thickness-series", "--copy", tmp_path / "file").exit_code == 3
 
 
+@pytest.mark.slow
 def test_demo_is_short_and_names_the_next_command(tmp_path: Path, known: Steps, monkeypatch, golden):
     monkeypatch.chdir(tmp_path)
     result = invoke("demo", obj=known)

@@ -62,6 +62,7 @@ def test_the_fit_of_the_stored_study_is_that_of_the_run(finished, away: Path):
     assert mtjfit.fit(mtjfit.load_posterior(away).study).values == finished.fit.values
 
 
+@pytest.mark.slow
 def test_another_folder_and_pdf(away: Path, steps: Steps, tmp_path: Path):
     before = {each.name: each.read_bytes() for each in away.iterdir()}
     assert invoke("report", away, "-o", tmp_path / "new", "--pdf", "-q", obj=steps).exit_code == 0

@@ -122,6 +122,7 @@ def test_all_strings_of_a_study(make_study: MakeStudy):
     assert 0 in done  # some are accepted, a reason of a mask for one
 
 
+@pytest.mark.slow
 def test_all_strings_of_a_table(make_study: MakeStudy):
     file = make_study(("F2.0nm",))
     data = file.parent / "data.csv"
@@ -159,6 +160,7 @@ def test_every_command_with_hostile_arguments(name: str, tmp_path: Path):
     assert CliRunner().invoke(cli, [name + NAME]).exit_code in (2, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="such names are impossible")
 def test_names_of_files_that_a_study_names(make_study: MakeStudy):
     file = make_study(("F2.0nm",))

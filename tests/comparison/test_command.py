@@ -50,6 +50,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_mechanisms_are_printed_and_written(make_study, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Data of diffusion, and diffusion not among the mechanisms: no verdict, exit code 4, but everything is written."""
     folder, said = tmp_path / "out", []

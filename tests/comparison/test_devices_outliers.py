@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from shortcuts import slow_after
 from device_cases import exact_posterior, linear_study, posterior_of, true_kappa
 from model_studies import AMPLITUDES, simulated
 from scipy import stats
@@ -107,7 +108,7 @@ def null_p_values(kind: str, factor: float = 1.0) -> np.ndarray:
     return np.array(p)
 
 
-@pytest.mark.parametrize("kind", ["fit", "own thickness", "scatter"])
+@pytest.mark.parametrize("kind", slow_after(1, ["fit", "own thickness", "scatter"]))
 def test_p_values_are_uniform_where_no_device_is_odd(kind: str) -> None:
     """120 (60, 32) p-values; those of one study share the others, which makes the 0.1 % a little less exact."""
     assert uniform(null_p_values(kind)) > 1e-3
@@ -177,6 +178,7 @@ def ill_declared(kind: str, seed: int, size: float = 0.045) -> Study:
     return study.replace(curves=tuple(curves))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["jitter", pytest.param("student", marks=pytest.mark.slow)])  # t fits are slow
 def test_an_odd_device_is_found_under_the_noise_that_is_declared_and_good_ones_are_not(kind: str) -> None:
     """Eight studies, each with a false alarm in one of 20: more than 3 of them in 4e-4 of all runs."""
@@ -189,6 +191,7 @@ def test_an_odd_device_is_found_under_the_noise_that_is_declared_and_good_ones_a
     assert found["chi2"].idxmax() == turned.devices[2]
 
 
+@pytest.mark.slow
 def test_the_reason_believes_the_noise_that_is_declared() -> None:
     """Six studies with a louder device: one of their constraint tests fails by chance in 6 of 100 runs, two in 2e-3."""
     loud = [scaled(ill_declared("jitter", seed, 0.1), [1, 1, 1.8, 1, 1, 1], errors=True) for seed in range(6)]
@@ -216,6 +219,7 @@ def test_p_values_of_repeated_devices_are_uniform() -> None:
     assert uniform(repeated(wrong.replace(curves=tuple(halved)))["p"]) < 1e-3
 
 
+@pytest.mark.slow
 def test_repeats_that_differ_are_found_and_their_scatter_is_measured() -> None:
     factors = 1 + 0.1 * np.random.default_rng(11).standard_normal(40)
     study = scaled(linear_study((1.0,) * 40 + (2.0,) * 3, 11, noise=0.005), [*factors, 1.0, 1.0, 1.0])

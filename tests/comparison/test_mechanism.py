@@ -297,6 +297,7 @@ def test_what_is_not_settled_is_bounded_by_the_best_fit_alone() -> None:
     assert low < found.evidence.value < high < found.evidence.value + 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_the_ceiling_does_not_hang_on_priors_of_lengths_and_free_noise_has_none() -> None:
     """A mode 20 sd out in the prior is found as well as one in its middle: priors only say where to begin."""
@@ -310,6 +311,7 @@ def test_the_ceiling_does_not_hang_on_priors_of_lengths_and_free_noise_has_none(
     assert ceiling(jitter_par=0.01) == np.inf
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_sabotage_without_its_price_of_thicknesses_the_ceiling_fails() -> None:
     made = design((0.8, 1.5, 3.0), bias=FEW_POINTS, noise=0.002, thickness_sd=0.3)

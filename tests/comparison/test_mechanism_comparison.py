@@ -130,6 +130,7 @@ def test_statistics_are_chi_squares_under_their_mechanism() -> None:
     assert mean["linear T_perp"] > 100  # b1 is there
 
 
+@pytest.mark.slow
 def test_a_wrong_mechanism_fails_the_check_that_concerns_it() -> None:
     """Data of diffusion under ballistic+b1: a ratio that changes with d; under diffusion itself nothing fails."""
     study, rng = series("diffusion", 9, noise=0.03), np.random.default_rng(0)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shortcuts import slow_after
 from device_cases import linear_study
 from model_studies import simulated
 from odd_series import FAULTS, Series, odd_series
@@ -54,7 +55,7 @@ def exactly(found: Sequence[tuple[str, ...]], made: Sequence[Series]) -> float:
     return float(np.mean([names == (one.odd,) for names, one in zip(found, made, strict=True)]))
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", slow_after(1, FAULTS))
 def test_the_odd_device_and_only_it_is_found_with_its_kind(fault: str) -> None:
     one = next(visible(fault, range(200, 240)))
     (found,) = find_odd_devices(mtjfit.fit(one.study))
@@ -121,6 +122,7 @@ def test_studies_of_one_device_have_no_odd_one() -> None:
     assert odd_of(linear_study((1.0,), 0)) == ()
 
 
+@pytest.mark.slow
 def test_testing_all_devices_at_once_flags_good_ones() -> None:
     """What the sequence is for: with the odd device in, others contradict each other as well."""
     one = next(visible("T_perp reversed", range(200, 240)))
@@ -150,6 +152,7 @@ def test_who_was_taken_out_by_mistake_comes_back() -> None:
     assert take_out(names, lambda out, name: float(np.log(0.011)), sure, 5) == ()
 
 
+@pytest.mark.slow
 def test_how_visible_a_fault_is_is_chi2_of_the_best_fit_without_noise() -> None:
     for seed in (3, 4, 8):
         one = odd_series(seed, "amplitude factor", size=1.0, quiet=True)
@@ -157,6 +160,7 @@ def test_how_visible_a_fault_is_is_chi2_of_the_best_fit_without_noise() -> None:
         assert mtjfit.fit(one.study).chi2 == pytest.approx(one.visible**2, rel=0.1)
 
 
+@pytest.mark.slow
 def test_of_two_devices_that_may_be_odd_both_are_named() -> None:
     """Where every other device has another thickness, free lengths follow either of two repeats that differ."""
     study = louder(simulated((1.0, 1.0, 3.0, 3.0), seed=2), A=1.15)
@@ -176,11 +180,13 @@ def test_tables_say_what_is_odd_and_what_follows() -> None:
     assert (first["order"], first["kind"]) == (1, "T_perp reversed")
 
 
+@pytest.mark.slow
 def test_good_series_have_no_odd_device() -> None:
     """Six studies with a false alarm in one of 20: more than two in 2e-3 of all runs."""
     assert sum(bool(odd_of(odd_series(seed).study)) for seed in range(300, 306)) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["amplitude factor", "T_perp reversed"])
 def test_the_odd_repeat_and_only_it(fault: str) -> None:
     made = list(visible(fault, range(1000, 1030), repeats=True))

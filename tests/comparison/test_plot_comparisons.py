@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from mechanism_cases import series
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, make_study, posterior_of, texts
-from shortcuts import few_starts
+from shortcuts import few_starts, slow_after
 
 import mtjfit
 from mtjfit.comparison import (
@@ -76,7 +76,7 @@ def apart(boxes: list[tuple[float, float]]) -> bool:
     return all(above[0] >= below[1] - 1.5 for below, above in pairwise(sorted(boxes)))
 
 
-@pytest.mark.parametrize("n", [3, 50])
+@pytest.mark.parametrize("n", slow_after(1, [3, 50]))
 def test_every_bar_is_the_interval_of_its_row_and_can_be_read(n: int) -> None:
     compared, fig = drawn(n)
     order = np.argsort(compared.study.thicknesses, kind="stable")

@@ -15,6 +15,7 @@ from time import process_time
 
 import numpy as np
 import pytest
+from shortcuts import slow_after
 from reader_files import needs, source
 from scipy.io import savemat
 
@@ -185,7 +186,7 @@ HOSTILE_MATLAB = {
 }
 
 
-@pytest.mark.parametrize("case", HOSTILE_MATLAB)
+@pytest.mark.parametrize("case", slow_after(1, HOSTILE_MATLAB))
 def test_matlab_files_of_very_many_small_things_are_refused(case: str) -> None:
     body, match = HOSTILE_MATLAB[case]
     began = process_time()

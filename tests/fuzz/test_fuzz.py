@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from faulty import case_of
 from outside import FORKS, Case, Commands, again
+from shortcuts import as_slow
 from sound import Known, prepare
 
 FEW, MANY, PIECE = (40, 5000, 250) if FORKS else (4, 60, 20)
@@ -100,7 +101,7 @@ PLANTED = {
 
 
 @pytest.mark.skipif(not FORKS, reason="needs a process that forks")
-@pytest.mark.parametrize("fault", PLANTED)
+@pytest.mark.parametrize("fault", [as_slow(fault) if fault == "used 1" else fault for fault in PLANTED])
 def test_sabotage(fault: str, commands: Commands, tmp_path: Path) -> None:
     """A command with a planted fault is found; without it is not."""
     (tmp_path / "case" / "in").mkdir(parents=True)

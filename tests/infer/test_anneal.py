@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from shortcuts import slow_after
 from evidence_targets import BANANA, LN_2PI, TWO_MODES, Known, gaussian
 from model_studies import simulated
 from scipy import stats
@@ -118,7 +119,7 @@ def test_the_closed_forms_agree_with_the_targets(name: str) -> None:
     assert log_z == pytest.approx(0.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", list(TARGETS))
+@pytest.mark.parametrize("name", slow_after(1, list(TARGETS)))
 def test_the_population_of_every_level_is_that_of_its_temperature(name: str) -> None:
     """Means and variances of all particles of each run, a quarter, half and all the way up, and at β = 1."""
     for part in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -145,7 +146,7 @@ def test_levels_rise_to_one_and_know_their_densities(name: str) -> None:
         np.testing.assert_allclose(level.log_gain, target.log_likelihood(level.v), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("beta", [1.0, 0.5, 0.15, 0.02])
+@pytest.mark.parametrize("beta", slow_after(1, [1.0, 0.5, 0.15, 0.02]))
 @pytest.mark.parametrize("name", list(TARGETS))
 def test_particles_of_all_levels_weighted_are_any_tempered_distribution(name: str, beta: float) -> None:
     found = []

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shortcuts import slow_after
 from designs import design
 from model_studies import simulated
 from reference_forward import kappa
@@ -35,7 +36,7 @@ def of(result: FitResult, name: str) -> Assumption:
     return next(one for one in result.assumptions if one.name == name)
 
 
-@pytest.mark.parametrize("noise", NOISE)
+@pytest.mark.parametrize("noise", slow_after(1, NOISE))
 def test_an_amplitude_that_is_there_is_found_and_one_that_is_not_is_not(noise: str) -> None:
     """b0 of 0.1 in the data, b1 not; errors of any kind."""
     full = simulated(SERIES, b0=WIDE, noise=0.02, **NOISE[noise])
@@ -99,7 +100,7 @@ def test_b0_does_not_show_in_a_torkance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "s"), [("known errors", UP), ("per volume", DOWN), ("fitted noise", UP), ("jitter", DOWN)]
+    ("kind", "s"), slow_after(1, [("known errors", UP), ("per volume", DOWN), ("fitted noise", UP), ("jitter", DOWN)])
 )
 def test_nothing_depends_on_the_unit(kind: str, s: float) -> None:
     study = KINDS[kind]()
@@ -156,7 +157,8 @@ def test_p_values_of_what_is_truly_zero() -> None:
     assert kstest(np.square(inside), "uniform").pvalue < 1e-3
 
 
-@pytest.mark.parametrize("name", [pytest.param("a2", marks=pytest.mark.slow), "b1"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a2", "b1"])
 def test_four_errors_are_found_in_random_designs(name: str) -> None:
     """Of the designs of the first seeds that determine the amplitude, nearly all show it after Holm's correction."""
     found = []

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from shortcuts import slow_after
 from model_studies import naive
 from scipy import stats
 
@@ -124,7 +125,7 @@ ONE_WRONG: dict[str, tuple[Study, str, float, float]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ONE_WRONG)
+@pytest.mark.parametrize("kind", slow_after(2, ONE_WRONG))
 def test_only_the_wrong_prior_is_accused(kind: str) -> None:
     study, name, told, rel = ONE_WRONG[kind]
     (one,) = found(study)

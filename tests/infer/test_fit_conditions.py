@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shortcuts import slow_after
 from model_studies import simulated
 
 import mtjfit
@@ -41,7 +42,7 @@ def both(kind: str) -> tuple[Study, Study]:
     return one, one.replace(curves=(*curves, one.curves[-1]))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("Student", "errors fitted")])
+@pytest.mark.parametrize("kind", slow_after(1, [kind for kind in KINDS if kind not in ("Student", "errors fitted")]))
 def test_fits_are_those_of_the_whole_curve(kind: str) -> None:
     """Where errors come from the scatter, it is that about polynomials of each curve, and numbers differ a little."""
     one, two = map(mtjfit.fit, both(kind))

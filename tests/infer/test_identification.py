@@ -30,6 +30,7 @@ def by_product() -> Identification:
     return identify(simulated(SERIES, **LITTLE, D_ratio=LENGTH))
 
 
+@pytest.mark.slow
 def test_lambda_stands_for_its_factors() -> None:
     """Both factors are left to their priors; Λ has the intervals that λ_sf^N has where D_ratio is known to be one."""
     found = by_product()
@@ -98,6 +99,7 @@ def test_fixed_lengths_are_not_asked_for() -> None:
     assert set(found.profiles) == {"a1", "b2"}
 
 
+@pytest.mark.slow
 def test_own_amplitudes_follow_and_keep_their_linearised_errors() -> None:
     own = {"a1": (Normal(0.0, 3.0), "device"), "b2": (Normal(0.0, 3.0), "device")}
     found = identify(simulated(THICKNESSES, noise=0.002, n_bias=5, **own, lambda_J=Fixed(1.0), lambda_phi=Fixed(1.2)))
@@ -191,6 +193,7 @@ def test_linearised_errors_are_those_of_the_posterior_where_it_is_near_gaussian(
     assert counted >= 7
 
 
+@pytest.mark.slow
 def test_uncertain_thicknesses_widen_the_intervals() -> None:
     few = {"n_bias": 5, "lambda_phi": Fixed(1.2), "lambda_sf_F": Fixed(10.0), "lambda_sf_N": Fixed(2.0)}
     narrow, wide = (

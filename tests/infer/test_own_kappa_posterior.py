@@ -119,6 +119,7 @@ def test_a_study_file_says_which_model_it_needs(tmp_path: Path) -> None:
         mtjfit.load_study(file)
 
 
+@pytest.mark.slow
 def test_a_page_is_made_of_it(posterior: mtjfit.Posterior, tmp_path: Path) -> None:
     page = mtjfit.report.report_posterior(posterior, tmp_path / "result")
     assert "finite_N" in page.read_text(encoding="utf-8")

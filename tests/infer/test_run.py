@@ -91,6 +91,7 @@ def test_a_run_goes_on_while_a_second_method_disagrees() -> None:
     assert len({each.evidence.value for each in explored}) == 3  # each is an exploration of its own
 
 
+@pytest.mark.slow
 def test_a_second_method_that_never_agrees_leaves_a_run_unconverged() -> None:
     """At the limit it says so; a larger limit is not enough either, however often it looks."""
     enough = content().chains.theta.shape[1]

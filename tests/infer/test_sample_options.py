@@ -29,6 +29,7 @@ def drawn(**options: Any) -> mtjfit.Posterior:
     return mtjfit.sample(three(), progress=False, pace=QUICK, target_ess=500, **options)
 
 
+@pytest.mark.slow
 def test_a_generator_gives_a_seed_that_repeats_the_run() -> None:
     one = drawn(rng=np.random.default_rng(3))
     assert np.array_equal(one.chain, drawn(rng=3).chain)

@@ -307,6 +307,7 @@ def test_sabotage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert amplitude_p_value(KNOWN["own"]()) < ALARM
 
 
+@pytest.mark.slow
 def test_sabotage_of_the_joint_distribution_is_noticed() -> None:
     study = designed(**JOINT["shared, sampled"])
 

@@ -286,6 +286,7 @@ def test_intervals_of_random_studies_agree_with_an_independent_multistart(seed: 
     assert not found.beaten
 
 
+@pytest.mark.slow
 def test_a_valley_at_the_end_of_another_range_is_found() -> None:
     """With λ_sf^F = 300 nm, its bound, a1 goes farther down; no neighbour on the line of a1 leads there."""
     design = random_design(125)

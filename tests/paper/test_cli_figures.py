@@ -49,6 +49,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_it_leaves_three_figures_in_the_formats_asked_for_with_their_numbers(tmp_path: Path) -> None:
     assert set(leave(tmp_path / "new" / "out")) == FILES
     left = leave(tmp_path / "new" / "out", "--pdf")

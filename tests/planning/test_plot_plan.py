@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from shortcuts import slow_after
 from matplotlib.figure import Figure
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, posterior_of, texts
 
@@ -51,7 +52,9 @@ def test_several_devices_one_line_each_through_its_star() -> None:
     np.testing.assert_allclose(path.get_ydata(), 100 * found.path.after)
 
 
-@pytest.mark.parametrize(("target", "k"), [("lambda_phi", 1), ("everything", 1), ("everything", 2), ("b2", 2)])
+@pytest.mark.parametrize(
+    ("target", "k"), slow_after(1, [("lambda_phi", 1), ("everything", 1), ("everything", 2), ("b2", 2)])
+)
 def test_nothing_is_cut_off(target: str, k: int) -> None:
     found, fig = made(target, k)
     assert_nothing_cut_off(fig)

@@ -104,6 +104,7 @@ def panels() -> dict[str, Axes]:
     return dict(zip(known.lengths, [ax for ax in fig.axes if by_gid(ax, "profile")], strict=True))
 
 
+@pytest.mark.slow
 def test_profiles_go_through_their_points_and_cross_at_the_ends() -> None:
     known, _ = drawn()
     for name, ax in panels().items():

@@ -265,6 +265,7 @@ def test_saved_files_are_the_same_every_time(format: str, tmp_path: Path) -> Non
     assert save(again, tmp_path / f"b.{format.upper()}").read_bytes() == first == render(again, format)
 
 
+@pytest.mark.slow
 def test_figures_are_the_same_every_time() -> None:
     fit = fitted(("A",))
     first = render(plot_torque(fit, posterior_of(fit)), "svg")

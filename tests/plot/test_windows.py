@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+from shortcuts import slow_after
 from plot_cases import fitted
 
 from mtjfit.plot import NotebookFigure, plot_combinations
@@ -84,6 +85,7 @@ plt.close(f); print(plt.get_fignums()); f.show(); print(plt.get_fignums(), plt.g
     assert said(tmp_path, code).splitlines() == ["True [1, 2] True", "[2]", "[2, 3] True"]
 
 
+@pytest.mark.slow
 def test_figures_that_are_not_shown_are_not_kept(tmp_path: Path, windows: str) -> None:
     code = f"""{windows}
 import matplotlib.pyplot as plt
@@ -96,11 +98,11 @@ print(plt.get_fignums(), shown)
     assert said(tmp_path, code) == "[] []"
 
 
-@pytest.mark.parametrize(("before", "opened"), [
+@pytest.mark.parametrize(("before", "opened"), slow_after(1, [
     ("import matplotlib.pyplot as plt; plt.ion()", True),
     ("import matplotlib.pyplot as plt; plt.ioff()", False),
     ("", False),
-])  # fmt: skip
+]))  # fmt: skip
 def test_the_prompt_opens_windows_as_pyplot_does(tmp_path: Path, windows: str, before: str, opened: bool) -> None:
     """IPython asks for a display, and goes on to the picture if there is none."""
     code = f"""{before}

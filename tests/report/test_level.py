@@ -132,6 +132,7 @@ def test_nonsense_is_refused_with_advice_before_anything_is_written(finished, sh
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_the_command_changes_the_page_and_not_the_draws(finished, tmp_path: Path) -> None:
     steps = Steps(lambda study: finished.fit, mtjfit.sample, sketch)
     for name, more in (("a", ["--level", "0.8"]), ("b", [])):

@@ -11,6 +11,7 @@ from html_pages import Page
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from shortcuts import slow_but
 from sketches import sketch
 
 import mtjfit
@@ -57,7 +58,7 @@ NAMES = ("overview", "torque", "corner", "prior_posterior", "transfer", "combina
          "consequences", "trace")  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(("overview", "torque", "combinations"), NAMES))
 def test_letters_of_a_narrow_figure_keep_their_size_and_stay_on_it(found: Findings, name: str) -> None:
     usual = smallest(pictures(found)[name].draw())
     for width in ("86mm", "178mm"):

@@ -105,6 +105,7 @@ def moment_scores(scatter: float = 0.1) -> tuple[float, float]:
     return float(away.max()), float(np.max(np.abs(variance / expected - 1)) * np.sqrt(200))
 
 
+@pytest.mark.slow
 def test_predicted_moments_are_those_of_simulations() -> None:
     """Of 12 numbers: 4.5 standard errors, once in 6000 choices of the seeds; variances in their normal errors."""
     mean, variance = moment_scores()
@@ -112,6 +113,7 @@ def test_predicted_moments_are_those_of_simulations() -> None:
     assert variance < 5.0
 
 
+@pytest.mark.slow
 def test_sabotage_a_prediction_without_scatter_of_thicknesses_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictive, "_NODES", 1)
     assert moment_scores()[1] > 10
@@ -140,6 +142,7 @@ def p_values(wafers: int = 30, n: int = 10) -> np.ndarray:
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_p_values_of_right_wafers_are_uniform_and_half_the_scatter_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -150,6 +153,7 @@ def test_p_values_of_right_wafers_are_uniform_and_half_the_scatter_is_noticed(
     assert stats.kstest(p_values(15).ravel(), "uniform").pvalue < 1e-3
 
 
+@pytest.mark.slow
 def test_a_wrong_thickness_is_named_and_ringed(wrong: StackOutputs) -> None:
     assert wrong.devices.loc[wrong.odd, "device"].tolist() == ["D5"]
     assert "1 device of 30 (D5): not as the others predict" in wrong.says

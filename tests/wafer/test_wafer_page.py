@@ -178,6 +178,7 @@ def test_what_no_device_determines_is_refused_before_anything_is_drawn(made: Mad
     assert not (output / "wafer.html").exists()
 
 
+@pytest.mark.slow
 def test_hostile_names_are_text() -> None:
     frame = lot(3, 1, pitch=10.0).frame.drop(columns="population")
     frame["device"] = [f"<script>{k}</script>" for k in range(len(frame))]

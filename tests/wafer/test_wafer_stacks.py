@@ -198,6 +198,7 @@ def test_posteriors_are_kept_and_gone_on_with(folder: Path, tmp_path: Path, monk
     assert "not converged</td>" in page
 
 
+@pytest.mark.slow
 def test_a_page_is_of_one_state_of_the_catalogue_whoever_writes_meanwhile(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
