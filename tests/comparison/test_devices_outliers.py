@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from shortcuts import slow_after
 from device_cases import exact_posterior, linear_study, posterior_of, true_kappa
 from model_studies import AMPLITUDES, simulated
 from scipy import stats
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.comparison import DeviceTests, Refits, compare_devices, find_odd_devices, outliers, repeats

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from device_cases import linear_study
 from model_studies import simulated
 from odd_series import FAULTS, Series, odd_series
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.comparison import (

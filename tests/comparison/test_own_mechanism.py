@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from model_studies import simulated
 from reference_forward import kappa
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.comparison import compare_mechanisms

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from parsed import nodes
 from click.testing import CliRunner
+from parsed import nodes
 from reader_files import database, needs, source
 
 from mtjfit.cli.main import cli

@@ -15,9 +15,9 @@ from time import process_time
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from reader_files import needs, source
 from scipy.io import savemat
+from shortcuts import slow_after
 
 from mtjfit.data.readers import READERS, ReadOptions, read_sheet, read_source, sheets_from_bytes
 from mtjfit.data.readers.header import n_header_lines

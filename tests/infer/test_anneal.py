@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from evidence_targets import BANANA, LN_2PI, TWO_MODES, Known, gaussian
 from model_studies import simulated
 from scipy import stats
 from scipy.special import logsumexp
+from shortcuts import slow_after
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Annealed, Effort, Mixture, Pace, Straight, anneal, explore_posterior, run_ensembles

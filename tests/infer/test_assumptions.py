@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from designs import design
 from model_studies import simulated
 from reference_forward import kappa
 from scaled import DOWN, KINDS, UP, scaled
 from scipy.stats import kstest
+from shortcuts import slow_after
 
 from mtjfit.infer import Assumption, FitResult, fit
 from mtjfit.study import DOF, JITTER, Fixed, LogNormal, LogUniform, Normal, Study, Uniform, is_amplitude

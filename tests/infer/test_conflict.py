@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from shortcuts import slow_after
 from model_studies import naive
 from scipy import stats
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.data import TorqueCurve

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from model_studies import simulated
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.data import TorqueCurve

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from shortcuts import slow_after
 from joint_cases import JointCase
 from model_studies import simulated
 from reference_likelihood import Target
 from scipy import stats
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.errors import NotConverged, NotDetermined

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from model_studies import simulated
 from scipy import stats
+from shortcuts import slow_after
 
 from mtjfit import fit, sample
 from mtjfit.infer.store.fingerprint import describe

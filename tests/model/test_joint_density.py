@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from joint_cases import MEMBERS, JointCase, Road, assert_needs_correlations
 from model_studies import FEW
 from scipy import stats
 from scipy.special import ndtri
+from shortcuts import slow_after
 
 from mtjfit.infer import Posterior, Verdict, draw_truth, identify
 from mtjfit.model import make_posterior

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from designs import design, kinds
 from scipy.stats import binom
+from shortcuts import slow_after
 
 from mtjfit.model import FALSE_PATTERN, Pattern, find_patterns
 from mtjfit.study import Study

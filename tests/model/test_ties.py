@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from model_studies import declared, simulated
+from shortcuts import slow_after
 
 from mtjfit import fit, sample
 from mtjfit.model import make_posterior

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from physics_reference import MP, TOLERANCE, box, exact_kappa, kappa_error, over, printed_kappa, with_value, worst
+from shortcuts import slow_after
 
 from mtjfit.physics import KappaGradient, kappa, kappa_gradient, kappa_semi_infinite, wave_numbers
 from mtjfit.physics.derivatives import ExponentialForm

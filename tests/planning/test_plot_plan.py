@@ -6,9 +6,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from matplotlib.figure import Figure
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, posterior_of, texts
+from shortcuts import slow_after
 
 from mtjfit.planning import Candidate, Plan, plan
 from mtjfit.plot import plot_plan

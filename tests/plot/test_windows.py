@@ -9,8 +9,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
-from shortcuts import slow_after
 from plot_cases import fitted
+from shortcuts import slow_after
 
 from mtjfit.plot import NotebookFigure, plot_combinations
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from laboratory import DATA_SETS, THICK, DataSet
+from shortcuts import slow_after
 
 from mtjfit import fit
 from mtjfit.study import Study, load_study, study_template

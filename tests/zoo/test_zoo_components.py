@@ -5,8 +5,8 @@ from functools import cache
 import collapsed_brute as brute
 import numpy as np
 import pytest
-from shortcuts import slow_after
 from designs import design
+from shortcuts import slow_after
 from test_reference import some_coordinates
 
 from mtjfit import model
