@@ -25,7 +25,7 @@ DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-SAMPLES = {"own_sampling", "priors_and_ties", "explorer"}
+SAMPLES = {"commands", "explorer", "own_sampling", "priors_and_ties"}
 """Pages whose blocks take seconds, as one of `README.md` and the tutorial do; their blocks are slow tests."""
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 BLOCK = re.compile(r"^```(\{?[\w-]*\}?)[ ]*(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)

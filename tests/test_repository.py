@@ -129,7 +129,7 @@ def lanes(found: Files) -> Iterator[str]:
 
 
 def slow_parts(found: Files) -> Iterator[str]:
-    """Every folder of tests, the files beside them and the doctests are in one part of the slow lane, run weekly too."""
+    """Every folder of tests, the files beside them and the doctests are in one part of the slow lane."""
     workflow = found[".github/workflows/ci.yml"]
     job = workflow.partition("\n  slow:\n")[2].partition("    steps:")[0]
     parts = " ".join(re.findall(r"^ +- (.+)", job, re.MULTILINE)).split()

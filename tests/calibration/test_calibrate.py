@@ -78,6 +78,7 @@ def failing(calibration: Calibration) -> set[str]:
     return {str(name) for name in calibration.tests.index[~calibration.tests.ok.astype(bool)]}
 
 
+@pytest.mark.slow
 def test_errors_too_large_by_half_are_seen_in_the_log_likelihood_and_nowhere_else() -> None:
     right = judged(one_bias(), n=100)
     assert right.calibrated, str(right)

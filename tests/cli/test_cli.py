@@ -166,6 +166,7 @@ def test_quiet_says_where_the_page_is_and_what_is_wrong(make_study, out: Path, k
     assert result.stdout.startswith("✗ converged: NOT CONVERGED: only 7 steps after warm-up\n")
 
 
+@pytest.mark.slow
 def test_a_flipped_series_is_loud_in_every_output(make_study, out: Path, known: Steps, flipped_fit):
     study, steps = make_study(flip=True), replace(known, fit=lambda study: flipped_fit)
     checked, ran = invoke("check", study, obj=steps), invoke("run", study, "-o", out, obj=steps)
@@ -296,6 +297,7 @@ def test_check_names_what_the_data_violate(
         assert words in " ".join(result.output.split())
 
 
+@pytest.mark.slow
 def test_check_of_one_thickness_announces_exit_code_4(make_study):
     result = invoke("check", make_study(("F2.0nm",)))
     assert result.exit_code == 0
@@ -349,6 +351,7 @@ def test_demo_is_short_and_names_the_next_command(tmp_path: Path, known: Steps, 
 # terminals
 
 
+@pytest.mark.slow
 def test_an_old_code_page_survives_a_real_command():
     done = python("-m", "mtjfit", "datasets", "thickness-series", PYTHONIOENCODING="cp866", PYTHONUTF8="0")
     assert (done.returncode, done.stderr) == (0, b"")

@@ -100,6 +100,7 @@ def test_another_study_or_seed_is_sampled(
     assert "it was sampled" in invoke("run", study, "-o", away, *more, obj=steps).stderr
 
 
+@pytest.mark.slow
 def test_a_renamed_study_has_its_new_name(finished, away: Path, steps: Steps, tmp_path: Path):
     shutil.copytree(finished.study_file.parent, tmp_path / "in")
     study = tmp_path / "in" / "study.toml"
@@ -126,6 +127,7 @@ def test_what_has_not_converged_is_drawn_as_such_and_sampled_again(finished, ste
     assert "it was sampled" in invoke("run", finished.study_file, "-o", folder, obj=steps).stderr
 
 
+@pytest.mark.slow
 def test_combinations_alone_are_drawn(one_thickness_fit: mtjfit.FitResult, tmp_path: Path):
     folder = left_by(one_thickness_fit, None, tmp_path / "one")
     page = without_pictures(folder)

@@ -207,6 +207,7 @@ def test_an_unfinished_run_is_not_begun_anew(stopped: Path, expected, patch: pyt
     assert resumed(stopped) == expected
 
 
+@pytest.mark.slow
 def test_a_changed_study_is_refused_with_what_changed(stopped: Path, expected):
     data, study = stopped / "in" / "data.csv", stopped / "in" / "study.toml"
     before = data.read_text(encoding="utf-8"), study.read_text(encoding="utf-8")

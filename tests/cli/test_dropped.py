@@ -62,6 +62,7 @@ def test_no_points_are_made_up():
     assert "MtjfitError: scipy cannot read its table" in said.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("times", "error", "code"), slow_after(1, [("1", "interrupt", 130), ("9", "files", 3), ("1", "files", 0)])
 )

@@ -173,6 +173,7 @@ def test_names_of_files_that_a_study_names(make_study: MakeStudy):
         said("check", file)
 
 
+@pytest.mark.slow
 def test_a_finished_run_has_no_text_that_steers(make_study: MakeStudy, tmp_path: Path):
     file = make_study(("F2.0nm",))  # one thickness: the run ends without draws
     mask = f"mask = [{{ bias = [0.4, 0.5], reason = {QUOTED} }}]\n[data.columns]"

@@ -285,6 +285,7 @@ cli(["datasets"])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "least", "advice"),
     [("RLIMIT_AS", 1_024_000_000, "(ulimit -v 1000000)"), ("RLIMIT_NOFILE", 64, "(ulimit -n 64)")],

@@ -118,6 +118,7 @@ def test_the_bundled_series_was_made_by_diffusion(tmp_path: Path) -> None:
     assert "The data favour diffusion over" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_devices_of_one_thickness_are_compared_without_lengths(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

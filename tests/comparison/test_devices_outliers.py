@@ -108,6 +108,7 @@ def null_p_values(kind: str, factor: float = 1.0) -> np.ndarray:
     return np.array(p)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", slow_after(1, ["fit", "own thickness", "scatter"]))
 def test_p_values_are_uniform_where_no_device_is_odd(kind: str) -> None:
     """120 (60, 32) p-values; those of one study share the others, which makes the 0.1 % a little less exact."""

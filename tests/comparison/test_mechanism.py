@@ -22,6 +22,7 @@ from mechanism_cases import (
     recover,
     series,
 )
+from shortcuts import slow_after
 
 from mtjfit.comparison import (
     MECHANISMS,
@@ -264,10 +265,10 @@ def test_bounds_hold_the_closed_form_for_amplitudes(factor: float) -> None:
 
 
 @pytest.mark.usefixtures("quick_fits")
-@pytest.mark.parametrize(("name", "thickness_sd"), [
+@pytest.mark.parametrize(("name", "thickness_sd"), slow_after(1, [
     ("diffusion", 0.0), ("diffusion-bulk", 0.05), pytest.param("diffusion", 0.05, marks=pytest.mark.slow),
     pytest.param("diffusion-bulk", 0.0, marks=pytest.mark.slow),  # six posteriors are explored for each
-])  # fmt: skip
+]))  # fmt: skip
 def test_bounds_hold_what_is_explored_anew(name: str, thickness_sd: float) -> None:
     lengths = {"lambda_sf_F": LogUniform(1.0, 20.0), "Lambda": LogUniform(0.3, 30.0)}
     made = design((0.8, 1.5, 3.0), bias=FEW_POINTS, noise=0.1, thickness_sd=thickness_sd, **lengths)
@@ -324,7 +325,7 @@ def test_sabotage_without_its_price_of_thicknesses_the_ceiling_fails() -> None:
     assert largest_log_likelihood(model.study, WIDEST, share=1.0 - 1e-12) > right
 
 
-@pytest.mark.parametrize("width", WIDTHS, ids=lambda width: width.name)
+@pytest.mark.parametrize("width", slow_after(1, WIDTHS), ids=lambda width: width.name)
 def test_other_widths_have_closed_forms_or_are_explored_anew(width: PriorWidth) -> None:
     """Errors of the mean of prior ratios are below 0.007 here: 0.03 is four of them. b1 is not in all mechanisms."""
     study, bulk = series("ballistic+b1", 5), series("diffusion", 6)

@@ -93,6 +93,7 @@ def test_leaving_out_is_a_ratio_of_closed_forms_also_where_k_hat_calls_for_a_ref
         assert abs(each[0].log_density - exact[1]) > 0.1
 
 
+@pytest.mark.slow
 def test_smoothed_weights_and_refits_agree() -> None:
     """Two computations that share the likelihood alone; false alarm 2e-4 for all three."""
     model, found = model_of(series("diffusion", 3), "diffusion")

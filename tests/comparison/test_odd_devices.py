@@ -170,6 +170,7 @@ def test_of_two_devices_that_may_be_odd_both_are_named() -> None:
     assert f"or it is {found.rivals[0]} instead" in str(compared)
 
 
+@pytest.mark.slow
 def test_tables_say_what_is_odd_and_what_follows() -> None:
     study = odd_series(201, "T_perp reversed").study
     compared = compare_devices(mtjfit.fit(study))

@@ -153,6 +153,7 @@ def test_both_sources_beside_each_other_but_never_the_same_one_twice() -> None:
     assert_nothing_cut_off(fig)
 
 
+@pytest.mark.slow
 def test_hostile_names_and_simulated_data() -> None:
     study = make_study(("$x_1$ \\frac", "a_b^c", "ü" * 40), origin=SIMULATED)
     with few_starts():
@@ -233,6 +234,7 @@ def test_the_picture_holds_the_numbers(found: MechanismComparison) -> None:
     assert b"<svg" in render(figure, "svg")
 
 
+@pytest.mark.slow
 def test_the_section_of_the_report_has_every_digit(found: MechanismComparison) -> None:
     section = comparison_sections(found.best.fit, None, found)[2]
     assert (section.sentences, section.command) == (conclusions(found), "")

@@ -53,6 +53,7 @@ def test_a_reader_of_another_package_is_asked_before_all_others(tmp_path: Path) 
     assert out == "pipes [2.5 5. ] ('read as table with pipes',)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wanted", "says"), slow_after(1, [
     ("nothing", "lab_of_pipes:nothing of the package lab-of-pipes cannot be loaded (AttributeError"),
     ("number", "lab_of_pipes:number of the package lab-of-pipes is a int"),

@@ -195,6 +195,7 @@ def test_matlab_files_of_very_many_small_things_are_refused(case: str) -> None:
     assert process_time() - began < 15
 
 
+@pytest.mark.slow
 def test_header_keys_are_not_copied_for_each_segment_of_a_measurement_file() -> None:
     head = "LabVIEW Measurement\t\nSeparator\tTab\n" + "".join(f"K{k}\tv\n" for k in range(20_000))
     text = head + "***End_of_Header***\t\n" + "Channels\t1\n***End_of_Header***\nX_Value\tA\n1\t2\n\n" * 5_000

@@ -131,7 +131,7 @@ def test_the_population_of_every_level_is_that_of_its_temperature(name: str) -> 
         assert surprise(np.array(found), beside=BIAS) > FALSE_ALARM, part
 
 
-@pytest.mark.parametrize("name", list(TARGETS))
+@pytest.mark.parametrize("name", slow_after(1, list(TARGETS)))
 def test_levels_rise_to_one_and_know_their_densities(name: str) -> None:
     for run in runs(name):
         betas = [level.beta for level in run.levels]
@@ -164,7 +164,7 @@ def test_a_temperature_is_told_from_its_neighbours() -> None:
     assert surprise(np.array(found), beside=BIAS) < FALSE_ALARM
 
 
-@pytest.mark.parametrize("name", list(TARGETS))
+@pytest.mark.parametrize("name", slow_after(1, list(TARGETS)))
 def test_norms_of_all_levels_are_right(name: str) -> None:
     """ln of a mean that is right falls short by half its variance."""
     found = np.array([run.log_evidence for run in runs(name)])

@@ -51,6 +51,7 @@ def test_an_amplitude_that_is_there_is_found_and_one_that_is_not_is_not(noise: s
     assert not any(one.is_refuted for one in declared)
 
 
+@pytest.mark.slow
 def test_freed_it_has_the_value_and_the_error_of_a_study_that_declares_it() -> None:
     full = simulated(SERIES, b1=WIDE, noise=0.01)
     declared, freed = fit(full), of(fit(without(full, "b1")), "b1")
@@ -99,6 +100,7 @@ def test_b0_does_not_show_in_a_torkance() -> None:
     assert {one.name for one in found.assumptions if is_amplitude(one.name)} == {"a2", "b1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "s"), slow_after(1, [("known errors", UP), ("per volume", DOWN), ("fitted noise", UP), ("jitter", DOWN)])
 )

@@ -134,7 +134,7 @@ def test_only_the_wrong_prior_is_accused(kind: str) -> None:
     assert one.sigma > 4
 
 
-@pytest.mark.parametrize("thickness_sd", [0.0, 0.05])
+@pytest.mark.parametrize("thickness_sd", slow_after(1, [0.0, 0.05]))
 def test_an_amplitude_whose_prior_is_wrong(thickness_sd: float) -> None:
     """The mode that fits, far from the prior, is told."""
     (one,) = found(series(thickness_sd=thickness_sd, a1=Normal(3.0, 0.05)))

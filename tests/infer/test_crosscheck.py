@@ -262,6 +262,7 @@ def test_where_nothing_was_sampled_nobody_is_asked() -> None:
     assert cross_check(nothing, jump, Evidence(0.0, 0.0, "exact"), second_of("gaussian 2")).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fixed", "log_z"),
     [

@@ -83,6 +83,7 @@ def test_evidence_is_that_of_the_whole_curve() -> None:
         assert other["sd"] == pytest.approx(row["sd"], rel=0.2), name
 
 
+@pytest.mark.slow
 def test_a_thickness_counts_once_for_each_device() -> None:
     fits = [mtjfit.fit(study) for study in both("thicknesses uncertain")]
     (one, dof, _), (two, dof_of_two, _) = (excess(fit, {n: np.array([1.1 * v]) for n, v in fits[0].values.items()})

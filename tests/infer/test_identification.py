@@ -80,6 +80,7 @@ def test_classes_without_a_profile_come_from_the_linearised_error(error: float, 
     assert precision_of(nan | {"value": 1.0, "relative_error": error}) == expected
 
 
+@pytest.mark.slow
 def test_one_thickness_answers_nothing() -> None:
     """No length has any limit, though amplitudes have one: |κ| cannot be larger than 1.15, so a1 not too small."""
     found = identify(simulated((1.5,), noise=0.01, n_bias=5))

@@ -103,6 +103,7 @@ def test_draws_and_evidence_are_those_of_a_grid(seed: int) -> None:
         assert_moments(found, wrong[:2], 5 / np.sqrt(ESS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", slow_after(1, range(4)))
 def test_a_posterior_as_prior_of_other_data_is_the_fit_of_all_data(seed: int) -> None:
     """Random lengths, thicknesses and division of eight devices, each with amplitudes of its own.

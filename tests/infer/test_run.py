@@ -64,6 +64,7 @@ def content() -> Run:
     return run()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_while_a_second_method_disagrees() -> None:
     """Its draws so far are then discarded, and its proposal is refitted with what the second method found."""
     assert content().verdict.converged

@@ -316,6 +316,7 @@ def held_at_the_edge(design: Design) -> tuple[FullPosterior, Points]:
     return model, Points(np.insert(found.values, 2, 1e5, axis=1), found.amplitudes, found.height)
 
 
+@pytest.mark.slow
 def test_the_check_fails_on_a_one_sided_continuation() -> None:
     """Sabotage: the line that stays where the best fit is lies above fits of another parameter's profile."""
     model, points = held_at_the_edge(random_design(329))  # its best fit has λ_sf^F = ∞

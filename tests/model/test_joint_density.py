@@ -89,6 +89,7 @@ def test_priors_are_joint(road: Road, seed: int) -> None:
     road(JointCase(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("road", ROADS)
 def test_no_road_passes_without_correlations(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_needs_correlations(road, monkeypatch)

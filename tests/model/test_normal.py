@@ -246,7 +246,7 @@ def test_masked_points_and_units_stay() -> None:
 # what the tests of a study then say
 
 
-@pytest.mark.parametrize(("kind", "size"), [("student", 3.0), ("jitter", 0.03)])
+@pytest.mark.parametrize(("kind", "size"), slow_after(1, [("student", 3.0), ("jitter", 0.03)]))
 def test_constraint_tests_of_single_devices_are_uniform(kind: str, size: float) -> None:
     """False alarm in one of 1000 data sets."""
     study = many_devices(kind, size)

@@ -132,6 +132,7 @@ def test_no_drift_is_seen_where_none_is_possible():
         assert all(each.kind not in ("drift", "sweeps") for each in found)
 
 
+@pytest.mark.slow
 def test_neighbours_that_deviate_together_are_found():
     """A slow wave that no power up to V³ describes."""
     added = (with_added(s, lambda V, e: 4 * e * np.sin(9 * V / V.max())) for s in of_points(21))

@@ -211,6 +211,7 @@ def test_colours_can_be_told_apart_in_a_grey_copy(name: str) -> None:
     assert abs(lightness("#D55E00") - lightness("#009E73")) < 15  # red and green of one lightness would not do
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_off_in_the_width_of_a_journal_column_and_panels_have_letters() -> None:
     for name, inches in {"Fig. 1": 3.37, "Fig. 2": 3.37, "Fig. 3": 6.75}.items():
         assert paper_figure(name).get_figwidth() == pytest.approx(inches)

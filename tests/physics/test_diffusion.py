@@ -20,6 +20,7 @@ from physics_reference import (
     with_value,
     worst,
 )
+from shortcuts import slow_after
 
 from mtjfit.physics import (
     kappa,
@@ -191,7 +192,7 @@ def inverted(function):
     return lambda *point: function(*point[:-1], 1 / point[-1])
 
 
-@pytest.mark.parametrize("place", places())
+@pytest.mark.parametrize("place", slow_after(2, places()))
 @pytest.mark.parametrize("part", [0, 1], ids=["m", "J"])
 def test_eq_9_and_10_to_50_digits(place, part):
     assert profile_error(BOTH[part], part, places()[place], BOX) <= TOLERANCE

@@ -25,7 +25,8 @@ GRIDS = {1: (1, 1), 2: (1, 2), 3: (1, 3), 4: (2, 2), 5: (1, 5), 6: (2, 3), 7: (1
 THEORY = {"plot_accumulation", "plot_frequency_response", "plot_signatures", "plot_studies",
           "plot_thickness_dependence", "plot_thin_validity"}  # fmt: skip
 """Plots whose call in `EVERY` shows no data, or measured ones."""
-COSTLY = {"plot_identifiability", "plot_prior_posterior", "plot_mechanisms", "plot_control", "plot_consequences"}
+COSTLY = {"plot_identifiability", "plot_prior_posterior", "plot_mechanisms", "plot_control", "plot_consequences",
+          "plot_smooth"}  # fmt: skip
 """Plots that take a second and more; every other one goes the same way."""
 
 
@@ -149,6 +150,7 @@ def test_joined_axes_stay_joined_and_others_become_so() -> None:
         assert bool(axes[0].get_xlabel()) is not shared
 
 
+@pytest.mark.slow
 def test_lines_without_a_width_of_their_own_have_that_of_the_owner_s_style() -> None:
     n = EVERY["plot_identifiability"].n_axes
     with mpl.rc_context({"lines.linewidth": 4.0}):

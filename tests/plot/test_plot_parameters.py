@@ -158,6 +158,7 @@ def test_amplitudes_are_drawn_where_no_length_is_free() -> None:
     assert_nothing_cut_off(fig)
 
 
+@pytest.mark.slow
 def test_one_thickness_is_open_everywhere() -> None:
     fig = plot_identifiability(identify(make_study(("A",), lambda_J=Fixed(1.0), lambda_phi=Fixed(1.0)), search=FEW))
     assert texts(fig).count("open") >= 2

@@ -32,6 +32,7 @@ from plot_cases import (
     style,
     texts,
 )
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.data import conversion
@@ -172,6 +173,7 @@ def test_one_thickness_has_points_but_no_line() -> None:
     assert any("A" in text and "0.8 nm" in text for text in texts(fig))
 
 
+@pytest.mark.slow
 def test_rank_plot_shows_the_ensemble_that_differs() -> None:
     posterior = posterior_of(fitted())
     np.testing.assert_allclose(rank_fractions(posterior, "lambda_J").mean(axis=1), 1.0)
@@ -252,7 +254,7 @@ def test_literal_means_what_matplotlib_draws() -> None:
     assert not np.array_equal(pixels("$x_1$"), pixels("$x_1$", parse_math=False))
 
 
-@pytest.mark.parametrize("format", ["svg", "pdf", "png"])
+@pytest.mark.parametrize("format", slow_after(1, ["svg", "pdf", "png"]))
 def test_saved_files_are_the_same_every_time(format: str, tmp_path: Path) -> None:
     def small() -> NotebookFigure:
         fig = NotebookFigure(figsize=(2, 1), layout="constrained")
@@ -333,10 +335,10 @@ def breaches(folder: Path) -> list[str]:
             and not call.startswith("fig.")] + [name for name, text in imported if "pyplot" in text]  # fmt: skip
 
 
-@pytest.mark.parametrize("sabotage", [
+@pytest.mark.parametrize("sabotage", slow_after(1, [
     "fig = Figure()", "fig = matplotlib.figure.Figure()", "fig, ax = plt.subplots()", "import matplotlib.pyplot as plt",
     "def f():\n    from matplotlib import pyplot", "from pylab import pyplot",
-])  # fmt: skip
+]))  # fmt: skip
 def test_every_figure_shows_itself_and_none_needs_pyplot(sabotage: str, tmp_path: Path) -> None:
     assert set(breaches(Path(mtjfit.plot.__file__).parent)) == {"windows.py"}  # imports it when a window is asked for
     (tmp_path / "bad.py").write_text(sabotage, encoding="utf-8")

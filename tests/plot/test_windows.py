@@ -98,6 +98,7 @@ print(plt.get_fignums(), shown)
     assert said(tmp_path, code) == "[] []"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "opened"), slow_after(1, [
     ("import matplotlib.pyplot as plt; plt.ion()", True),
     ("import matplotlib.pyplot as plt; plt.ioff()", False),

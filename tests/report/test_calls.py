@@ -60,7 +60,7 @@ def test_every_figure_has_a_call(found: Findings) -> None:
     assert {picture.name for picture in pictures(found)} == set(NAMES)
 
 
-@pytest.mark.parametrize("name", slow_but(("overview", "torque", "combinations", "transfer", "trace"), NAMES))
+@pytest.mark.parametrize("name", slow_but(("overview", "combinations", "transfer"), NAMES))
 def test_the_call_draws_the_figure(found: Findings, read_again: dict[str, Any], name: str) -> None:
     picture = next(each for each in pictures(found) if each.name == name)
     assert render(drawn_by(picture.call, read_again)) == render(picture.draw())
@@ -83,6 +83,7 @@ def test_sabotage_another_call_draws_another_figure(found: Findings, read_again:
     assert render(other) != render(picture.draw())
 
 
+@pytest.mark.slow
 def test_width_and_level_of_the_page_are_in_the_call(finished, monkeypatch: pytest.MonkeyPatch) -> None:
     found = findings(finished.fit, finished.posterior, {}, level=0.8)
     picture = next(each for each in pictures(found) if each.name == "transfer")

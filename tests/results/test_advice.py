@@ -30,6 +30,7 @@ def loud_lines(study: Study) -> Sequence[str]:
     return [line for notice in notices(mtjfit.fit(study)) if notice.loud for line in notice.lines]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", SEEDS)
 @pytest.mark.parametrize("kind", slow_after(1, ["plain", "fitted-noise"]))
 def test_a_wrong_quantity_is_named_first(kind: str, seeds: range) -> None:
@@ -55,6 +56,7 @@ def test_units_that_say_which_quantity_they_are_leave_no_choice() -> None:
     assert "quantity" not in {cause.kind for cause in mtjfit.fit(flipped(study)).causes}
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_comes_before_advice_on_sampling() -> None:
     from mtjfit.results.verdicts import learned
 

@@ -111,6 +111,7 @@ def test_the_phase_of_kappa_is_nowhere_clearly_positive():
     assert np.angle(np.conj(kappa(1.2, 1.0, 1.0, 10.0, 1.0)), deg=True) > 12
 
 
+@pytest.mark.slow
 def test_a_thick_layer_alone_takes_the_sign_on_trust_and_a_thin_one_betrays_a_flipped_axis(single, golden, tmp_path):
     for fit in (single[5.0, False], single[5.0, True]):
         assert fit.p_value == pytest.approx(fit.p_value_flipped, rel=1e-3)
@@ -167,7 +168,6 @@ def test_what_may_be_wrong_beside_the_p_value_of_the_whole_is_said(good: mtjfit.
     golden("notices", told((case, all_notices(fit)) for case, fit in cases.items()), tmp_path)
 
 
-@pytest.mark.slow
 def test_a_torkance_declared_as_torque_is_named(good: mtjfit.FitResult):
     """Its coefficients may pass the constraint test; its points never follow a1 V."""
     curves = tuple(replace(curve, quantity="torque", unit="arb") for curve in good.study.curves[:1])

@@ -57,6 +57,7 @@ def test_one_interval_in_words(found: Profile, expected: str) -> None:
     assert interval_in_words(found) == expected
 
 
+@pytest.mark.slow
 def test_open_ends_are_called_open_and_undetermined_parameters_have_no_number() -> None:
     rows = {row[0]: row for row in intervals_table(known()).rows}
     table = known().determined

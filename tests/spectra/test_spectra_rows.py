@@ -289,6 +289,7 @@ def many(folder: Path, n: int, points: int = 12) -> Path:
     return written(folder, {"a.txt": "x,v,V\n" + "\n".join(rows) + "\n"}, BIASED, COLUMN)
 
 
+@pytest.mark.slow
 def test_time_to_read_grows_with_the_number_of_spectra(tmp_path: Path):
     """Four times as many take four times as long, where every spectrum searched in all rows sixteen times."""
     times = []

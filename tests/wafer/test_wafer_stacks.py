@@ -133,6 +133,7 @@ def test_one_nominal_thickness_is_sampled_after_words_about_it(
     assert "not fitted: all its devices have one nominal thickness" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_posterior_that_is_its_prior_determines_no_length(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
