@@ -20,7 +20,7 @@ from mtjfit.cli import cli
 
 SERIES = ("F0.8nm", "F2.0nm", "F4.0nm")
 TOGETHER = (
-    ("tests/cli/test_cli.py", "tests/report/", "tests/results/"),
+    ("tests/cli/test_cli.py", "tests/cli/test_cli_report.py", "tests/report/", "tests/results/"),
     ("tests/plot/",),
     ("tests/test_names.py", "tests/test_output.py", "tests/test_package.py", "tests/data/test_input.py"),
     (

@@ -36,7 +36,7 @@ def fit_of(kind: str, s: float = 1.0) -> FitResult:
     return found
 
 
-QUICK = ("known errors", "one thickness")
+QUICK = ("known errors",)
 """The rest is slow: two seconds each."""
 
 

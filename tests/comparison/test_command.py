@@ -157,6 +157,7 @@ def made(studies: Mapping[str, Study], shared: Any, *, seed: int, progress: bool
     return StudyComparison(model, drawn(model.size, rng), single, Tension(-9.0, 0.1, -8.0, 0.2, 2.0))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_two_data_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"

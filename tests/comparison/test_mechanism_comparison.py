@@ -120,6 +120,7 @@ def test_slopes_are_those_of_polyfit() -> None:
     assert slopes(torkance).ratio == pytest.approx(slopes(torque).ratio, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_statistics_are_chi_squares_under_their_mechanism() -> None:
     """Means over 300 data sets of ballistic+b1: J for what is absent, J − 1 for what varies; 4.5 sd each."""
     study = mechanism_study(design((0.8, 1.5, 3.0), bias=BIAS, noise=0.02), MECHANISMS["ballistic+b1"])
@@ -280,6 +281,7 @@ class Idle(PriorWidth):
         return float(rng.standard_normal()), True
 
 
+@pytest.mark.slow
 def test_tasks_do_not_move_each_other() -> None:
     """Left-out thicknesses, predictive checks and draws. Sabotage: one generator for all tasks is seen."""
     study = model_study((0.8, 1.5, 3.0))

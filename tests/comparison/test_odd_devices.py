@@ -88,6 +88,7 @@ def with_tolerance(study: Study, sd: float) -> Study:
     return study.replace(parameters={**study.parameters, "thickness": thickness})
 
 
+@pytest.mark.slow
 def test_two_odd_devices_are_found_although_each_spoils_the_judgement_of_the_other() -> None:
     for factors in ({"B": 1.2, "E": 1.2}, {"B": 0.8, "E": 1.25}, {"A": 1.25, "B": 1.2}):
         assert set(odd_of(louder(linear_study(LINES, 5), **factors))) == set(factors)

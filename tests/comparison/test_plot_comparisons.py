@@ -101,6 +101,7 @@ def test_every_bar_is_the_interval_of_its_row_and_can_be_read(n: int) -> None:
         assert all(box.height > 5 for box in boxes)  # pixels at 100 per inch: 4.5 points
 
 
+@pytest.mark.slow
 def test_groups_have_colours_and_markers_and_the_odd_device_is_red() -> None:
     _, fig = drawn(50)
     ax = fig.axes[0]

@@ -55,6 +55,7 @@ def hurt(commands: Commands, bases: Path, known: Known, seeds: range, folder: Pa
     return found
 
 
+@pytest.mark.slow
 def test_few(commands: Commands, quick: tuple[Path, Known], tmp_path: Path) -> None:
     found = hurt(commands, *quick, range(FEW), tmp_path)
     assert not found, "\n".join(found)
@@ -117,6 +118,7 @@ def test_a_saved_case_runs_again(commands: Commands, tmp_path: Path) -> None:
     assert again(tmp_path / "case", commands).code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FORKS, reason="not every system lets its users make links")
 def test_links_to_themselves_are_no_fault(commands: Commands, quick: tuple[Path, Known], tmp_path: Path) -> None:
     bases, _ = quick

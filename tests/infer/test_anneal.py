@@ -294,6 +294,7 @@ def test_a_start_without_straightened_coordinates_is_the_prior() -> None:
     np.testing.assert_allclose(log_start, -0.5 * np.sum(v**2, axis=1) - LN_2PI)
 
 
+@pytest.mark.slow
 def test_the_density_in_straight_coordinates_has_the_same_mass(with_amplitudes: MarginalPosterior) -> None:
     """ln ∫ p dv from annealing is ln ∫ p dz from annealing without straightening, within half a unit of both.
 
@@ -376,6 +377,7 @@ def test_starts_are_finite_inside_the_prior_and_different(target: Box) -> None:
     assert np.unique(theta[:, 0]).size > 0.9 * N
 
 
+@pytest.mark.slow
 def test_both_modes_are_found_by_every_ensemble() -> None:
     """20 sd apart in a prior of 1600 sd²: with 64 walkers neither mode gets fewer than an eighth, in 10 ensembles."""
     shares = [np.mean(start(TWO, seed)[:, 0] > 0) for seed in range(10)]
@@ -391,6 +393,7 @@ def sampled(target: Box, seed: int = 1) -> tuple[np.ndarray, bool]:
     return run.chains.theta.reshape(-1, len(names)), run.verdict.converged
 
 
+@pytest.mark.slow
 def test_the_whole_sampler_at_a_hard_edge() -> None:
     """Half-normals in both coordinates: quantiles to five standard errors of 2000 effective draws."""
     theta, converged = sampled(EDGE)

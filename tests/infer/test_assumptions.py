@@ -74,14 +74,18 @@ def test_a_length_that_hangs_on_an_amplitude_that_no_data_show() -> None:
     assert "lambda_phi" in found.identifiability.determined.index[found.identifiability.determined["determined"]]
 
 
-def test_a_fixed_number() -> None:
-    """A dead layer is declared as none, D_ratio enters as a product only, a wrong λ_sf^N shows."""
+def test_a_wrong_fixed_length_shows() -> None:
     study = simulated(SERIES, lambda_sf_N=Fixed(0.2), noise=0.005, truth={"lambda_sf_N": 2.0})
     found = fit(study)
     length = of(found, "lambda_sf_N")
     assert length.is_refuted
     assert abs(length.value - 2.0) < 4 * length.sd
     assert length.kind == "fixed"
+
+
+@pytest.mark.slow
+def test_a_fixed_number_that_the_data_cannot_tell() -> None:
+    """D_ratio enters as a product only, a dead layer is declared as none."""
     product = of(fit(simulated(SERIES, noise=0.005)), "D_ratio")
     assert math.isnan(product.p_value)
     assert product.undetermined == ("lambda_sf_N",)

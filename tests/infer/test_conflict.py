@@ -188,7 +188,8 @@ def excess_at(fit: mtjfit.FitResult, values: dict[str, float]) -> DrawnChi2:
     return chi2_of_draws(fit, SimpleNamespace(spaced=lambda: draws))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("n", [5, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [5, pytest.param(200, marks=pytest.mark.timeout(3600))])
 def test_right_priors_are_not_accused(n: int) -> None:
     """At most 1 % of studies: false alarm of this test below 1e-3. Tails of the excess at truths are no smaller than
     uniform ones; the p-value of draws is twice the tail."""

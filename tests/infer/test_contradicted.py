@@ -94,7 +94,6 @@ def test_a_normal_and_a_log_normal_prior_contradicted_by_many_sd(off: float) -> 
 
 
 # the mirror image takes as long, 3 s
-@pytest.mark.slow
 @pytest.mark.parametrize("side", [-1.0, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_a_truncated_normal_prior_contradicted_on_its_open_side(side: float) -> None:
     """Half-normal, 20 sd out: the conjugate posterior, and ln 2 more in ln Z."""

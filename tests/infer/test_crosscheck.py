@@ -120,6 +120,7 @@ def test_the_difference_of_the_quantiles_is_in_sd() -> None:
 
 
 # the banana is the harder of the two; 3 s each
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["banana", pytest.param("gaussian 2", marks=pytest.mark.slow)])
 def test_right_runs_are_agreed_with_again_and_again(name: str) -> None:
     """Eight explorations of eight runs; each has six quantiles or so and ln Z, at 7e-6 each: 5e-4 by chance.

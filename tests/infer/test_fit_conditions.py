@@ -56,7 +56,7 @@ def test_fits_are_those_of_the_whole_curve(kind: str) -> None:
             assert two.errors[name] == pytest.approx(error, rel=1e-2), name
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_after(1, KINDS))
 def test_posteriors_are_those_of_the_whole_curve(kind: str) -> None:
     """Also where amplitudes of devices are sampled for two sweeps, and integrated out for one."""
     one, two = map(make_posterior, both(kind))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from independent_profile import rise_by_scipy
 from model_studies import AMPLITUDES, LENGTH, LENGTHS, TRUTH, simulated
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.infer import FitResult
@@ -35,15 +36,18 @@ def rises_of(result: FitResult, *names: str, sds: float = 2.0) -> dict[str, tupl
 @quick
 @pytest.mark.parametrize(
     ("name", "changes"),
-    [
-        ("lambda_J", {"noise": 0.004, "thickness": AboutNominal(0.05), "thickness_error": 0.03, "seed": 2}),
-        ("b2", WITH_B1),
-        pytest.param(
-            "lambda_phi",
-            {"noise": 0.01, "quantity": "torkance", "per": "volume", "lambda_J": Uniform(0.1, 100.0)},
-            marks=pytest.mark.slow,
-        ),
-    ],
+    slow_after(
+        1,
+        [
+            ("lambda_J", {"noise": 0.004, "thickness": AboutNominal(0.05), "thickness_error": 0.03, "seed": 2}),
+            ("b2", WITH_B1),
+            pytest.param(
+                "lambda_phi",
+                {"noise": 0.01, "quantity": "torkance", "per": "volume", "lambda_J": Uniform(0.1, 100.0)},
+                marks=pytest.mark.slow,
+            ),
+        ],
+    ),
     ids=["uncertain thickness", "b1", "torkance per volume"],
 )
 def test_rises_are_those_of_another_minimiser(name: str, changes: dict[str, Any]) -> None:

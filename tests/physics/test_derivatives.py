@@ -67,7 +67,7 @@ def test_kappa_itself():
     assert kappa_error(through_the_gradient) <= TOLERANCE
 
 
-@pytest.mark.parametrize("name", COLUMN)
+@pytest.mark.parametrize("name", slow_after(2, COLUMN))
 def test_the_check_notices_wrong_derivatives(name):
     right = gradient_at(box(POINTS))
     assert derivative_error(name, np.conj(logarithmic(right, name))) > 0.01  # sign of i

@@ -59,6 +59,7 @@ def test_priors_hold_as_much_as_the_histogram() -> None:
     assert mass(ax) == pytest.approx(1.0, abs=0.02)
 
 
+@pytest.mark.slow
 def test_prior_of_lambda_product_is_normalised() -> None:
     ratio, rng = LogNormal(1.0, 1.5), np.random.default_rng(4)
     posterior = posterior_of(mtjfit.fit(make_study(D_ratio=ratio)))

@@ -228,6 +228,7 @@ def test_nothing_is_cut_off_and_a_cut_would_be_seen() -> None:
 HOSTILE = ("$x_1$", "_a_b", "<&>东\n%\\$^{")
 
 
+@pytest.mark.slow
 def test_hostile_names_are_shown_as_they_are() -> None:
     fit = mtjfit.fit(make_study(HOSTILE, a1=Parameter("a1", Normal(0.0, 1.0), "device")))
     posterior = posterior_of(fit)

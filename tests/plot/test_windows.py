@@ -117,6 +117,7 @@ print(len(shown))
     assert said(tmp_path, code) == str(int(opened))
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_a_figure_once_below_the_cell(tmp_path: Path) -> None:
     (tmp_path / "IPython.py").write_text(NOTEBOOK, encoding="utf-8")
     code = f"import IPython, sys\n{MADE}f.show(); print(IPython.shown == [f], 'matplotlib.pyplot' in sys.modules)"

@@ -25,6 +25,7 @@ def box(found: FitResult) -> Answer:
     return next(each for each in checks(found, None, None) if each.name == "assumptions hold")
 
 
+@pytest.mark.slow
 def test_all_ticked_and_wrong_is_no_longer_all_ticked() -> None:
     """λ_φ = 0.9 and λ_sf^F = 8, with an a₂ that the study sets to zero: a good fit with λ_sf^F of 1.6 ± 0.1."""
     truth = {"lambda_phi": 0.9, "lambda_sf_F": 8.0, "lambda_sf_N": 1.5}

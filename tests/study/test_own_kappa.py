@@ -46,6 +46,7 @@ def series() -> Study:
     return mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
 
 
+@pytest.mark.slow
 def test_eq12_written_again_has_the_same_fit() -> None:
     built_in, own = mtjfit.fit(series()), mtjfit.fit(series().with_model(again))
     assert own.chi2 == pytest.approx(built_in.chi2, rel=1e-9)

@@ -175,6 +175,7 @@ def test_another_study_may_change_priors_and_no_numbers(folder: Path, tmp_path: 
     assert called(folder / "mixed.db", tmp_path / "page", "--study", other).exit_code == 2
 
 
+@pytest.mark.slow
 def test_posteriors_are_kept_and_gone_on_with(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything but the sampler, in whose place stand draws about the truth that do not converge."""
     journals = []

@@ -151,6 +151,7 @@ class TwoModes:
         return start, np.logaddexp(*modes) + 7.0 - start
 
 
+@pytest.mark.slow
 def test_evidence_and_masses_of_two_modes():
     target, rng = TwoModes(), np.random.default_rng(6)
     annealed = anneal(target, rng, chains=500)
