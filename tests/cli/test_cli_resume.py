@@ -277,6 +277,7 @@ def test_a_run_that_did_not_converge_goes_on_with_more_steps(tmp_path: Path, exp
     assert resumed(tmp_path) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("where", "says", "sampled"), slow_after(1, [
     ("run", "run: cannot be written: No space left on device; the 10 steps saved before are whole. Free the disk or "
      "its permissions, and resume", False),

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from faulty import case_of
 from outside import FORKS, Case, Commands, again
-from shortcuts import as_slow
 from sound import Known, prepare
 
 FEW, MANY, PIECE = (40, 5000, 250) if FORKS else (4, 60, 20)
 MAY_LACK = ("qcodes.sql", "labview.tdms", "hdf5.h5")  # no data, or a library
+pytestmark = pytest.mark.slow  # the process that commands fork from imports for seconds; test_reads is quick
 QUICK = ("check", "init", "batch", "compare x.db y.db", "datasets", "--help")
 
 
@@ -55,13 +55,11 @@ def hurt(commands: Commands, bases: Path, known: Known, seeds: range, folder: Pa
     return found
 
 
-@pytest.mark.slow
 def test_few(commands: Commands, quick: tuple[Path, Known], tmp_path: Path) -> None:
     found = hurt(commands, *quick, range(FEW), tmp_path)
     assert not found, "\n".join(found)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("first", range(0, MANY, PIECE))
 def test_many(first: int, commands: Commands, sound: tuple[Path, Known], tmp_path: Path) -> None:
@@ -69,7 +67,6 @@ def test_many(first: int, commands: Commands, sound: tuple[Path, Known], tmp_pat
     assert not found, "\n".join(found)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_sound_inputs_are_sound(commands: Commands, sound: tuple[Path, Known], tmp_path: Path) -> None:
     """So that a fault is the only one."""
@@ -102,7 +99,7 @@ PLANTED = {
 
 
 @pytest.mark.skipif(not FORKS, reason="needs a process that forks")
-@pytest.mark.parametrize("fault", [as_slow(fault) if fault == "used 1" else fault for fault in PLANTED])
+@pytest.mark.parametrize("fault", PLANTED)
 def test_sabotage(fault: str, commands: Commands, tmp_path: Path) -> None:
     """A command with a planted fault is found; without it is not."""
     (tmp_path / "case" / "in").mkdir(parents=True)
@@ -118,7 +115,6 @@ def test_a_saved_case_runs_again(commands: Commands, tmp_path: Path) -> None:
     assert again(tmp_path / "case", commands).code == 2
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not FORKS, reason="not every system lets its users make links")
 def test_links_to_themselves_are_no_fault(commands: Commands, quick: tuple[Path, Known], tmp_path: Path) -> None:
     bases, _ = quick

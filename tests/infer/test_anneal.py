@@ -310,6 +310,7 @@ def test_the_density_in_straight_coordinates_has_the_same_mass(with_amplitudes: 
     assert volume[0] > 3.0
 
 
+@pytest.mark.slow
 def test_straight_coordinates_change_nothing_but_the_shape(with_amplitudes: MarginalPosterior) -> None:
     """There and back, the same density, and the same evidence as without them (false alarm 6e-5)."""
     model, z = with_amplitudes, np.random.default_rng(0).standard_normal((50, with_amplitudes.size))

@@ -109,6 +109,7 @@ def test_own_amplitudes_follow_and_keep_their_linearised_errors() -> None:
     assert {name.split("[")[0] for name in found.directions[0].weights} == set(found.lengths)
 
 
+@pytest.mark.slow
 def test_notes_say_what_is_left_out() -> None:
     fixed = {name: Fixed(TRUTH[name]) for name in FIG3}
     says = {

@@ -87,6 +87,7 @@ def test_a_power_is_named():
     assert sum(each is not None and (each.kind, each.component) == ("V^3", "perp") for each in found) >= 17
 
 
+@pytest.mark.slow
 def test_a_single_device_is_named():
     added = (with_added(study, lambda V, s: 9 * s / np.sqrt(V.size / 3), (1,)) for study in of_points(11))
     assert sum(each is not None and (each.kind, each.device) == ("V^0", "D1") for each in first_found(added)) >= 17

@@ -58,7 +58,7 @@ NAMES = ("overview", "torque", "corner", "prior_posterior", "transfer", "combina
          "consequences", "trace")  # fmt: skip
 
 
-@pytest.mark.parametrize("name", slow_but(("overview", "combinations"), NAMES))
+@pytest.mark.parametrize("name", slow_but(("combinations", "prior_posterior"), NAMES))
 def test_letters_of_a_narrow_figure_keep_their_size_and_stay_on_it(found: Findings, name: str) -> None:
     usual = smallest(pictures(found)[name].draw())
     for width in ("86mm", "178mm"):
