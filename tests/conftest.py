@@ -144,10 +144,10 @@ def ctrl_c() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def working_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def working_alone(request: pytest.FixtureRequest) -> None:
     """A command inside a test works alone: to load what it needs takes a process as long as most of these tests."""
     if request.path.parent.name == "cli":
-        monkeypatch.setattr(mtjfit.parallel, "n_processors", lambda: 1)
+        request.getfixturevalue("monkeypatch").setattr(mtjfit.parallel, "n_processors", lambda: 1)
 
 
 @pytest.fixture(scope="session")

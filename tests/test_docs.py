@@ -25,8 +25,8 @@ DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-SAMPLES = {"commands", "explorer", "own_sampling", "priors_and_ties"}
-"""Pages whose blocks take seconds, as one of `README.md` and the tutorial do; their blocks are slow tests."""
+SAMPLES = {"commands", "compare", "explorer", "own_model", "own_sampling", "priors_and_ties", "tutorial"}
+"""Pages whose blocks take half a second and more: slow tests. Those of `first-fit.md` run in the quick lane."""
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 BLOCK = re.compile(r"^```(\{?[\w-]*\}?)[ ]*(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

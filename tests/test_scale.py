@@ -207,7 +207,7 @@ def test_corner_plots_of_twins_look_the_same(s: float) -> None:
     assert "e-" not in "".join(label.get_text() for ax in twin.axes for label in ax.get_xticklabels())
 
 
-@pytest.mark.parametrize("width", [0.01, 0.03, 0.1])
+@pytest.mark.parametrize("width", slow_after(1, [0.01, 0.03, 0.1]))
 @pytest.mark.parametrize("s", slow_after(1, [0.01, 0.1]))
 def test_ticks_of_a_corner_plot_are_as_many_in_every_unit(width: float, s: float) -> None:
     """Two at most: a number of more letters, as 0.082 for 8.2, must not cost a tick."""

@@ -208,6 +208,7 @@ def test_one_thickness_with_known_lengths_is_sampled(make_study, out: Path, know
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 def test_too_few_steps_are_5_and_everything_is_marked(make_study, out: Path, real: Steps):
     study = make_study(edit=lambda text: text.replace("target_ess = 200", "target_ess = 200\nmax_steps = 12"))
     result = invoke("run", study, "--output", out, obj=real)

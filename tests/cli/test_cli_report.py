@@ -117,6 +117,7 @@ def left_by(fit: mtjfit.FitResult, posterior: mtjfit.Posterior | None, folder: P
     return folder
 
 
+@pytest.mark.slow
 def test_what_has_not_converged_is_drawn_as_such_and_sampled_again(finished, steps: Steps, tmp_path: Path):
     short = replace(finished.posterior, verdict=Verdict((Check("length", False, "too short"),), {}))
     folder = left_by(finished.fit, short, tmp_path / "short")

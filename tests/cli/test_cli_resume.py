@@ -56,14 +56,14 @@ def write_study(folder: Path, max_steps: int = MAX_STEPS) -> Path:
 
 @contextmanager
 def quick() -> Iterator[pytest.MonkeyPatch]:
-    """Short blocks, a lenient gate, no annealing worth the name, no figures."""
+    """Short blocks, a lenient gate, no annealing worth the name, no figures, no assumptions freed."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests may have changed it
     with pytest.MonkeyPatch.context() as patch:
         effort = Effort(particles=1, fewest=400)
-        pace = Pace(block=5, first_look=MAX_STEPS, components=2, settle=6, effort=effort)
-        patch.setattr(sampling, "PACE", pace)
+        patch.setattr(sampling, "PACE", Pace(block=5, first_look=MAX_STEPS, components=2, settle=6, effort=effort))
         patch.setattr(os, "fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
         patch.setattr(Verdict, "converged", property(lambda verdict: verdict.tau != {}))
+        patch.setattr(mtjfit.FitResult, "assumptions", ())
         yield patch
 
 

@@ -207,6 +207,7 @@ def test_all_strings_of_spectra(tmp_path: Path):
         said("spectra", file, "--output", tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(wing("wafer.commands") is None, reason="mtjfit/wafer was deleted")
 def test_all_strings_of_wafers(tmp_path: Path):
     cell, file, table = f'"{HOSTILE}"', tmp_path / "wafer.toml", tmp_path / "lot.csv"

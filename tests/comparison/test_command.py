@@ -77,6 +77,7 @@ def test_mechanisms_are_printed_and_written(make_study, tmp_path: Path, capsys: 
     assert "SIMULATED" in (folder / "mechanisms.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_amplitudes_can_be_added(make_study, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(NotDetermined):
         compare_mechanisms_command(make_study(), ("a2",), None, None, False, compare=ballistic)

@@ -115,6 +115,7 @@ def test_p_values_are_uniform_where_no_device_is_odd(kind: str) -> None:
     assert uniform(null_p_values(kind)) > 1e-3
 
 
+@pytest.mark.slow
 def test_p_values_with_errors_that_are_too_small_are_found_out() -> None:
     assert uniform(null_p_values("fit", 1.4**2)) < 1e-3
 

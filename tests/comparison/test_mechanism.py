@@ -242,7 +242,7 @@ def test_evidences_agree_with_other_methods(name: str) -> None:
     assert abs(found.evidence.value - other.value) < 4 * np.hypot(found.evidence.error, other.error), other
 
 
-@pytest.mark.parametrize("factor", [1 / 30, 1 / 3, 1 / 2, 2.0, 3.0, 30.0])
+@pytest.mark.parametrize("factor", slow_after(2, [1 / 30, 1 / 3, 1 / 2, 2.0, 3.0, 30.0]))
 def test_bounds_hold_the_closed_form_for_amplitudes(factor: float) -> None:
     """κ = 1 with known thicknesses: every evidence has a closed form. A wrong supremum is seen."""
     width = PriorWidth("", "amplitudes", factor)
@@ -264,6 +264,7 @@ def test_bounds_hold_the_closed_form_for_amplitudes(factor: float) -> None:
         assert exact <= ceiling < exact + 60  # three amplitudes cost some ln each
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 @pytest.mark.parametrize(("name", "thickness_sd"), slow_after(1, [
     ("diffusion", 0.0), ("diffusion-bulk", 0.05), pytest.param("diffusion", 0.05, marks=pytest.mark.slow),

@@ -15,6 +15,7 @@ from evidence_targets import BANANA, TWO_MODES, gaussian
 from mechanism_cases import FEW_POINTS as BIAS
 from mechanism_cases import closed_form, design, explored, made_by, model_of, series
 from model_studies import simulated as model_study
+from shortcuts import slow_after
 
 from mtjfit.comparison import (
     MECHANISMS,
@@ -44,7 +45,7 @@ compare = partial(compare_mechanisms, n_simulations=20, progress=False)
 
 @pytest.mark.parametrize(
     "target",
-    [gaussian(3), BANANA, TWO_MODES, pytest.param(gaussian(7), marks=pytest.mark.slow)],
+    slow_after(1, [gaussian(3), BANANA, TWO_MODES, pytest.param(gaussian(7), marks=pytest.mark.slow)]),
     ids=["3", "banana", "two modes", "7"],
 )
 def test_explored_evidence_is_right_within_its_error(target: Any) -> None:

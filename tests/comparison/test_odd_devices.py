@@ -69,7 +69,7 @@ def test_the_odd_device_and_only_it_is_found_with_its_kind(fault: str) -> None:
     assert found.lengths_with != found.lengths_without
 
 
-@pytest.mark.parametrize(("fault", "right"), [("amplitude factor", 1.3), ("thickness", 0.95)])
+@pytest.mark.parametrize(("fault", "right"), slow_after(1, [("amplitude factor", 1.3), ("thickness", 0.95)]))
 def test_the_value_of_what_is_odd_is_the_planted_one(fault: str, right: float) -> None:
     study = linear_study(LINES, 3, noise=0.005)
     if fault == "thickness":
@@ -107,6 +107,7 @@ def test_what_is_no_fault_of_these_kinds_is_called_so() -> None:
     assert np.isnan(found.value)
 
 
+@pytest.mark.slow
 def test_a_device_is_taken_out_with_all_its_curves() -> None:
     """The second sweep of each device is its first with other noise; both sweeps of one are louder."""
     first, second = (louder(linear_study(LINES, seed), B=1.2) for seed in (5, 6))

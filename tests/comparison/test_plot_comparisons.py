@@ -170,6 +170,7 @@ def implied() -> tuple[Consequences, Figure]:
     return found, plot_consequences(found)
 
 
+@pytest.mark.slow
 def test_bands_of_consequences_are_quantiles_and_unmeasured_regions_are_hatched() -> None:
     found, fig = implied()
     assert_nothing_cut_off(fig)

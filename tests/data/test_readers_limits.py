@@ -204,6 +204,7 @@ def test_header_keys_are_not_copied_for_each_segment_of_a_measurement_file() -> 
     assert process_time() - began < 8
 
 
+@pytest.mark.slow
 def test_settings_between_texts_are_looked_at_once() -> None:
     rows = [(k, [f"k{k}", "1"] if k % 2 else ["x", "y"]) for k in range(60_000)]
     began = process_time()

@@ -62,6 +62,7 @@ def test_freed_it_has_the_value_and_the_error_of_a_study_that_declares_it() -> N
     assert freed.improvement == pytest.approx(fit(without(full, "b1")).chi2 - declared.chi2, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_length_that_hangs_on_an_amplitude_that_no_data_show() -> None:
     """With a₁, b₁ and b₂ free, a₂ takes up what tells λ_φ from λ_sf^F: the data cannot tell, and λ_φ is lost."""
     study = simulated(SERIES, b1=WIDE, noise=0.002, n_bias=41, truth={"lambda_phi": 0.9, "lambda_sf_F": 1.5})

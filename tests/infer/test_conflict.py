@@ -145,6 +145,7 @@ def test_an_amplitude_whose_prior_is_wrong(thickness_sd: float) -> None:
     assert one.p_value < 1e-100
 
 
+@pytest.mark.slow
 def test_a_dead_layer() -> None:
     conflicts = found(series(0.003, truth={"dead_layer": 0.4}, dead_layer=Normal(0.05, 0.02, low=0.0, high=0.7)))
     assert conflicts[0].name == "dead_layer"
@@ -164,7 +165,7 @@ NOTHING_WRONG = {
 }
 
 
-@pytest.mark.parametrize("kind", NOTHING_WRONG)
+@pytest.mark.parametrize("kind", slow_after(3, NOTHING_WRONG))
 def test_what_the_data_do_not_contradict_raises_no_alarm(kind: str) -> None:
     assert found(NOTHING_WRONG[kind]) == ()
 

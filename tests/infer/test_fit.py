@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from model_studies import AMPLITUDES, LENGTH, TRUTH, dense_log_likelihood, naive, simulated
 from scipy import optimize, stats
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.model import FullPosterior
@@ -93,6 +94,7 @@ def test_a_report_shows_errors_only_where_they_are() -> None:
     assert result.errors["a1"] is not None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_errors_are_rescaled_only_on_request() -> None:
     study = simulated(SERIES, noise=0.0005)
@@ -142,7 +144,7 @@ def half_known(first_known: bool, noise: float = 0.02) -> Study:
 
 
 @pytest.mark.usefixtures("quick_fits")
-@pytest.mark.parametrize("first_known", [True, False])
+@pytest.mark.parametrize("first_known", slow_after(1, [True, False]))
 def test_known_and_fitted_errors_side_by_side(first_known: bool) -> None:
     """The fitted scale is that of the devices without errors, wherever they stand: 66 values less 6, 5 sd of σ."""
     result = mtjfit.fit(half_known(first_known))

@@ -159,6 +159,7 @@ def posterior() -> Posterior:
     return mtjfit.sample(study.replace(sampling=Sampling(target_ess=400)), 3, progress=False)
 
 
+@pytest.mark.slow
 def test_a_saved_posterior_keeps_its_joint_prior(posterior: Posterior, tmp_path: Path) -> None:
     posterior.save(tmp_path / "a.npz")
     again = mtjfit.load_posterior(str(tmp_path / "a.npz"))

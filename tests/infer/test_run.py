@@ -231,6 +231,7 @@ def refitted() -> tuple[Chains, list[int]]:
     return found.chains, [before for before, after in pairwise(looks) if after <= before]
 
 
+@pytest.mark.slow
 def test_the_draws_a_proposal_was_fitted_to_are_not_kept(refitted: tuple[Chains, list[int]]) -> None:
     chains, thrown = refitted
     assert len(thrown) == 2

@@ -85,6 +85,7 @@ def test_the_best_fit_is_the_same(prior: Prior, twin: Prior) -> None:
     assert set(one.identifiability.determined.index) == set(other.identifiability.determined.index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", slow_after(1, [0.5, 1e4]))
 def test_a_prior_that_the_data_contradict_is_named_as_its_twin_is(scale: float) -> None:
     known = {"lambda_J": LogNormal(1.0, 1.05), "lambda_phi": LogNormal(1.2, 1.05), "lambda_sf_N": LogNormal(2.0, 1.05)}

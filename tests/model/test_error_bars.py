@@ -69,6 +69,7 @@ def test_a_linear_model_rises_by_the_square() -> None:
             assert (below, above) == pytest.approx((sds**2, sds**2), rel=1e-9)
 
 
+@pytest.mark.slow
 @quick
 def test_it_becomes_linear_as_the_noise_goes() -> None:
     """The departure from 4 is of the order of the relative error."""
@@ -88,6 +89,7 @@ def test_sabotage_others_that_do_not_follow_rise_too_much() -> None:
     assert min(rises(stiff, best.values[:1], best.amplitudes, error)["lambda_J"]) > 3 * max(right)
 
 
+@pytest.mark.slow
 @quick
 def test_an_error_that_is_far_too_small_is_no_error_bar() -> None:
     """With b1 free the best fit is 4.0 ± 1.1 (linearised), where the truth is 10, and there χ² is higher by 3 only."""

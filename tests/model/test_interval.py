@@ -150,6 +150,7 @@ def test_a_range_that_ends_leaves_an_end_open() -> None:
     assert found.interval(0.95).low == pytest.approx(wide.low, rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_dead_layer_follows_from_zero() -> None:
     """Best at zero, where a search hardly moves away from the edge: λ_φ held at its end, against three fixed layers."""
     study = simulated(SERIES, noise=0.003, n_bias=5, dead_layer=Uniform(0.0, 0.5))

@@ -246,6 +246,7 @@ def test_masked_points_and_units_stay() -> None:
 # what the tests of a study then say
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "size"), slow_after(1, [("student", 3.0), ("jitter", 0.03)]))
 def test_constraint_tests_of_single_devices_are_uniform(kind: str, size: float) -> None:
     """False alarm in one of 1000 data sets."""
@@ -264,6 +265,7 @@ def test_sabotage_errors_as_declared_are_seen() -> None:
 SERIES = (0.8, 1.2, 1.7, 2.4, 3.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "size", "declared"), slow_after(1, [
     ("student", 3.0, {"noise_dof": DOF}), ("jitter", 0.03, {"jitter_par": WIDE, "jitter_perp": WIDE}),
 ]))  # fmt: skip

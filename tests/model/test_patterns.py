@@ -71,6 +71,7 @@ def first_found(studies) -> list[Pattern | None]:
     return [next(iter(find_patterns(study)), None) for study in studies]
 
 
+@pytest.mark.slow
 def test_a_constant_is_named():
     """Four errors of the mean of each device: noncentral enough that 19 of 20 are found."""
     added = (with_added(study, lambda V, s: 4 * s / np.sqrt(V.size / 3)) for study in of_points(11))
@@ -78,6 +79,7 @@ def test_a_constant_is_named():
     assert sum(each is not None and (each.kind, each.component) == ("V^0", "perp") for each in found) >= 17
 
 
+@pytest.mark.slow
 def test_a_power_is_named():
     def cubic(V, s):
         shape = (V / V.max()) ** 3 - 0.9 * V / V.max()

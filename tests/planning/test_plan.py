@@ -100,6 +100,7 @@ def test_more_devices_bring_more_and_the_choice_cannot_be_bettered_by_moving_one
     assert " and " in found.sentence
 
 
+@pytest.mark.slow
 def test_five_thicknesses_from_priors_alone(tmp_path: Path) -> None:
     (tmp_path / "priors.toml").write_text(PRIORS, encoding="utf-8")
     proposed, request = load_plan(tmp_path / "priors.toml")

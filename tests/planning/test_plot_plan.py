@@ -24,6 +24,7 @@ def made(target: str = "lambda_phi", k: int = 1) -> tuple[Plan, Figure]:
     return found, plot_plan(found)
 
 
+@pytest.mark.slow
 def test_the_line_is_the_table_in_per_cent_and_the_star_the_choice() -> None:
     found, fig = made()
     (line,) = by_gid(fig.axes[0], "expected")

@@ -26,7 +26,7 @@ THEORY = {"plot_accumulation", "plot_frequency_response", "plot_signatures", "pl
           "plot_thickness_dependence", "plot_thin_validity"}  # fmt: skip
 """Plots whose call in `EVERY` shows no data, or measured ones."""
 COSTLY = {"plot_identifiability", "plot_prior_posterior", "plot_mechanisms", "plot_control", "plot_consequences",
-          "plot_smooth"}  # fmt: skip
+          "plot_smooth", "plot_accumulation_band", "plot_thin_validity", "plot_forest"}  # fmt: skip
 """Plots that take a second and more; every other one goes the same way."""
 
 

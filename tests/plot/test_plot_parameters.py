@@ -124,6 +124,7 @@ def test_profiles_go_through_their_points_and_cross_at_the_ends() -> None:
                 assert abs(np.interp(end, x, y) - found.thresholds[1]) < 0.1
 
 
+@pytest.mark.slow
 def test_an_arrow_for_each_open_end_and_no_other() -> None:
     known, fig = drawn()
     ends = {name: known.profiles[name].interval(0.95) for name in panels()}

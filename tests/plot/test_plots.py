@@ -85,6 +85,7 @@ def test_residuals_are_in_units_of_sigma() -> None:
     assert np.sum(drawn**2) == pytest.approx(fitted().chi2, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_masked_points_are_hollow_and_the_others_are_not() -> None:
     study = make_study()
     study = study.replace(curves=tuple(c.mask(abs(c.bias) > 0.41, "window") for c in study.curves))
@@ -99,6 +100,7 @@ def test_masked_points_are_hollow_and_the_others_are_not() -> None:
     assert "masked, not fitted" not in texts(figures()[0])
 
 
+@pytest.mark.slow
 def test_fitted_errors_are_drawn_from_the_fitted_scale() -> None:
     noise = LogNormal(0.003, 3.0)
     fit = mtjfit.fit(make_study(curve={"sigma_par": None, "sigma_perp": None}, noise_par=noise, noise_perp=noise))
@@ -109,6 +111,7 @@ def test_fitted_errors_are_drawn_from_the_fitted_scale() -> None:
     assert any("fitted from the scatter" in text for text in texts(fig))
 
 
+@pytest.mark.slow
 def test_curves_in_other_units_are_drawn_in_that_of_the_first() -> None:
     study = fitted().study
     factor = conversion("hbar/2e/kohm", "aN m/V")
@@ -129,7 +132,7 @@ def test_fit_and_posterior_of_different_devices_are_refused() -> None:
         plot_torque(fitted(), posterior_of(fitted(("A", "B", "D"))))
 
 
-@pytest.mark.parametrize(("n", "panels"), [(1, 4), (3, 14), pytest.param(7, 30, marks=pytest.mark.slow), (13, 6)])
+@pytest.mark.parametrize(("n", "panels"), slow_after(2, [(1, 4), (3, 14), (7, 30), (13, 6)]))
 def test_layout_follows_the_number_of_devices(n: int, panels: int) -> None:
     """Axes: two of all devices together, four of each device; beyond twelve two maps and two colour bars."""
     study = make_study([f"W{j:02d}" for j in range(n)], lambda_J=Fixed(1.0), lambda_phi=Fixed(1.0))
@@ -198,6 +201,7 @@ def test_a_run_that_did_not_converge_says_so() -> None:
         assert any("NOT CONVERGED" in text for text in texts(fig)) == (fig in marked)
 
 
+@pytest.mark.slow
 def test_only_data_that_were_not_measured_are_marked() -> None:
     for fig in figures(SIMULATED):
         said = " ".join(t.get_text() for k in range(4) for t in reversed(by_gid(fig, f"watermark-{k}")))

@@ -60,7 +60,7 @@ def test_every_figure_has_a_call(found: Findings) -> None:
     assert {picture.name for picture in pictures(found)} == set(NAMES)
 
 
-@pytest.mark.parametrize("name", slow_but(("combinations", "transfer"), NAMES))
+@pytest.mark.parametrize("name", slow_but(("combinations", "prior_posterior"), NAMES))
 def test_the_call_draws_the_figure(found: Findings, read_again: dict[str, Any], name: str) -> None:
     picture = next(each for each in pictures(found) if each.name == name)
     assert render(drawn_by(picture.call, read_again)) == render(picture.draw())

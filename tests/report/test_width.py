@@ -58,7 +58,7 @@ NAMES = ("overview", "torque", "corner", "prior_posterior", "transfer", "combina
          "consequences", "trace")  # fmt: skip
 
 
-@pytest.mark.parametrize("name", slow_but(("combinations", "prior_posterior"), NAMES))
+@pytest.mark.parametrize("name", slow_but(("combinations",), NAMES))
 def test_letters_of_a_narrow_figure_keep_their_size_and_stay_on_it(found: Findings, name: str) -> None:
     usual = smallest(pictures(found)[name].draw())
     for width in ("86mm", "178mm"):
@@ -122,6 +122,7 @@ def test_the_command_and_python_hand_the_width_on(finished, tmp_path: Path, monk
     assert "max-width: 50" not in usual
 
 
+@pytest.mark.slow
 def test_files_of_a_width_have_it(found: Findings) -> None:
     only = found.sections[0]
     one = Findings(**{**vars(found), "sections": (only,), "frame": type(only)("frame", "")})

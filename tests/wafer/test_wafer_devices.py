@@ -169,6 +169,7 @@ def test_dead_contacts_are_named_though_they_widen_the_scatter() -> None:
     assert found.loc[found["odd"], "device"].tolist() == ["D7", "D12"]
 
 
+@pytest.mark.slow
 def test_an_odd_device_that_was_left_out_is_judged_by_the_others() -> None:
     whole = planted({5: 1.2})
     rest = SomeDevices.at(whole, np.arange(30) != 5).model
@@ -177,6 +178,7 @@ def test_an_odd_device_that_was_left_out_is_judged_by_the_others() -> None:
     assert found.loc[5, "k_hat"] == -np.inf
 
 
+@pytest.mark.slow
 def test_reweighted_lengths_are_those_of_the_posterior_of_the_others() -> None:
     """The odd device is a little off: weights suffice. Five sd of two sets of 400 effective draws."""
     model = planted({4: 1.3})

@@ -223,6 +223,7 @@ def test_a_page_is_of_one_state_of_the_catalogue_whoever_writes_meanwhile(
         assert seen[-2:] == devices
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_posteriors_are_sampled_says_where_they_are(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def test_likelihood_is_that_of_the_reference():
     assert tested > 20
 
 
+@pytest.mark.slow
 def test_drawn_thicknesses_are_those_of_devices():
     """Draws given the shared parameters against the density by brute force, in mean and width."""
     compared = 0
