@@ -147,7 +147,7 @@ def test_levels_rise_to_one_and_know_their_densities(name: str) -> None:
 
 
 @pytest.mark.parametrize("beta", slow_after(1, [1.0, 0.5, 0.15, 0.02]))
-@pytest.mark.parametrize("name", slow_after(2, list(TARGETS)))
+@pytest.mark.parametrize("name", slow_after(1, list(TARGETS)))
 def test_particles_of_all_levels_weighted_are_any_tempered_distribution(name: str, beta: float) -> None:
     found = []
     for run in runs(name):

@@ -148,7 +148,6 @@ def test_ids_are_unique_and_links_between_figures_hold(real: Page):
     assert {*links, *clips} <= set(ids)
 
 
-@pytest.mark.slow
 def test_figures_lie_beside_the_page_as_svg_and_as_pdf_if_asked_for(finished):
     every = findings(finished.fit, finished.posterior, {})
     found = replace(every, sections=every.sections[:2], frame=replace(every.frame, pictures=()))
