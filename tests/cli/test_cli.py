@@ -156,7 +156,7 @@ def test_quiet_says_where_the_page_is_and_what_is_wrong(make_study, out: Path, k
     assert (result.exit_code, result.stdout, result.stderr) == (0, page, "")
     verdict = Verdict((Check("length", False, "only 7 steps after warm-up"),), {})
     draws = replace(finished.posterior, verdict=verdict)
-    result = invoke("run", study, "-o", out, "-q", obj=replace(known, sample=lambda study, **_: draws))
+    result = invoke("run", study, "-o", f"{out} 2", "-q", obj=replace(known, sample=lambda study, **_: draws))
     assert result.exit_code == 5
     assert result.stdout.startswith("✗ converged: NOT CONVERGED: only 7 steps after warm-up\n")
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import MakeStudy
 from hostile import ALLOWED, HOSTILE, assert_harmless
 from shortcuts import few_starts
 
 from mtjfit.cli import cli
 from mtjfit.lazy import wing
 
+MakeStudy = Callable[..., Path]
 QUOTED = json.dumps(HOSTILE)  # a TOML string, too
 NAME = "A\x9b31m\u202e\u2028" + (
     "\udcff" if os.name == "posix" else ""
