@@ -56,7 +56,7 @@ def run(shell: str, *arguments: str, folder: Path, **variables: str) -> str:
     return found.stdout
 
 
-@pytest.mark.parametrize(("typed", "offered"), slow_after(2, CASES))
+@pytest.mark.parametrize(("typed", "offered"), slow_after(1, CASES))
 def test_the_line_for_bash_completes(typed: str, offered: list[str], tmp_path: Path) -> None:
     words = ["mtjfit", *typed.split()]
     script = "\n".join([

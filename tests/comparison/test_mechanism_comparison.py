@@ -160,6 +160,7 @@ def assert_same(again: MechanismComparison, both: MechanismComparison, names: Se
         pd.testing.assert_frame_equal(one.draws, other.draws)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers_also_without_the_other_mechanisms(both: MechanismComparison) -> None:
     assert_same(compare(both.study, 3, names=BALLISTIC[1:]), both, BALLISTIC[1:])
 

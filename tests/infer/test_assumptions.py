@@ -100,6 +100,7 @@ def test_one_thickness_has_no_lengths_to_lose() -> None:
     assert not any(one.matters or one.is_refuted for one in found.assumptions)
 
 
+@pytest.mark.slow
 def test_b0_does_not_show_in_a_torkance() -> None:
     found = fit(simulated(SERIES, quantity="torkance"))
     assert {one.name for one in found.assumptions if is_amplitude(one.name)} == {"a2", "b1"}

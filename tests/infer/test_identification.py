@@ -48,6 +48,7 @@ def test_lambda_stands_for_its_factors() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_table_and_the_profiles_say_the_same() -> None:
     found = by_product()
     for name, each in found.profiles.items():

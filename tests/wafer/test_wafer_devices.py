@@ -193,6 +193,7 @@ def test_reweighted_lengths_are_those_of_the_posterior_of_the_others() -> None:
         assert found.without.draws[name].std() == pytest.approx(sd, rel=0.2)
 
 
+@pytest.mark.slow
 def test_lengths_are_sampled_again_where_weights_do_not_do_or_it_is_said() -> None:
     model = planted({}, dead=(7,))
     found = posterior_about(model, at_truth(model))
