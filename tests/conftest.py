@@ -32,6 +32,13 @@ TOGETHER = (
 )
 """Files of tests that share what takes seconds to make. One process runs them, where there are several."""
 
+LONG_EXAMPLES = (
+    "mtjfit.comparison.mechanisms.comparison.compare_mechanisms",
+    "mtjfit.infer.identification.identify",
+    "mtjfit.wafer.stack.before.undetermined",
+)
+"""Docstrings whose examples take more than a second: slow tests, beside quick ones of the same functions."""
+
 REALLY_DRAWN = ("torque", "combinations", "transfer")
 
 MakeStudy = Callable[..., Path]
@@ -110,6 +117,13 @@ def pytest_collection() -> Generator[None]:
     finally:
         gc.enable()
         gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.name in LONG_EXAMPLES:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -105,7 +105,7 @@ def test_notebook_is_valid_and_carries_no_outputs(notebook: Path):
 
 
 @pytest.mark.parametrize(
-    "notebook", [as_slow(path) if path.name.startswith(("03", "04", "07")) else path for path in QUICK],
+    "notebook", [as_slow(path) if path.name.startswith(("01", "03", "04", "07")) else path for path in QUICK],
     ids=[path.stem for path in QUICK],
 )  # fmt: skip
 def test_notebook_runs(notebook: Path, desk: Path, hurry: None):

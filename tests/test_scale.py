@@ -99,6 +99,7 @@ def _profile(study: Study, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array([end for one in ends for end in (one.low, one.high)]), found.rise
 
 
+@pytest.mark.slow
 def test_profiles_of_amplitudes_walk_in_every_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     study, values = KINDS["known errors"](), fit_of("known errors").optimum.values
     ends, rise = _profile(study, values)

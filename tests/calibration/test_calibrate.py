@@ -169,6 +169,7 @@ def sometimes(study: Study, seed: int) -> Posterior:
     return replace(posterior, verdict=Verdict((Check("r_hat", False, "R-hat 1.2"),), {})) if x < 0 else posterior
 
 
+@pytest.mark.slow
 def test_no_run_is_dropped_silently() -> None:
     found = judged(one_bias(), sometimes, n=60)
     kinds = {failure: found.failures.count(failure) for failure in found.failures}

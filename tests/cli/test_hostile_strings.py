@@ -110,6 +110,7 @@ def places(text: str) -> list[str]:
     return [text[: each.start()] + QUOTED + text[each.end() :] for each in found]
 
 
+@pytest.mark.slow
 def test_all_strings_of_a_study(make_study: MakeStudy):
     file = make_study(
         edit=lambda text: text.replace("[data.columns]", 'mask = [{ bias = [0.4, 0.5], reason = "r" }]\n[data.columns]')

@@ -150,6 +150,7 @@ def test_no_device_is_odd_where_none_was_changed() -> None:
     assert judged(linear_study((1.0,), 0)).empty  # a single device
 
 
+@pytest.mark.slow
 def test_amplitudes_of_its_own_excuse_a_device_but_not_a_wrong_phase() -> None:
     own = {"a1": (Normal(0.0, 10.0), "device"), "b2": (Normal(0.0, 10.0), "device")}
     louder = scaled(linear_study(D, 7, **own), [1, 1, 1.4, 1, 1, 1])
@@ -257,6 +258,7 @@ def test_a_comparison_says_what_it_is_and_repeats_itself() -> None:
     assert refused.notes[0].startswith("NOT CONVERGED")
 
 
+@pytest.mark.slow
 def test_one_thickness_without_a_posterior() -> None:
     study = simulated((1.3,) * 4, quantity="torkance", unit="hbar/2e/kohm")
     found = compare_devices(mtjfit.fit(study), bias=0.3)

@@ -122,6 +122,7 @@ def test_the_ballistic_evidence_has_a_closed_form(name: str, amplitudes: tuple[s
     assert abs(found.value - closed_form(study, amplitudes[:-1])) > 0.1  # sabotage
 
 
+@pytest.mark.slow
 def test_thicknesses_that_do_not_matter_integrate_to_one() -> None:
     """Taken as nominal, and sampled with their priors: the same evidence, at a false-alarm rate of 6e-5."""
     study = few(5, "ballistic+b1")
@@ -176,6 +177,7 @@ def test_diffusion_in_one_device_is_a_ballistic_junction_with_other_amplitudes()
     assert np.max(np.abs(other - ballistic)) > 1e-6  # sabotage: not so for another thickness
 
 
+@pytest.mark.slow
 def test_one_thickness_never_yields_a_verdict() -> None:
     """Whatever the data, the truth, how many devices of this thickness, and whether the lengths are known."""
     rng = np.random.default_rng(1)

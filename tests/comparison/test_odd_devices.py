@@ -69,6 +69,7 @@ def test_the_odd_device_and_only_it_is_found_with_its_kind(fault: str) -> None:
     assert found.lengths_with != found.lengths_without
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "right"), slow_after(1, [("amplitude factor", 1.3), ("thickness", 0.95)]))
 def test_the_value_of_what_is_odd_is_the_planted_one(fault: str, right: float) -> None:
     study = linear_study(LINES, 3, noise=0.005)

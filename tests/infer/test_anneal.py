@@ -243,6 +243,7 @@ class Nowhere(Known):
         return np.where(inside, self.log_prior(z), -np.inf)
 
 
+@pytest.mark.slow
 def test_densities_that_vanish_nearly_everywhere_stay_numbers() -> None:
     """ln Z of a disc that holds a hundredth of the prior, by a grid, within five errors of a binomial count."""
     target = Nowhere(2, lambda z: z[:, 0], 0.0, lambda n, rng: rng.random((n, 2)))
@@ -405,6 +406,7 @@ def test_the_whole_sampler_at_a_hard_edge() -> None:
         np.testing.assert_allclose(found, p, atol=5 * np.sqrt(p * (1 - p) / 2000))
 
 
+@pytest.mark.slow
 def test_the_whole_sampler_weighs_two_modes_or_says_that_it_did_not_converge() -> None:
     """Equal modes: the share of each is 1/2 within 5 standard errors of 2000 effective draws, if the gate says yes."""
     theta, converged = sampled(TWO)

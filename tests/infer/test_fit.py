@@ -32,7 +32,7 @@ def residual(study: Study, names: tuple[str, ...], x: np.ndarray) -> np.ndarray:
     return np.concatenate(rows)
 
 
-@pytest.mark.parametrize("thickness", [Fixed(0.0), AboutNominal(0.05)], ids=["exact", "uncertain"])
+@pytest.mark.parametrize("thickness", slow_after(1, [Fixed(0.0), AboutNominal(0.05)]), ids=["exact", "uncertain"])
 def test_the_minimum_is_global_and_errors_are_fisher(thickness: Any) -> None:
     """scipy on the naive model, from the truth and from 15 % away, finds nothing lower; its own
     Jacobian gives the same errors."""

@@ -77,6 +77,7 @@ def log_moments(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
     return x.mean(axis=0), np.cov(x.T)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", slow_after(1, [0, 1]))
 def test_draws_and_evidence_are_those_of_a_grid(seed: int) -> None:
     """With at least 2000 effective draws a mean is off by 5 standard errors, 0.11 sd, in less than 1e-6 of all runs."""

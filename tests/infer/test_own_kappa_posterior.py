@@ -83,6 +83,7 @@ def posterior() -> mtjfit.Posterior:
     return mtjfit.sample(study(), seed=1, progress=False)
 
 
+@pytest.mark.slow
 def test_moments_and_evidence_are_those_of_a_grid(posterior: mtjfit.Posterior) -> None:
     """At least 2000 effective draws: 5 errors of the mean, sd to 10 %; false alarm of all seven below 1e-5."""
     moments, log_z = on_a_grid()

@@ -280,6 +280,7 @@ JOINT = {
 QUICK = ("shared half-normal, sampled",)  # it contains what others test
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "priors", [pytest.param(p, id=k, marks=[] if k in QUICK else [pytest.mark.slow]) for k, p in JOINT.items()]
 )

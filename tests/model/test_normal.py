@@ -129,6 +129,7 @@ def many_devices(kind: str, size: float, n_bias: int = N) -> Study:
     return noisy(kind, size, d, seed=7, n_bias=n_bias, **own)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "size"), slow_after(1, [("student", 2.0), ("student", 3.0), ("student", 8.0), ("jitter", 0.03)])
 )

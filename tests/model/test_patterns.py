@@ -106,6 +106,7 @@ def test_drift_and_hysteresis_are_named(shape: str):
     assert sum(each is not None and (each.kind, each.component) == (shape, "perp") for each in found) >= 17
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", slow_after(1, ["plain", "fitted-noise"]))
 def test_single_points_far_off_are_named(kind: str):
     """Two points of one device, 15 errors off: all of them and no others, in 19 of 20 designs of 21 points."""

@@ -220,6 +220,7 @@ def test_the_checks_notice_m_without_the_ratio_of_diffusion_constants():
     assert profile_error(forgotten, 0, places()["N"], BOX) > 0.1
 
 
+@pytest.mark.slow
 def test_the_check_notices_cancellation_at_the_interface():
     nearly_a_sink = with_value(BOX, d=1.0, lambda_sf_N=0.1, D_ratio=1e-13)
     d = nearly_a_sink[:, 0]

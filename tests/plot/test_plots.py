@@ -340,6 +340,7 @@ def breaches(folder: Path) -> list[str]:
             and not call.startswith("fig.")] + [name for name, text in imported if "pyplot" in text]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sabotage", slow_after(1, [
     "fig = Figure()", "fig = matplotlib.figure.Figure()", "fig, ax = plt.subplots()", "import matplotlib.pyplot as plt",
     "def f():\n    from matplotlib import pyplot", "from pylab import pyplot",

@@ -75,6 +75,7 @@ def test_no_window_is_a_warning_with_advice_that_works(tmp_path: Path) -> None:
     assert (tmp_path / "figure.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_a_window_is_one_of_pyplot_s(tmp_path: Path, windows: str) -> None:
     code = f"""{windows}
 f.show(); g.show(); f.show()

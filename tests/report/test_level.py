@@ -73,6 +73,7 @@ def test_no_section_that_follows_the_level_names_another(eighty: Findings) -> No
     assert "(medians and 90 % intervals" not in page
 
 
+@pytest.mark.slow
 def test_sabotage_the_usual_page_names_the_usual_levels(finished) -> None:
     usual = findings(finished.fit, finished.posterior, {})
     assert any(NAMED.search(" ".join([*t.header, t.note])) for s in usual.sections for t in s.tables.values())

@@ -163,6 +163,7 @@ def test_a_wrong_thickness_is_named_and_ringed(wrong: StackOutputs) -> None:
     assert int(np.argmax(np.abs(survey.values(surface_quantity("thickness"))))) == 5
 
 
+@pytest.mark.slow
 def test_dead_contacts_are_named_though_they_widen_the_scatter() -> None:
     model = planted({}, dead=(7, 12))
     found = predictive_check(posterior_about(model, at_truth(model)))
