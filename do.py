@@ -146,6 +146,7 @@ def main(command="", *arguments):
         return become(tool("python"), str(ROOT / "docs" / "build.py"), *arguments)
     os.chdir(str(ROOT))
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of two workers on two cores wait for each other
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process of a test would compile all anew
     if command == "test":  # some tests start sooner without workers
         return become(tool("python"), "-m", "pytest", *(arguments or ("-n", "2", "--dist", "loadfile")))
     failed = [line for line in LINT if subprocess.call([tool(line.split()[0]), *line.split()[1:]])]  # noqa: S603 - LINT

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import signal
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from mtjfit.cli import cli
 
 SERIES = ("F0.8nm", "F2.0nm", "F4.0nm")
 TOGETHER = (
-    ("tests/cli/test_cli.py", "tests/report/", "tests/results/"),
+    ("tests/cli/test_cli.py", "tests/cli/test_cli_report.py", "tests/report/", "tests/results/"),
     ("tests/plot/",),
+    ("tests/test_names.py", "tests/test_output.py", "tests/test_package.py", "tests/data/test_input.py"),
     (
         "tests/test_docs.py",
         "tests/test_notebooks.py",
@@ -29,6 +31,13 @@ TOGETHER = (
     ),
 )
 """Files of tests that share what takes seconds to make. One process runs them, where there are several."""
+
+LONG_EXAMPLES = (
+    "mtjfit.comparison.mechanisms.comparison.compare_mechanisms",
+    "mtjfit.infer.identification.identify",
+    "mtjfit.wafer.stack.before.undetermined",
+)
+"""Docstrings whose examples take more than a second: slow tests, beside quick ones of the same functions."""
 
 REALLY_DRAWN = ("torque", "combinations", "transfer")
 
@@ -99,6 +108,24 @@ def golden(request: pytest.FixtureRequest) -> Callable[..., None]:
     return compare
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None]:
+    """What is collected stays until the end: Python's search for cycles need not look at it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.name in LONG_EXAMPLES:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """The files of one process at a time: single ones, and those that share a fixture together."""
@@ -131,10 +158,10 @@ def ctrl_c() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def working_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def working_alone(request: pytest.FixtureRequest) -> None:
     """A command inside a test works alone: to load what it needs takes a process as long as most of these tests."""
     if request.path.parent.name == "cli":
-        monkeypatch.setattr(mtjfit.parallel, "n_processors", lambda: 1)
+        request.getfixturevalue("monkeypatch").setattr(mtjfit.parallel, "n_processors", lambda: 1)
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -33,3 +34,21 @@ def few_starts() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(least_squares, "optimum", partial(least_squares.optimum, starts=2))
         yield
+
+
+def slow_after(n: int, cases: Iterable[object]) -> list[Any]:
+    """All cases of a parametrised test, slow after the first n; a tuple holds the values of several names."""
+    found = list(cases)
+    return [*found[:n], *map(as_slow, found[n:])]
+
+
+def slow_but(quick: Collection[object], cases: Iterable[object]) -> list[Any]:
+    """All cases of a parametrised test, slow but for those of `quick`."""
+    return [one if one in quick else as_slow(one) for one in cases]
+
+
+def as_slow(case: Any) -> Any:
+    """A case of a parametrised test for the slow lane."""
+    if isinstance(case, type(pytest.param())):
+        return pytest.param(*case.values, marks=[*case.marks, pytest.mark.slow], id=case.id)
+    return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow)

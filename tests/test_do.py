@@ -45,7 +45,7 @@ def do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     clone.mkdir()
     for name in "do.py", "pyproject.toml":
         shutil.copy(ROOT / name, clone)
-    for name in "PATH", "VIRTUAL_ENV", "PIP_USER", "PYTHONPATH", "OMP_NUM_THREADS":
+    for name in "PATH", "VIRTUAL_ENV", "PIP_USER", "PYTHONPATH", "OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE":
         monkeypatch.setenv(name, "as it was")
     monkeypatch.chdir(tmp_path)
     spec = importlib.util.spec_from_file_location("do_in_a_clone", clone / "do.py")
@@ -238,6 +238,13 @@ def test_packages_from_elsewhere_cannot_get_in(do):
     do.main("demo")
     assert "PYTHONPATH" not in do.os.environ
     assert do.os.environ["PATH"].startswith(str(do.BIN) + do.os.pathsep)
+
+
+def test_processes_of_tests_find_what_others_have_compiled(do):
+    for command, kept in (("demo", True), ("test", False)):
+        do.os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        do.main(command)
+        assert ("PYTHONDONTWRITEBYTECODE" in do.os.environ) == kept
 
 
 @pytest.mark.parametrize(

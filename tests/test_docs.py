@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 import pytest
-from shortcuts import skip_without_wings
+from shortcuts import as_slow, skip_without_wings
 
 import mtjfit
 from mtjfit.cli import cli
@@ -25,6 +25,9 @@ DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+LONG = {"commands", "compare", "explorer", "inference", "own_axes", "own_model", "own_sampling", "priors_and_ties",
+        "tutorial"}  # fmt: skip
+"""Pages whose blocks take half a second and more: slow tests. Those of `first-fit.md` run in the quick lane."""
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 BLOCK = re.compile(r"^```(\{?[\w-]*\}?)[ ]*(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -89,7 +92,7 @@ def understood(line: str) -> None:
     command.make_context(command.name, rest, parent=context)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.parametrize("page", [as_slow(page) if page.stem in LONG else page for page in PAGES], ids=NAMES)
 def test_blocks_of_a_page_run(
     page: Path, tmp_path: Path, sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

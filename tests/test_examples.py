@@ -20,6 +20,7 @@ def near(fit: mtjfit.FitResult, truth: dict[str, float], *names: str) -> dict[st
     return {name: abs(fit.values[name] - truth[name]) / fit.errors[name] for name in names}
 
 
+@pytest.mark.slow
 def test_the_bad_device_is_named_and_no_other(quick_fits: None) -> None:
     """χ² refuses all twelve together; C2 is off by the factor that was planted, within three errors."""
     fit = mtjfit.fit(mtjfit.load_study(TWELVE.study_file))
@@ -29,6 +30,7 @@ def test_the_bad_device_is_named_and_no_other(quick_fits: None) -> None:
     assert abs(odd.value - BOND) < 3 * odd.sd
 
 
+@pytest.mark.slow
 def test_sabotage_with_a_sound_bond_it_is_not_named(quick_fits: None) -> None:
     """Others may be, in one of twenty such series."""
     study = mtjfit.load_study(TWELVE.study_file)

@@ -5,18 +5,13 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
+from parsed import parsed
 
 PACKAGE = Path(__file__).resolve().parent.parent / "mtjfit"
-
-
-@cache  # two tests read the package
-def parsed(text: str) -> ast.Module:
-    return ast.parse(text)
 
 
 def modules(root: Path) -> Iterator[tuple[str, ast.Module]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from shortcuts import skip_without_wings
+from shortcuts import as_slow, skip_without_wings
 
 import mtjfit
 from mtjfit.infer import Check, Verdict
@@ -104,7 +104,10 @@ def test_notebook_is_valid_and_carries_no_outputs(notebook: Path):
     assert outputs(notebook) == []
 
 
-@pytest.mark.parametrize("notebook", QUICK, ids=[path.stem for path in QUICK])
+@pytest.mark.parametrize(
+    "notebook", [as_slow(path) if path.name.startswith(("01", "03", "04", "07")) else path for path in QUICK],
+    ids=[path.stem for path in QUICK],
+)  # fmt: skip
 def test_notebook_runs(notebook: Path, desk: Path, hurry: None):
     skip_without_wings(notebook.read_text(encoding="utf-8"))
     run(notebook)

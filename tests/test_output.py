@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from parsed import nodes
 
 import mtjfit
 from mtjfit.errors import MtjfitError
@@ -295,7 +296,7 @@ IN_MEMORY = {
 def writers(name: str, text: str) -> list[str]:
     """Calls in a file that make, change or delete files, or open one for that."""
     found = []
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if not isinstance(node, ast.Call):
             continue
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

@@ -61,6 +61,7 @@ def answer_cut_off(size: int) -> bytes:
     return bytes(size)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="looks how much of the answer was read")
 @pytest.mark.timeout(60)  # it would be waited for for ever
 def test_a_worker_that_is_killed_while_it_answers_is_an_error_and_not_waited_for() -> None:

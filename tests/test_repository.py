@@ -128,11 +128,25 @@ def lanes(found: Files) -> Iterator[str]:
             yield f"ci.yml: no session {each}"
 
 
+def slow_parts(found: Files) -> Iterator[str]:
+    """Every folder of tests, the files beside them and the doctests are in one part of the slow lane."""
+    workflow = found[".github/workflows/ci.yml"]
+    job = workflow.partition("\n  slow:\n")[2].partition("    steps:")[0]
+    parts = " ".join(re.findall(r"^ +- (.+)", job, re.MULTILINE)).split()
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("*/test_*.py")}
+    for each in sorted({*folders, "tests/test_*.py", "mtjfit"}):  # a wing may be deleted with its tests
+        if parts.count(each) != 1:
+            yield f"ci.yml: slow tests of {each} are in {parts.count(each)} parts"
+    for each in "  schedule:\n    - cron: ", "  workflow_dispatch:\n":
+        if each not in workflow:
+            yield f"ci.yml: not run by {each.strip()}"
+
+
 def others(said: object, by_place: Mapping[str, object]) -> list[str]:
     return [f"{place} says {each!r}, not {said!r}" for place, each in by_place.items() if each != said]
 
 
-CHECKS = [versions, pythons, dependencies, addresses, actions, lanes]
+CHECKS = [versions, pythons, dependencies, addresses, actions, lanes, slow_parts]
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -161,6 +175,9 @@ SABOTAGE = [
     (actions, ".github/workflows/ci.yml", "contents: read", "contents: write"),
     (actions, ".github/workflows/release.yml", "\npermissions: {}\n", "\n"),
     (lanes, "noxfile.py", "def nightly(", "def night("),
+    (slow_parts, ".github/workflows/ci.yml", "- tests/infer\n", ""),
+    (slow_parts, ".github/workflows/ci.yml", "tests/test_*.py mtjfit", "tests/test_*.py"),
+    (slow_parts, ".github/workflows/ci.yml", "  schedule:\n", "  scheduled:\n"),
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from plot.plot_cases import fitted, posterior_of
 from scaled import DOWN, KINDS, TAKEN_LOGS, UP, carries_torque, differences, scaled, scaled_prior
-from shortcuts import few_starts
+from shortcuts import few_starts, slow_after, slow_but
 
 import mtjfit
 from mtjfit.infer import FitResult, Posterior
@@ -36,11 +36,11 @@ def fit_of(kind: str, s: float = 1.0) -> FitResult:
     return found
 
 
-QUICK = ("known errors", "Student-t with fitted noise", "one thickness")
-"""The rest is slow: two seconds each, and the lane of every day has 25 of processor time for this file."""
+QUICK = ("known errors",)
+"""The rest is slow: two seconds each."""
 
 
-@pytest.mark.parametrize("kind", [k if k in QUICK else pytest.param(k, marks=pytest.mark.slow) for k in KINDS])
+@pytest.mark.parametrize("kind", slow_but(QUICK, KINDS))
 def test_fits_of_twins_are_the_same(kind: str) -> None:
     """To the last bit where only exponents differ; else as well as the search stops, 1e-3 of χ², which is 1e-5 here."""
     for s in (DOWN, UP):
@@ -99,6 +99,7 @@ def _profile(study: Study, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array([end for one in ends for end in (one.low, one.high)]), found.rise
 
 
+@pytest.mark.slow
 def test_profiles_of_amplitudes_walk_in_every_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     study, values = KINDS["known errors"](), fit_of("known errors").optimum.values
     ends, rise = _profile(study, values)
@@ -196,7 +197,7 @@ def assert_same_picture(one: Figure, other: Figure) -> None:
         np.testing.assert_allclose(twin, mine, rtol=1e-7, atol=0.01)
 
 
-@pytest.mark.parametrize("s", [1e-30, 1e30])
+@pytest.mark.parametrize("s", slow_after(1, [1e-30, 1e30]))
 def test_corner_plots_of_twins_look_the_same(s: float) -> None:
     """With numbers of usual size: the power of ten stands with the symbol."""
     posterior = posterior_of(fitted())
@@ -207,8 +208,8 @@ def test_corner_plots_of_twins_look_the_same(s: float) -> None:
     assert "e-" not in "".join(label.get_text() for ax in twin.axes for label in ax.get_xticklabels())
 
 
-@pytest.mark.parametrize("width", [0.01, 0.03, 0.1])
-@pytest.mark.parametrize("s", [0.01, 0.1])
+@pytest.mark.parametrize("width", slow_after(1, [0.01, 0.03, 0.1]))
+@pytest.mark.parametrize("s", slow_after(1, [0.01, 0.1]))
 def test_ticks_of_a_corner_plot_are_as_many_in_every_unit(width: float, s: float) -> None:
     """Two at most: a number of more letters, as 0.082 for 8.2, must not cost a tick."""
     posterior = posterior_of(fitted(), width=width)
@@ -225,6 +226,7 @@ def test_a_corner_plot_with_another_prior_is_noticed() -> None:
         assert_same_picture(plot_corner(posterior, ["a1", "b2"]), plot_corner(wrong, ["a1", "b2"]))
 
 
+@pytest.mark.slow
 def test_torque_plots_of_twins_look_the_same() -> None:
     """Titles and panels stay where they are: no power of ten stands at the end of an axis."""
     one, twin = fit_of("known errors"), fit_of("known errors", 1e-30)

@@ -128,6 +128,7 @@ def test_the_explorer_starts_at_the_same_place(name: str, tmp_path: Path) -> Non
         assert np.isclose(other.values[key], factor * value, rtol=1e-6, atol=1e-12 * factor), key
 
 
+@pytest.mark.slow
 def test_a_twin_that_is_none_is_noticed(tmp_path: Path) -> None:
     """Sabotage: priors of amplitudes that stay behind, and a number, a word and a line of a picture that differ."""
     both = made("kubota2008", tmp_path)

@@ -78,6 +78,7 @@ def failing(calibration: Calibration) -> set[str]:
     return {str(name) for name in calibration.tests.index[~calibration.tests.ok.astype(bool)]}
 
 
+@pytest.mark.slow
 def test_errors_too_large_by_half_are_seen_in_the_log_likelihood_and_nowhere_else() -> None:
     right = judged(one_bias(), n=100)
     assert right.calibrated, str(right)
@@ -106,6 +107,7 @@ def without_determinant(study: Study, seed: int) -> Posterior:
     return exactly(study, seed, half_log_determinant)
 
 
+@pytest.mark.slow
 def test_a_wrong_determinant_in_the_marginal_likelihood_is_seen() -> None:
     right = judged(one_length(), n=100)
     assert right.calibrated, str(right)
@@ -167,6 +169,7 @@ def sometimes(study: Study, seed: int) -> Posterior:
     return replace(posterior, verdict=Verdict((Check("r_hat", False, "R-hat 1.2"),), {})) if x < 0 else posterior
 
 
+@pytest.mark.slow
 def test_no_run_is_dropped_silently() -> None:
     found = judged(one_bias(), sometimes, n=60)
     kinds = {failure: found.failures.count(failure) for failure in found.failures}

@@ -95,6 +95,7 @@ def test_the_simultaneous_p_value_is_exact_by_enumeration_of_all_outcomes() -> N
         assert test.p_value(np.repeat(np.arange(n_draws + 1), h)) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_both_p_values_are_uniform_for_uniform_ranks_and_the_band_holds_what_it_promises() -> None:
     # 500 data sets: the limits are four standard errors of a share, passed by chance once in 1e4
     rng, test, m = np.random.default_rng(5), EcdfTest(N, 99), 500

@@ -47,6 +47,7 @@ def test_a_series_is_answered_and_written(make_study, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*.tmp"))
 
 
+@pytest.mark.slow
 def test_one_thickness_is_4_and_says_what_it_does_tell() -> None:
     result = identified(SANKEY, "--quiet")
     assert result.exit_code == 4

@@ -62,6 +62,7 @@ def test_the_fit_of_the_stored_study_is_that_of_the_run(finished, away: Path):
     assert mtjfit.fit(mtjfit.load_posterior(away).study).values == finished.fit.values
 
 
+@pytest.mark.slow
 def test_another_folder_and_pdf(away: Path, steps: Steps, tmp_path: Path):
     before = {each.name: each.read_bytes() for each in away.iterdir()}
     assert invoke("report", away, "-o", tmp_path / "new", "--pdf", "-q", obj=steps).exit_code == 0
@@ -99,6 +100,7 @@ def test_another_study_or_seed_is_sampled(
     assert "it was sampled" in invoke("run", study, "-o", away, *more, obj=steps).stderr
 
 
+@pytest.mark.slow
 def test_a_renamed_study_has_its_new_name(finished, away: Path, steps: Steps, tmp_path: Path):
     shutil.copytree(finished.study_file.parent, tmp_path / "in")
     study = tmp_path / "in" / "study.toml"
@@ -115,6 +117,7 @@ def left_by(fit: mtjfit.FitResult, posterior: mtjfit.Posterior | None, folder: P
     return folder
 
 
+@pytest.mark.slow
 def test_what_has_not_converged_is_drawn_as_such_and_sampled_again(finished, steps: Steps, tmp_path: Path):
     short = replace(finished.posterior, verdict=Verdict((Check("length", False, "too short"),), {}))
     folder = left_by(finished.fit, short, tmp_path / "short")
@@ -125,6 +128,7 @@ def test_what_has_not_converged_is_drawn_as_such_and_sampled_again(finished, ste
     assert "it was sampled" in invoke("run", finished.study_file, "-o", folder, obj=steps).stderr
 
 
+@pytest.mark.slow
 def test_combinations_alone_are_drawn(one_thickness_fit: mtjfit.FitResult, tmp_path: Path):
     folder = left_by(one_thickness_fit, None, tmp_path / "one")
     page = without_pictures(folder)

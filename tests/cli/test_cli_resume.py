@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from shortcuts import few_starts
+from shortcuts import few_starts, slow_after
 from sketches import failing_at
 from typed import invoke
 
@@ -56,14 +56,14 @@ def write_study(folder: Path, max_steps: int = MAX_STEPS) -> Path:
 
 @contextmanager
 def quick() -> Iterator[pytest.MonkeyPatch]:
-    """Short blocks, a lenient gate, no annealing worth the name, no figures."""
+    """Short blocks, a lenient gate, no annealing worth the name, no figures, no assumptions freed."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests may have changed it
     with pytest.MonkeyPatch.context() as patch:
         effort = Effort(particles=1, fewest=400)
-        pace = Pace(block=5, first_look=MAX_STEPS, components=2, settle=6, effort=effort)
-        patch.setattr(sampling, "PACE", pace)
+        patch.setattr(sampling, "PACE", Pace(block=5, first_look=MAX_STEPS, components=2, settle=6, effort=effort))
         patch.setattr(os, "fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
         patch.setattr(Verdict, "converged", property(lambda verdict: verdict.tau != {}))
+        patch.setattr(mtjfit.FitResult, "assumptions", ())
         yield patch
 
 
@@ -166,6 +166,7 @@ def test_ctrl_c_finishes_the_block_and_says_how_to_go_on(tmp_path: Path, expecte
     assert (numbers(folder / "out"), "run" in names(folder / "out")) == (expected, False)
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_costs_the_block(stopped: Path, expected, patch: pytest.MonkeyPatch):
     result = interrupted(patch, stopped, "--resume", presses=2)
     assert result.stderr.endswith(f"Resume with: {again(stopped)}\n")
@@ -206,6 +207,7 @@ def test_an_unfinished_run_is_not_begun_anew(stopped: Path, expected, patch: pyt
     assert resumed(stopped) == expected
 
 
+@pytest.mark.slow
 def test_a_changed_study_is_refused_with_what_changed(stopped: Path, expected):
     data, study = stopped / "in" / "data.csv", stopped / "in" / "study.toml"
     before = data.read_text(encoding="utf-8"), study.read_text(encoding="utf-8")
@@ -221,6 +223,7 @@ def test_a_changed_study_is_refused_with_what_changed(stopped: Path, expected):
     assert resumed(stopped) == expected
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_works_on_is_left_to_it(stopped: Path, expected):
     with locked(stopped / "out" / "run" / "lock"):
         result = run(stopped, "--resume")
@@ -244,11 +247,13 @@ def test_a_folder_named_run_of_somebody_else_is_refused(tmp_path: Path):
 # what goes on
 
 
+@pytest.mark.slow
 def test_without_anything_to_resume_it_begins(tmp_path: Path, expected):
     write_study(tmp_path / "in")
     assert resumed(tmp_path) == expected
 
 
+@pytest.mark.slow
 def test_what_kills_leave_behind_is_no_foreign_file(stopped: Path, expected):
     for name in (".result.json.x7_k2.tmp", ".draws.npz.abcdefgh.tmp"):
         (stopped / "out" / name).write_text("half")
@@ -257,6 +262,7 @@ def test_what_kills_leave_behind_is_no_foreign_file(stopped: Path, expected):
     assert not [name for name in names(stopped / "out") if name.endswith(".tmp")]
 
 
+@pytest.mark.slow
 def test_a_run_that_did_not_converge_goes_on_with_more_steps(tmp_path: Path, expected, patch: pytest.MonkeyPatch):
     study = write_study(tmp_path / "in", max_steps=13)
     with patch.context() as strict:
@@ -271,11 +277,12 @@ def test_a_run_that_did_not_converge_goes_on_with_more_steps(tmp_path: Path, exp
     assert resumed(tmp_path) == expected
 
 
-@pytest.mark.parametrize(("where", "says", "sampled"), [
+@pytest.mark.slow
+@pytest.mark.parametrize(("where", "says", "sampled"), slow_after(1, [
     ("run", "run: cannot be written: No space left on device; the 10 steps saved before are whole. Free the disk or "
      "its permissions, and resume", False),
     ("result.json", "result.json: cannot be written: No space left on device; free the disk", True),
-])  # fmt: skip
+]))  # fmt: skip
 def test_a_disk_that_fills_up_costs_no_sampling(
     where: str, says: str, sampled: bool, stopped: Path, expected, patch: pytest.MonkeyPatch
 ):
@@ -292,6 +299,7 @@ def test_a_disk_that_fills_up_costs_no_sampling(
     assert resumed(stopped) == expected
 
 
+@pytest.mark.slow
 def test_a_mistake_of_ours_costs_no_sampling(stopped: Path, expected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)  # the report is written there
     broken = replace(usual_steps(), draw=lambda *_, **__: 1 / 0)
@@ -302,6 +310,7 @@ def test_a_mistake_of_ours_costs_no_sampling(stopped: Path, expected, tmp_path: 
     assert resumed(stopped) == expected
 
 
+@pytest.mark.slow
 def test_the_result_says_what_a_run_was_begun_with(stopped: Path, patch: pytest.MonkeyPatch):
     manifest = stopped / "out" / "run" / "manifest.json"
     document = json.loads(manifest.read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from shortcuts import slow_after
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "editor_and_shell.md"
 PROGRAM = Path(sys.executable).with_name("mtjfit")
@@ -55,7 +56,7 @@ def run(shell: str, *arguments: str, folder: Path, **variables: str) -> str:
     return found.stdout
 
 
-@pytest.mark.parametrize(("typed", "offered"), CASES)
+@pytest.mark.parametrize(("typed", "offered"), slow_after(1, CASES))
 def test_the_line_for_bash_completes(typed: str, offered: list[str], tmp_path: Path) -> None:
     words = ["mtjfit", *typed.split()]
     script = "\n".join([

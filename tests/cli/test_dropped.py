@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from shortcuts import slow_after
 
 import mtjfit
 
@@ -48,19 +49,23 @@ def ended(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("times", ["0", "1"])
+@pytest.mark.parametrize("times", slow_after(1, ["1", "0"]))
 def test_points_are_even(times: str):
     """Without a second look all points are the same after one failure."""
     assert ended(POINTS, times, "interrupt").stdout.split() == ["True"]
 
 
+@pytest.mark.slow
 def test_no_points_are_made_up():
     said = ended(POINTS, "9", "files")
     assert said.returncode == 1
     assert "MtjfitError: scipy cannot read its table" in said.stderr
 
 
-@pytest.mark.parametrize(("times", "error", "code"), [("1", "interrupt", 130), ("9", "files", 3), ("1", "files", 0)])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("times", "error", "code"), slow_after(1, [("1", "interrupt", 130), ("9", "files", 3), ("1", "files", 0)])
+)
 def test_commands_end_as_they_should(times: str, error: str, code: int):
     said = ended(COMMAND, times, error, str(mtjfit.dataset("kubota2008").study_file))
     assert (said.returncode, "Traceback" in said.stderr) == (code, False)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import MakeStudy
 from hostile import ALLOWED, HOSTILE, assert_harmless
 from shortcuts import few_starts
 
 from mtjfit.cli import cli
 from mtjfit.lazy import wing
 
+MakeStudy = Callable[..., Path]
 QUOTED = json.dumps(HOSTILE)  # a TOML string, too
 NAME = "A\x9b31m\u202e\u2028" + (
     "\udcff" if os.name == "posix" else ""
@@ -110,6 +110,7 @@ def places(text: str) -> list[str]:
     return [text[: each.start()] + QUOTED + text[each.end() :] for each in found]
 
 
+@pytest.mark.slow
 def test_all_strings_of_a_study(make_study: MakeStudy):
     file = make_study(
         edit=lambda text: text.replace("[data.columns]", 'mask = [{ bias = [0.4, 0.5], reason = "r" }]\n[data.columns]')
@@ -122,6 +123,7 @@ def test_all_strings_of_a_study(make_study: MakeStudy):
     assert 0 in done  # some are accepted, a reason of a mask for one
 
 
+@pytest.mark.slow
 def test_all_strings_of_a_table(make_study: MakeStudy):
     file = make_study(("F2.0nm",))
     data = file.parent / "data.csv"
@@ -159,6 +161,7 @@ def test_every_command_with_hostile_arguments(name: str, tmp_path: Path):
     assert CliRunner().invoke(cli, [name + NAME]).exit_code in (2, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="such names are impossible")
 def test_names_of_files_that_a_study_names(make_study: MakeStudy):
     file = make_study(("F2.0nm",))
@@ -171,6 +174,7 @@ def test_names_of_files_that_a_study_names(make_study: MakeStudy):
         said("check", file)
 
 
+@pytest.mark.slow
 def test_a_finished_run_has_no_text_that_steers(make_study: MakeStudy, tmp_path: Path):
     file = make_study(("F2.0nm",))  # one thickness: the run ends without draws
     mask = f"mask = [{{ bias = [0.4, 0.5], reason = {QUOTED} }}]\n[data.columns]"
@@ -204,6 +208,7 @@ def test_all_strings_of_spectra(tmp_path: Path):
         said("spectra", file, "--output", tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(wing("wafer.commands") is None, reason="mtjfit/wafer was deleted")
 def test_all_strings_of_wafers(tmp_path: Path):
     cell, file, table = f'"{HOSTILE}"', tmp_path / "wafer.toml", tmp_path / "lot.csv"

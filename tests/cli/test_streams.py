@@ -15,6 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from hostile import ALLOWED, HOSTILE, assert_harmless
+from shortcuts import slow_after
 
 from mtjfit.cli import cli
 from mtjfit.cli.commands import Commands
@@ -255,7 +256,7 @@ def mtjfit(folder: Path, *words: str, stdout: IO[bytes] | int) -> subprocess.Com
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")
-@pytest.mark.parametrize("words", [["--help"], ["datasets"]])
+@pytest.mark.parametrize("words", slow_after(1, [["--help"], ["datasets"]]))
 def test_a_full_disk_in_a_process_of_its_own(words: list[str], tmp_path: Path):
     with FULL.open("wb") as full:
         done = mtjfit(tmp_path, *words, stdout=full)
@@ -285,6 +286,7 @@ cli(["datasets"])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "least", "advice"),
     [("RLIMIT_AS", 1_024_000_000, "(ulimit -v 1000000)"), ("RLIMIT_NOFILE", 64, "(ulimit -n 64)")],

@@ -50,6 +50,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_mechanisms_are_printed_and_written(make_study, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Data of diffusion, and diffusion not among the mechanisms: no verdict, exit code 4, but everything is written."""
     folder, said = tmp_path / "out", []
@@ -76,6 +77,7 @@ def test_mechanisms_are_printed_and_written(make_study, tmp_path: Path, capsys: 
     assert "SIMULATED" in (folder / "mechanisms.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_amplitudes_can_be_added(make_study, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(NotDetermined):
         compare_mechanisms_command(make_study(), ("a2",), None, None, False, compare=ballistic)
@@ -117,6 +119,7 @@ def test_the_bundled_series_was_made_by_diffusion(tmp_path: Path) -> None:
     assert "The data favour diffusion over" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_devices_of_one_thickness_are_compared_without_lengths(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -155,6 +158,7 @@ def made(studies: Mapping[str, Study], shared: Any, *, seed: int, progress: bool
     return StudyComparison(model, drawn(model.size, rng), single, Tension(-9.0, 0.1, -8.0, 0.2, 2.0))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_two_data_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"

@@ -12,6 +12,7 @@ import pytest
 from device_cases import exact_posterior, linear_study, posterior_of, true_kappa
 from model_studies import AMPLITUDES, simulated
 from scipy import stats
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.comparison import DeviceTests, Refits, compare_devices, find_odd_devices, outliers, repeats
@@ -107,12 +108,14 @@ def null_p_values(kind: str, factor: float = 1.0) -> np.ndarray:
     return np.array(p)
 
 
-@pytest.mark.parametrize("kind", ["fit", "own thickness", "scatter"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", slow_after(1, ["fit", "own thickness", "scatter"]))
 def test_p_values_are_uniform_where_no_device_is_odd(kind: str) -> None:
     """120 (60, 32) p-values; those of one study share the others, which makes the 0.1 % a little less exact."""
     assert uniform(null_p_values(kind)) > 1e-3
 
 
+@pytest.mark.slow
 def test_p_values_with_errors_that_are_too_small_are_found_out() -> None:
     assert uniform(null_p_values("fit", 1.4**2)) < 1e-3
 
@@ -147,6 +150,7 @@ def test_no_device_is_odd_where_none_was_changed() -> None:
     assert judged(linear_study((1.0,), 0)).empty  # a single device
 
 
+@pytest.mark.slow
 def test_amplitudes_of_its_own_excuse_a_device_but_not_a_wrong_phase() -> None:
     own = {"a1": (Normal(0.0, 10.0), "device"), "b2": (Normal(0.0, 10.0), "device")}
     louder = scaled(linear_study(D, 7, **own), [1, 1, 1.4, 1, 1, 1])
@@ -177,6 +181,7 @@ def ill_declared(kind: str, seed: int, size: float = 0.045) -> Study:
     return study.replace(curves=tuple(curves))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["jitter", pytest.param("student", marks=pytest.mark.slow)])  # t fits are slow
 def test_an_odd_device_is_found_under_the_noise_that_is_declared_and_good_ones_are_not(kind: str) -> None:
     """Eight studies, each with a false alarm in one of 20: more than 3 of them in 4e-4 of all runs."""
@@ -189,6 +194,7 @@ def test_an_odd_device_is_found_under_the_noise_that_is_declared_and_good_ones_a
     assert found["chi2"].idxmax() == turned.devices[2]
 
 
+@pytest.mark.slow
 def test_the_reason_believes_the_noise_that_is_declared() -> None:
     """Six studies with a louder device: one of their constraint tests fails by chance in 6 of 100 runs, two in 2e-3."""
     loud = [scaled(ill_declared("jitter", seed, 0.1), [1, 1, 1.8, 1, 1, 1], errors=True) for seed in range(6)]
@@ -216,6 +222,7 @@ def test_p_values_of_repeated_devices_are_uniform() -> None:
     assert uniform(repeated(wrong.replace(curves=tuple(halved)))["p"]) < 1e-3
 
 
+@pytest.mark.slow
 def test_repeats_that_differ_are_found_and_their_scatter_is_measured() -> None:
     factors = 1 + 0.1 * np.random.default_rng(11).standard_normal(40)
     study = scaled(linear_study((1.0,) * 40 + (2.0,) * 3, 11, noise=0.005), [*factors, 1.0, 1.0, 1.0])
@@ -251,6 +258,7 @@ def test_a_comparison_says_what_it_is_and_repeats_itself() -> None:
     assert refused.notes[0].startswith("NOT CONVERGED")
 
 
+@pytest.mark.slow
 def test_one_thickness_without_a_posterior() -> None:
     study = simulated((1.3,) * 4, quantity="torkance", unit="hbar/2e/kohm")
     found = compare_devices(mtjfit.fit(study), bias=0.3)

@@ -22,6 +22,7 @@ from mechanism_cases import (
     recover,
     series,
 )
+from shortcuts import slow_after
 
 from mtjfit.comparison import (
     MECHANISMS,
@@ -121,6 +122,7 @@ def test_the_ballistic_evidence_has_a_closed_form(name: str, amplitudes: tuple[s
     assert abs(found.value - closed_form(study, amplitudes[:-1])) > 0.1  # sabotage
 
 
+@pytest.mark.slow
 def test_thicknesses_that_do_not_matter_integrate_to_one() -> None:
     """Taken as nominal, and sampled with their priors: the same evidence, at a false-alarm rate of 6e-5."""
     study = few(5, "ballistic+b1")
@@ -175,6 +177,7 @@ def test_diffusion_in_one_device_is_a_ballistic_junction_with_other_amplitudes()
     assert np.max(np.abs(other - ballistic)) > 1e-6  # sabotage: not so for another thickness
 
 
+@pytest.mark.slow
 def test_one_thickness_never_yields_a_verdict() -> None:
     """Whatever the data, the truth, how many devices of this thickness, and whether the lengths are known."""
     rng = np.random.default_rng(1)
@@ -241,7 +244,7 @@ def test_evidences_agree_with_other_methods(name: str) -> None:
     assert abs(found.evidence.value - other.value) < 4 * np.hypot(found.evidence.error, other.error), other
 
 
-@pytest.mark.parametrize("factor", [1 / 30, 1 / 3, 1 / 2, 2.0, 3.0, 30.0])
+@pytest.mark.parametrize("factor", slow_after(2, [1 / 30, 1 / 3, 1 / 2, 2.0, 3.0, 30.0]))
 def test_bounds_hold_the_closed_form_for_amplitudes(factor: float) -> None:
     """κ = 1 with known thicknesses: every evidence has a closed form. A wrong supremum is seen."""
     width = PriorWidth("", "amplitudes", factor)
@@ -263,11 +266,12 @@ def test_bounds_hold_the_closed_form_for_amplitudes(factor: float) -> None:
         assert exact <= ceiling < exact + 60  # three amplitudes cost some ln each
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
-@pytest.mark.parametrize(("name", "thickness_sd"), [
+@pytest.mark.parametrize(("name", "thickness_sd"), slow_after(1, [
     ("diffusion", 0.0), ("diffusion-bulk", 0.05), pytest.param("diffusion", 0.05, marks=pytest.mark.slow),
     pytest.param("diffusion-bulk", 0.0, marks=pytest.mark.slow),  # six posteriors are explored for each
-])  # fmt: skip
+]))  # fmt: skip
 def test_bounds_hold_what_is_explored_anew(name: str, thickness_sd: float) -> None:
     lengths = {"lambda_sf_F": LogUniform(1.0, 20.0), "Lambda": LogUniform(0.3, 30.0)}
     made = design((0.8, 1.5, 3.0), bias=FEW_POINTS, noise=0.1, thickness_sd=thickness_sd, **lengths)
@@ -297,6 +301,7 @@ def test_what_is_not_settled_is_bounded_by_the_best_fit_alone() -> None:
     assert low < found.evidence.value < high < found.evidence.value + 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_the_ceiling_does_not_hang_on_priors_of_lengths_and_free_noise_has_none() -> None:
     """A mode 20 sd out in the prior is found as well as one in its middle: priors only say where to begin."""
@@ -310,6 +315,7 @@ def test_the_ceiling_does_not_hang_on_priors_of_lengths_and_free_noise_has_none(
     assert ceiling(jitter_par=0.01) == np.inf
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_sabotage_without_its_price_of_thicknesses_the_ceiling_fails() -> None:
     made = design((0.8, 1.5, 3.0), bias=FEW_POINTS, noise=0.002, thickness_sd=0.3)
@@ -322,7 +328,7 @@ def test_sabotage_without_its_price_of_thicknesses_the_ceiling_fails() -> None:
     assert largest_log_likelihood(model.study, WIDEST, share=1.0 - 1e-12) > right
 
 
-@pytest.mark.parametrize("width", WIDTHS, ids=lambda width: width.name)
+@pytest.mark.parametrize("width", slow_after(1, WIDTHS), ids=lambda width: width.name)
 def test_other_widths_have_closed_forms_or_are_explored_anew(width: PriorWidth) -> None:
     """Errors of the mean of prior ratios are below 0.007 here: 0.03 is four of them. b1 is not in all mechanisms."""
     study, bulk = series("ballistic+b1", 5), series("diffusion", 6)

@@ -15,6 +15,7 @@ from evidence_targets import BANANA, TWO_MODES, gaussian
 from mechanism_cases import FEW_POINTS as BIAS
 from mechanism_cases import closed_form, design, explored, made_by, model_of, series
 from model_studies import simulated as model_study
+from shortcuts import slow_after
 
 from mtjfit.comparison import (
     MECHANISMS,
@@ -44,7 +45,7 @@ compare = partial(compare_mechanisms, n_simulations=20, progress=False)
 
 @pytest.mark.parametrize(
     "target",
-    [gaussian(3), BANANA, TWO_MODES, pytest.param(gaussian(7), marks=pytest.mark.slow)],
+    slow_after(1, [gaussian(3), BANANA, TWO_MODES, pytest.param(gaussian(7), marks=pytest.mark.slow)]),
     ids=["3", "banana", "two modes", "7"],
 )
 def test_explored_evidence_is_right_within_its_error(target: Any) -> None:
@@ -93,6 +94,7 @@ def test_leaving_out_is_a_ratio_of_closed_forms_also_where_k_hat_calls_for_a_ref
         assert abs(each[0].log_density - exact[1]) > 0.1
 
 
+@pytest.mark.slow
 def test_smoothed_weights_and_refits_agree() -> None:
     """Two computations that share the likelihood alone; false alarm 2e-4 for all three."""
     model, found = model_of(series("diffusion", 3), "diffusion")
@@ -119,6 +121,7 @@ def test_slopes_are_those_of_polyfit() -> None:
     assert slopes(torkance).ratio == pytest.approx(slopes(torque).ratio, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_statistics_are_chi_squares_under_their_mechanism() -> None:
     """Means over 300 data sets of ballistic+b1: J for what is absent, J − 1 for what varies; 4.5 sd each."""
     study = mechanism_study(design((0.8, 1.5, 3.0), bias=BIAS, noise=0.02), MECHANISMS["ballistic+b1"])
@@ -130,6 +133,7 @@ def test_statistics_are_chi_squares_under_their_mechanism() -> None:
     assert mean["linear T_perp"] > 100  # b1 is there
 
 
+@pytest.mark.slow
 def test_a_wrong_mechanism_fails_the_check_that_concerns_it() -> None:
     """Data of diffusion under ballistic+b1: a ratio that changes with d; under diffusion itself nothing fails."""
     study, rng = series("diffusion", 9, noise=0.03), np.random.default_rng(0)
@@ -156,6 +160,7 @@ def assert_same(again: MechanismComparison, both: MechanismComparison, names: Se
         pd.testing.assert_frame_equal(one.draws, other.draws)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers_also_without_the_other_mechanisms(both: MechanismComparison) -> None:
     assert_same(compare(both.study, 3, names=BALLISTIC[1:]), both, BALLISTIC[1:])
 
@@ -278,6 +283,7 @@ class Idle(PriorWidth):
         return float(rng.standard_normal()), True
 
 
+@pytest.mark.slow
 def test_tasks_do_not_move_each_other() -> None:
     """Left-out thicknesses, predictive checks and draws. Sabotage: one generator for all tasks is seen."""
     study = model_study((0.8, 1.5, 3.0))

@@ -10,6 +10,7 @@ import pytest
 from device_cases import linear_study
 from model_studies import simulated
 from odd_series import FAULTS, Series, odd_series
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.comparison import (
@@ -54,7 +55,7 @@ def exactly(found: Sequence[tuple[str, ...]], made: Sequence[Series]) -> float:
     return float(np.mean([names == (one.odd,) for names, one in zip(found, made, strict=True)]))
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", slow_after(1, FAULTS))
 def test_the_odd_device_and_only_it_is_found_with_its_kind(fault: str) -> None:
     one = next(visible(fault, range(200, 240)))
     (found,) = find_odd_devices(mtjfit.fit(one.study))
@@ -68,7 +69,8 @@ def test_the_odd_device_and_only_it_is_found_with_its_kind(fault: str) -> None:
     assert found.lengths_with != found.lengths_without
 
 
-@pytest.mark.parametrize(("fault", "right"), [("amplitude factor", 1.3), ("thickness", 0.95)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "right"), slow_after(1, [("amplitude factor", 1.3), ("thickness", 0.95)]))
 def test_the_value_of_what_is_odd_is_the_planted_one(fault: str, right: float) -> None:
     study = linear_study(LINES, 3, noise=0.005)
     if fault == "thickness":
@@ -87,6 +89,7 @@ def with_tolerance(study: Study, sd: float) -> Study:
     return study.replace(parameters={**study.parameters, "thickness": thickness})
 
 
+@pytest.mark.slow
 def test_two_odd_devices_are_found_although_each_spoils_the_judgement_of_the_other() -> None:
     for factors in ({"B": 1.2, "E": 1.2}, {"B": 0.8, "E": 1.25}, {"A": 1.25, "B": 1.2}):
         assert set(odd_of(louder(linear_study(LINES, 5), **factors))) == set(factors)
@@ -105,6 +108,7 @@ def test_what_is_no_fault_of_these_kinds_is_called_so() -> None:
     assert np.isnan(found.value)
 
 
+@pytest.mark.slow
 def test_a_device_is_taken_out_with_all_its_curves() -> None:
     """The second sweep of each device is its first with other noise; both sweeps of one are louder."""
     first, second = (louder(linear_study(LINES, seed), B=1.2) for seed in (5, 6))
@@ -121,6 +125,7 @@ def test_studies_of_one_device_have_no_odd_one() -> None:
     assert odd_of(linear_study((1.0,), 0)) == ()
 
 
+@pytest.mark.slow
 def test_testing_all_devices_at_once_flags_good_ones() -> None:
     """What the sequence is for: with the odd device in, others contradict each other as well."""
     one = next(visible("T_perp reversed", range(200, 240)))
@@ -150,6 +155,7 @@ def test_who_was_taken_out_by_mistake_comes_back() -> None:
     assert take_out(names, lambda out, name: float(np.log(0.011)), sure, 5) == ()
 
 
+@pytest.mark.slow
 def test_how_visible_a_fault_is_is_chi2_of_the_best_fit_without_noise() -> None:
     for seed in (3, 4, 8):
         one = odd_series(seed, "amplitude factor", size=1.0, quiet=True)
@@ -157,6 +163,7 @@ def test_how_visible_a_fault_is_is_chi2_of_the_best_fit_without_noise() -> None:
         assert mtjfit.fit(one.study).chi2 == pytest.approx(one.visible**2, rel=0.1)
 
 
+@pytest.mark.slow
 def test_of_two_devices_that_may_be_odd_both_are_named() -> None:
     """Where every other device has another thickness, free lengths follow either of two repeats that differ."""
     study = louder(simulated((1.0, 1.0, 3.0, 3.0), seed=2), A=1.15)
@@ -166,6 +173,7 @@ def test_of_two_devices_that_may_be_odd_both_are_named() -> None:
     assert f"or it is {found.rivals[0]} instead" in str(compared)
 
 
+@pytest.mark.slow
 def test_tables_say_what_is_odd_and_what_follows() -> None:
     study = odd_series(201, "T_perp reversed").study
     compared = compare_devices(mtjfit.fit(study))
@@ -176,11 +184,13 @@ def test_tables_say_what_is_odd_and_what_follows() -> None:
     assert (first["order"], first["kind"]) == (1, "T_perp reversed")
 
 
+@pytest.mark.slow
 def test_good_series_have_no_odd_device() -> None:
     """Six studies with a false alarm in one of 20: more than two in 2e-3 of all runs."""
     assert sum(bool(odd_of(odd_series(seed).study)) for seed in range(300, 306)) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["amplitude factor", "T_perp reversed"])
 def test_the_odd_repeat_and_only_it(fault: str) -> None:
     made = list(visible(fault, range(1000, 1030), repeats=True))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from model_studies import simulated
 from reference_forward import kappa
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.comparison import compare_mechanisms
@@ -37,7 +38,8 @@ def test_an_own_model_beside_the_mechanisms() -> None:
         mtjfit.compare(own)
 
 
-@pytest.mark.parametrize(("phi", "F"), [(1.0, 1.0), (1.3, 1.0), (1.0, 0.1)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("phi", "F"), slow_after(1, [(1.0, 1.0), (1.3, 1.0), (1.0, 0.1)]))
 def test_an_own_model_with_free_lengths_has_the_posterior_of_its_twin(phi: float, F: float) -> None:
     """Eq. 12 written anew, explored on its own: ln Z and the medians of both lengths.
 

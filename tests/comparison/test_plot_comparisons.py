@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from mechanism_cases import series
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, make_study, posterior_of, texts
-from shortcuts import few_starts
+from shortcuts import few_starts, slow_after
 
 import mtjfit
 from mtjfit.comparison import (
@@ -76,7 +76,7 @@ def apart(boxes: list[tuple[float, float]]) -> bool:
     return all(above[0] >= below[1] - 1.5 for below, above in pairwise(sorted(boxes)))
 
 
-@pytest.mark.parametrize("n", [3, 50])
+@pytest.mark.parametrize("n", slow_after(1, [3, 50]))
 def test_every_bar_is_the_interval_of_its_row_and_can_be_read(n: int) -> None:
     compared, fig = drawn(n)
     order = np.argsort(compared.study.thicknesses, kind="stable")
@@ -101,6 +101,7 @@ def test_every_bar_is_the_interval_of_its_row_and_can_be_read(n: int) -> None:
         assert all(box.height > 5 for box in boxes)  # pixels at 100 per inch: 4.5 points
 
 
+@pytest.mark.slow
 def test_groups_have_colours_and_markers_and_the_odd_device_is_red() -> None:
     _, fig = drawn(50)
     ax = fig.axes[0]
@@ -153,6 +154,7 @@ def test_both_sources_beside_each_other_but_never_the_same_one_twice() -> None:
     assert_nothing_cut_off(fig)
 
 
+@pytest.mark.slow
 def test_hostile_names_and_simulated_data() -> None:
     study = make_study(("$x_1$ \\frac", "a_b^c", "ü" * 40), origin=SIMULATED)
     with few_starts():
@@ -168,6 +170,7 @@ def implied() -> tuple[Consequences, Figure]:
     return found, plot_consequences(found)
 
 
+@pytest.mark.slow
 def test_bands_of_consequences_are_quantiles_and_unmeasured_regions_are_hatched() -> None:
     found, fig = implied()
     assert_nothing_cut_off(fig)
@@ -233,6 +236,7 @@ def test_the_picture_holds_the_numbers(found: MechanismComparison) -> None:
     assert b"<svg" in render(figure, "svg")
 
 
+@pytest.mark.slow
 def test_the_section_of_the_report_has_every_digit(found: MechanismComparison) -> None:
     section = comparison_sections(found.best.fit, None, found)[2]
     assert (section.sentences, section.command) == (conclusions(found), "")

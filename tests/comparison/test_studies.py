@@ -148,6 +148,7 @@ def test_tension_of_normal_posteriors_is_that_of_their_difference() -> None:
     assert "nothing in common" in str(nothing)
 
 
+@pytest.mark.slow
 def test_p_values_are_uniform_where_data_agree_and_small_where_they_do_not() -> None:
     """300 pairs; Kolmogorov–Smirnov at 1e-4, the false-alarm rate were the seed not fixed."""
     rng = np.random.default_rng(8)

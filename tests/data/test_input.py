@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from parsed import nodes
 from reader_files import database, needs, source
 
 from mtjfit.cli.main import cli
@@ -64,7 +65,7 @@ def openers(root: Path) -> set[str]:
     """Modules that call something that opens files."""
     found = set()
     for path in root.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path.read_text(encoding="utf-8")):
             if isinstance(node, ast.Call):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
                 if name in OPENS and (name != "read_bytes" or isinstance(node.func, ast.Attribute)):

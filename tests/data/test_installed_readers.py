@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from shortcuts import slow_after
 
 GOOD = """
 from mtjfit.data.readers import Column, Reader, Sheet
@@ -52,12 +53,13 @@ def test_a_reader_of_another_package_is_asked_before_all_others(tmp_path: Path) 
     assert out == "pipes [2.5 5. ] ('read as table with pipes',)\n"
 
 
-@pytest.mark.parametrize(("wanted", "says"), [
+@pytest.mark.slow
+@pytest.mark.parametrize(("wanted", "says"), slow_after(1, [
     ("nothing", "lab_of_pipes:nothing of the package lab-of-pipes cannot be loaded (AttributeError"),
     ("number", "lab_of_pipes:number of the package lab-of-pipes is a int"),
     ("taken", "is called 'excel', as another one is"),
     ("broken", "a.dat: is no table that breaks that can be read (KeyError: 'oh"),
-])  # fmt: skip
+]))  # fmt: skip
 def test_a_package_that_cannot_be_used_is_named(tmp_path: Path, wanted: str, says: str) -> None:
     _, error = shown(tmp_path, wanted)
     assert says in error

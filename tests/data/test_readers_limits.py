@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from reader_files import needs, source
 from scipy.io import savemat
+from shortcuts import slow_after
 
 from mtjfit.data.readers import READERS, ReadOptions, read_sheet, read_source, sheets_from_bytes
 from mtjfit.data.readers.header import n_header_lines
@@ -185,7 +186,7 @@ HOSTILE_MATLAB = {
 }
 
 
-@pytest.mark.parametrize("case", HOSTILE_MATLAB)
+@pytest.mark.parametrize("case", slow_after(1, HOSTILE_MATLAB))
 def test_matlab_files_of_very_many_small_things_are_refused(case: str) -> None:
     body, match = HOSTILE_MATLAB[case]
     began = process_time()
@@ -194,6 +195,7 @@ def test_matlab_files_of_very_many_small_things_are_refused(case: str) -> None:
     assert process_time() - began < 15
 
 
+@pytest.mark.slow
 def test_header_keys_are_not_copied_for_each_segment_of_a_measurement_file() -> None:
     head = "LabVIEW Measurement\t\nSeparator\tTab\n" + "".join(f"K{k}\tv\n" for k in range(20_000))
     text = head + "***End_of_Header***\t\n" + "Channels\t1\n***End_of_Header***\nX_Value\tA\n1\t2\n\n" * 5_000
@@ -202,6 +204,7 @@ def test_header_keys_are_not_copied_for_each_segment_of_a_measurement_file() -> 
     assert process_time() - began < 8
 
 
+@pytest.mark.slow
 def test_settings_between_texts_are_looked_at_once() -> None:
     rows = [(k, [f"k{k}", "1"] if k % 2 else ["x", "y"]) for k in range(60_000)]
     began = process_time()

@@ -343,6 +343,7 @@ def test_a_deleted_or_doubled_separator_or_digit_point_never_shifts_columns(data
     assert understood((WHOLE[:place] + mutation + WHOLE[place + 1 :]).encode()) is None
 
 
+@pytest.mark.slow
 @FAST
 @given(st.data())
 def test_inserted_junk_is_refused_or_harmless(data: st.DataObject) -> None:

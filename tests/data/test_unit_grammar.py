@@ -132,7 +132,7 @@ def in_units(folder: Path, unit: str, bias: str, thickness: str) -> Study:
     return load_study(folder / "study.toml")
 
 
-QUICK = (1, 7, 18, 27)
+QUICK = (1, 18)
 
 
 @pytest.mark.parametrize("k", [pytest.param(k, marks=() if k in QUICK else pytest.mark.slow, id=unit)

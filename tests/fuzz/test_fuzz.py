@@ -14,6 +14,7 @@ from sound import Known, prepare
 
 FEW, MANY, PIECE = (40, 5000, 250) if FORKS else (4, 60, 20)
 MAY_LACK = ("qcodes.sql", "labview.tdms", "hdf5.h5")  # no data, or a library
+pytestmark = pytest.mark.slow  # the process that commands fork from imports for seconds; test_reads is quick
 QUICK = ("check", "init", "batch", "compare x.db y.db", "datasets", "--help")
 
 
@@ -59,7 +60,6 @@ def test_few(commands: Commands, quick: tuple[Path, Known], tmp_path: Path) -> N
     assert not found, "\n".join(found)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("first", range(0, MANY, PIECE))
 def test_many(first: int, commands: Commands, sound: tuple[Path, Known], tmp_path: Path) -> None:
@@ -67,7 +67,6 @@ def test_many(first: int, commands: Commands, sound: tuple[Path, Known], tmp_pat
     assert not found, "\n".join(found)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_sound_inputs_are_sound(commands: Commands, sound: tuple[Path, Known], tmp_path: Path) -> None:
     """So that a fault is the only one."""

@@ -133,6 +133,7 @@ def loaded_faults(seed: int, folder: Path) -> list[str]:
     return []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1000, 10_000, 1000))])
 def test_studies_of_them(first: int, tmp_path: Path) -> None:
     seeds = range(first, first + (1000 if first else 50))

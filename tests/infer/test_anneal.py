@@ -13,6 +13,7 @@ from evidence_targets import BANANA, LN_2PI, TWO_MODES, Known, gaussian
 from model_studies import simulated
 from scipy import stats
 from scipy.special import logsumexp
+from shortcuts import slow_after
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Annealed, Effort, Mixture, Pace, Straight, anneal, explore_posterior, run_ensembles
@@ -118,7 +119,7 @@ def test_the_closed_forms_agree_with_the_targets(name: str) -> None:
     assert log_z == pytest.approx(0.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", list(TARGETS))
+@pytest.mark.parametrize("name", slow_after(1, list(TARGETS)))
 def test_the_population_of_every_level_is_that_of_its_temperature(name: str) -> None:
     """Means and variances of all particles of each run, a quarter, half and all the way up, and at β = 1."""
     for part in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -130,7 +131,7 @@ def test_the_population_of_every_level_is_that_of_its_temperature(name: str) -> 
         assert surprise(np.array(found), beside=BIAS) > FALSE_ALARM, part
 
 
-@pytest.mark.parametrize("name", list(TARGETS))
+@pytest.mark.parametrize("name", slow_after(1, list(TARGETS)))
 def test_levels_rise_to_one_and_know_their_densities(name: str) -> None:
     for run in runs(name):
         betas = [level.beta for level in run.levels]
@@ -145,8 +146,8 @@ def test_levels_rise_to_one_and_know_their_densities(name: str) -> None:
         np.testing.assert_allclose(level.log_gain, target.log_likelihood(level.v), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("beta", [1.0, 0.5, 0.15, 0.02])
-@pytest.mark.parametrize("name", list(TARGETS))
+@pytest.mark.parametrize("beta", slow_after(1, [1.0, 0.5, 0.15, 0.02]))
+@pytest.mark.parametrize("name", slow_after(1, list(TARGETS)))
 def test_particles_of_all_levels_weighted_are_any_tempered_distribution(name: str, beta: float) -> None:
     found = []
     for run in runs(name):
@@ -163,7 +164,7 @@ def test_a_temperature_is_told_from_its_neighbours() -> None:
     assert surprise(np.array(found), beside=BIAS) < FALSE_ALARM
 
 
-@pytest.mark.parametrize("name", list(TARGETS))
+@pytest.mark.parametrize("name", slow_after(1, list(TARGETS)))
 def test_norms_of_all_levels_are_right(name: str) -> None:
     """ln of a mean that is right falls short by half its variance."""
     found = np.array([run.log_evidence for run in runs(name)])
@@ -242,6 +243,7 @@ class Nowhere(Known):
         return np.where(inside, self.log_prior(z), -np.inf)
 
 
+@pytest.mark.slow
 def test_densities_that_vanish_nearly_everywhere_stay_numbers() -> None:
     """ln Z of a disc that holds a hundredth of the prior, by a grid, within five errors of a binomial count."""
     target = Nowhere(2, lambda z: z[:, 0], 0.0, lambda n, rng: rng.random((n, 2)))
@@ -293,6 +295,7 @@ def test_a_start_without_straightened_coordinates_is_the_prior() -> None:
     np.testing.assert_allclose(log_start, -0.5 * np.sum(v**2, axis=1) - LN_2PI)
 
 
+@pytest.mark.slow
 def test_the_density_in_straight_coordinates_has_the_same_mass(with_amplitudes: MarginalPosterior) -> None:
     """ln ∫ p dv from annealing is ln ∫ p dz from annealing without straightening, within half a unit of both.
 
@@ -308,6 +311,7 @@ def test_the_density_in_straight_coordinates_has_the_same_mass(with_amplitudes: 
     assert volume[0] > 3.0
 
 
+@pytest.mark.slow
 def test_straight_coordinates_change_nothing_but_the_shape(with_amplitudes: MarginalPosterior) -> None:
     """There and back, the same density, and the same evidence as without them (false alarm 6e-5)."""
     model, z = with_amplitudes, np.random.default_rng(0).standard_normal((50, with_amplitudes.size))
@@ -375,6 +379,7 @@ def test_starts_are_finite_inside_the_prior_and_different(target: Box) -> None:
     assert np.unique(theta[:, 0]).size > 0.9 * N
 
 
+@pytest.mark.slow
 def test_both_modes_are_found_by_every_ensemble() -> None:
     """20 sd apart in a prior of 1600 sd²: with 64 walkers neither mode gets fewer than an eighth, in 10 ensembles."""
     shares = [np.mean(start(TWO, seed)[:, 0] > 0) for seed in range(10)]
@@ -390,6 +395,7 @@ def sampled(target: Box, seed: int = 1) -> tuple[np.ndarray, bool]:
     return run.chains.theta.reshape(-1, len(names)), run.verdict.converged
 
 
+@pytest.mark.slow
 def test_the_whole_sampler_at_a_hard_edge() -> None:
     """Half-normals in both coordinates: quantiles to five standard errors of 2000 effective draws."""
     theta, converged = sampled(EDGE)
@@ -400,6 +406,7 @@ def test_the_whole_sampler_at_a_hard_edge() -> None:
         np.testing.assert_allclose(found, p, atol=5 * np.sqrt(p * (1 - p) / 2000))
 
 
+@pytest.mark.slow
 def test_the_whole_sampler_weighs_two_modes_or_says_that_it_did_not_converge() -> None:
     """Equal modes: the share of each is 1/2 within 5 standard errors of 2000 effective draws, if the gate says yes."""
     theta, converged = sampled(TWO)

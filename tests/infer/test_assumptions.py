@@ -12,6 +12,7 @@ from model_studies import simulated
 from reference_forward import kappa
 from scaled import DOWN, KINDS, UP, scaled
 from scipy.stats import kstest
+from shortcuts import slow_after
 
 from mtjfit.infer import Assumption, FitResult, fit
 from mtjfit.study import DOF, JITTER, Fixed, LogNormal, LogUniform, Normal, Study, Uniform, is_amplitude
@@ -35,7 +36,7 @@ def of(result: FitResult, name: str) -> Assumption:
     return next(one for one in result.assumptions if one.name == name)
 
 
-@pytest.mark.parametrize("noise", NOISE)
+@pytest.mark.parametrize("noise", slow_after(1, NOISE))
 def test_an_amplitude_that_is_there_is_found_and_one_that_is_not_is_not(noise: str) -> None:
     """b0 of 0.1 in the data, b1 not; errors of any kind."""
     full = simulated(SERIES, b0=WIDE, noise=0.02, **NOISE[noise])
@@ -50,6 +51,7 @@ def test_an_amplitude_that_is_there_is_found_and_one_that_is_not_is_not(noise: s
     assert not any(one.is_refuted for one in declared)
 
 
+@pytest.mark.slow
 def test_freed_it_has_the_value_and_the_error_of_a_study_that_declares_it() -> None:
     full = simulated(SERIES, b1=WIDE, noise=0.01)
     declared, freed = fit(full), of(fit(without(full, "b1")), "b1")
@@ -60,6 +62,7 @@ def test_freed_it_has_the_value_and_the_error_of_a_study_that_declares_it() -> N
     assert freed.improvement == pytest.approx(fit(without(full, "b1")).chi2 - declared.chi2, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_length_that_hangs_on_an_amplitude_that_no_data_show() -> None:
     """With a₁, b₁ and b₂ free, a₂ takes up what tells λ_φ from λ_sf^F: the data cannot tell, and λ_φ is lost."""
     study = simulated(SERIES, b1=WIDE, noise=0.002, n_bias=41, truth={"lambda_phi": 0.9, "lambda_sf_F": 1.5})
@@ -72,14 +75,18 @@ def test_a_length_that_hangs_on_an_amplitude_that_no_data_show() -> None:
     assert "lambda_phi" in found.identifiability.determined.index[found.identifiability.determined["determined"]]
 
 
-def test_a_fixed_number() -> None:
-    """A dead layer is declared as none, D_ratio enters as a product only, a wrong λ_sf^N shows."""
+def test_a_wrong_fixed_length_shows() -> None:
     study = simulated(SERIES, lambda_sf_N=Fixed(0.2), noise=0.005, truth={"lambda_sf_N": 2.0})
     found = fit(study)
     length = of(found, "lambda_sf_N")
     assert length.is_refuted
     assert abs(length.value - 2.0) < 4 * length.sd
     assert length.kind == "fixed"
+
+
+@pytest.mark.slow
+def test_a_fixed_number_that_the_data_cannot_tell() -> None:
+    """D_ratio enters as a product only, a dead layer is declared as none."""
     product = of(fit(simulated(SERIES, noise=0.005)), "D_ratio")
     assert math.isnan(product.p_value)
     assert product.undetermined == ("lambda_sf_N",)
@@ -93,13 +100,15 @@ def test_one_thickness_has_no_lengths_to_lose() -> None:
     assert not any(one.matters or one.is_refuted for one in found.assumptions)
 
 
+@pytest.mark.slow
 def test_b0_does_not_show_in_a_torkance() -> None:
     found = fit(simulated(SERIES, quantity="torkance"))
     assert {one.name for one in found.assumptions if is_amplitude(one.name)} == {"a2", "b1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "s"), [("known errors", UP), ("per volume", DOWN), ("fitted noise", UP), ("jitter", DOWN)]
+    ("kind", "s"), slow_after(1, [("known errors", UP), ("per volume", DOWN), ("fitted noise", UP), ("jitter", DOWN)])
 )
 def test_nothing_depends_on_the_unit(kind: str, s: float) -> None:
     study = KINDS[kind]()
@@ -156,7 +165,8 @@ def test_p_values_of_what_is_truly_zero() -> None:
     assert kstest(np.square(inside), "uniform").pvalue < 1e-3
 
 
-@pytest.mark.parametrize("name", [pytest.param("a2", marks=pytest.mark.slow), "b1"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a2", "b1"])
 def test_four_errors_are_found_in_random_designs(name: str) -> None:
     """Of the designs of the first seeds that determine the amplitude, nearly all show it after Holm's correction."""
     found = []

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from model_studies import naive
 from scipy import stats
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.data import TorqueCurve
@@ -124,7 +125,7 @@ ONE_WRONG: dict[str, tuple[Study, str, float, float]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ONE_WRONG)
+@pytest.mark.parametrize("kind", slow_after(2, ONE_WRONG))
 def test_only_the_wrong_prior_is_accused(kind: str) -> None:
     study, name, told, rel = ONE_WRONG[kind]
     (one,) = found(study)
@@ -133,7 +134,7 @@ def test_only_the_wrong_prior_is_accused(kind: str) -> None:
     assert one.sigma > 4
 
 
-@pytest.mark.parametrize("thickness_sd", [0.0, 0.05])
+@pytest.mark.parametrize("thickness_sd", slow_after(1, [0.0, 0.05]))
 def test_an_amplitude_whose_prior_is_wrong(thickness_sd: float) -> None:
     """The mode that fits, far from the prior, is told."""
     (one,) = found(series(thickness_sd=thickness_sd, a1=Normal(3.0, 0.05)))
@@ -144,6 +145,7 @@ def test_an_amplitude_whose_prior_is_wrong(thickness_sd: float) -> None:
     assert one.p_value < 1e-100
 
 
+@pytest.mark.slow
 def test_a_dead_layer() -> None:
     conflicts = found(series(0.003, truth={"dead_layer": 0.4}, dead_layer=Normal(0.05, 0.02, low=0.0, high=0.7)))
     assert conflicts[0].name == "dead_layer"
@@ -163,7 +165,7 @@ NOTHING_WRONG = {
 }
 
 
-@pytest.mark.parametrize("kind", NOTHING_WRONG)
+@pytest.mark.parametrize("kind", slow_after(3, NOTHING_WRONG))
 def test_what_the_data_do_not_contradict_raises_no_alarm(kind: str) -> None:
     assert found(NOTHING_WRONG[kind]) == ()
 
@@ -187,7 +189,8 @@ def excess_at(fit: mtjfit.FitResult, values: dict[str, float]) -> DrawnChi2:
     return chi2_of_draws(fit, SimpleNamespace(spaced=lambda: draws))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("n", [5, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [5, pytest.param(200, marks=pytest.mark.timeout(3600))])
 def test_right_priors_are_not_accused(n: int) -> None:
     """At most 1 % of studies: false alarm of this test below 1e-3. Tails of the excess at truths are no smaller than
     uniform ones; the p-value of draws is twice the tail."""

@@ -69,6 +69,7 @@ def assert_right(run: Run, draws: np.ndarray, mean: np.ndarray | float, sd: np.n
 
 
 # the mirror image and a smaller contradiction take as long, 4 s each, and show the same
+@pytest.mark.slow
 @pytest.mark.parametrize("off", [20.0, *(pytest.param(off, marks=pytest.mark.slow) for off in (-20.0, 9.0))])
 def test_a_normal_and_a_log_normal_prior_contradicted_by_many_sd(off: float) -> None:
     """Exploration and sampled: mean, sd and ln Z, each to 5 errors; the same off for both coordinates."""

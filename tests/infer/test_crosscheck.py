@@ -11,6 +11,7 @@ import pytest
 from evidence_targets import BANANA, TARGETS, TWO_MODES, Known, bells, gaussian
 from infer_targets import fitted_jump, jump_of
 from scipy import stats
+from shortcuts import slow_after
 
 from mtjfit.data import dataset
 from mtjfit.infer import (
@@ -62,7 +63,7 @@ def changed(chains: Chains, k: int, *, shift: float = 0.0, stretch: float = 1.0)
     return replace(chains, theta=theta)
 
 
-@pytest.mark.parametrize("name", ["gaussian 1", "gaussian 6", "banana", "two modes"])
+@pytest.mark.parametrize("name", slow_after(2, ["gaussian 1", "gaussian 6", "banana", "two modes"]))
 def test_right_draws_are_agreed_with_and_wrong_ones_are_not(name: str) -> None:
     target, rng, second = TARGETS[name], np.random.default_rng(0), second_of(name)
     chains, jump = target.chains(125, rng), fitted(target, rng)
@@ -120,6 +121,7 @@ def test_the_difference_of_the_quantiles_is_in_sd() -> None:
 
 
 # the banana is the harder of the two; 3 s each
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["banana", pytest.param("gaussian 2", marks=pytest.mark.slow)])
 def test_right_runs_are_agreed_with_again_and_again(name: str) -> None:
     """Eight explorations of eight runs; each has six quantiles or so and ln Z, at 7e-6 each: 5e-4 by chance.
@@ -262,6 +264,7 @@ def test_where_nothing_was_sampled_nobody_is_asked() -> None:
     assert cross_check(nothing, jump, Evidence(0.0, 0.0, "exact"), second_of("gaussian 2")).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fixed", "log_z"),
     [

@@ -140,6 +140,7 @@ def bundled(**fixed: float) -> Study:
 FOUR = pytest.param({}, marks=pytest.mark.slow)  # lengths free: importance sampling then takes many draws
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [{"lambda_sf_F": 10.0, "lambda_sf_N": 1.0}, FOUR])
 def test_methods_agree_on_the_bundled_series(known: dict[str, float]) -> None:
     """emcee and a bridge in normal scores against importance sampling and a grid in log lengths, 4.5 errors each."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from model_studies import AMPLITUDES, LENGTH, TRUTH, dense_log_likelihood, naive, simulated
 from scipy import optimize, stats
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.model import FullPosterior
@@ -31,7 +32,7 @@ def residual(study: Study, names: tuple[str, ...], x: np.ndarray) -> np.ndarray:
     return np.concatenate(rows)
 
 
-@pytest.mark.parametrize("thickness", [Fixed(0.0), AboutNominal(0.05)], ids=["exact", "uncertain"])
+@pytest.mark.parametrize("thickness", slow_after(1, [Fixed(0.0), AboutNominal(0.05)]), ids=["exact", "uncertain"])
 def test_the_minimum_is_global_and_errors_are_fisher(thickness: Any) -> None:
     """scipy on the naive model, from the truth and from 15 % away, finds nothing lower; its own
     Jacobian gives the same errors."""
@@ -93,6 +94,7 @@ def test_a_report_shows_errors_only_where_they_are() -> None:
     assert result.errors["a1"] is not None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_errors_are_rescaled_only_on_request() -> None:
     study = simulated(SERIES, noise=0.0005)
@@ -142,7 +144,7 @@ def half_known(first_known: bool, noise: float = 0.02) -> Study:
 
 
 @pytest.mark.usefixtures("quick_fits")
-@pytest.mark.parametrize("first_known", [True, False])
+@pytest.mark.parametrize("first_known", slow_after(1, [True, False]))
 def test_known_and_fitted_errors_side_by_side(first_known: bool) -> None:
     """The fitted scale is that of the devices without errors, wherever they stand: 66 values less 6, 5 sd of σ."""
     result = mtjfit.fit(half_known(first_known))

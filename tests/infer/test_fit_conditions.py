@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from model_studies import simulated
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.data import TorqueCurve
@@ -41,7 +42,7 @@ def both(kind: str) -> tuple[Study, Study]:
     return one, one.replace(curves=(*curves, one.curves[-1]))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("Student", "errors fitted")])
+@pytest.mark.parametrize("kind", slow_after(1, [kind for kind in KINDS if kind not in ("Student", "errors fitted")]))
 def test_fits_are_those_of_the_whole_curve(kind: str) -> None:
     """Where errors come from the scatter, it is that about polynomials of each curve, and numbers differ a little."""
     one, two = map(mtjfit.fit, both(kind))
@@ -55,7 +56,7 @@ def test_fits_are_those_of_the_whole_curve(kind: str) -> None:
             assert two.errors[name] == pytest.approx(error, rel=1e-2), name
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_after(1, KINDS))
 def test_posteriors_are_those_of_the_whole_curve(kind: str) -> None:
     """Also where amplitudes of devices are sampled for two sweeps, and integrated out for one."""
     one, two = map(make_posterior, both(kind))
@@ -82,6 +83,7 @@ def test_evidence_is_that_of_the_whole_curve() -> None:
         assert other["sd"] == pytest.approx(row["sd"], rel=0.2), name
 
 
+@pytest.mark.slow
 def test_a_thickness_counts_once_for_each_device() -> None:
     fits = [mtjfit.fit(study) for study in both("thicknesses uncertain")]
     (one, dof, _), (two, dof_of_two, _) = (excess(fit, {n: np.array([1.1 * v]) for n, v in fits[0].values.items()})

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from model_studies import simulated
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.infer import FitResult
@@ -86,7 +87,7 @@ def odd_ones(study: Study) -> Study:
     ))  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", slow_after(2, CASES))
 def test_residuals_are_those_of_the_predictions(case: str) -> None:
     study = CASES[case]()
     fit = mtjfit.fit(study)

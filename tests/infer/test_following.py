@@ -68,6 +68,7 @@ def test_draws_by_the_thousand_make_a_good_proposal_in_twelve_dimensions() -> No
     assert max(np.median(free), np.median(wrong)) < 0.33
 
 
+@pytest.mark.slow
 def test_moments_of_a_component_are_those_of_its_draws() -> None:
     """One normal component: the covariance in closed form against a million draws, to 5 of their errors."""
     rng, target = np.random.default_rng(6), Follower(1)

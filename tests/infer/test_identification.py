@@ -30,6 +30,7 @@ def by_product() -> Identification:
     return identify(simulated(SERIES, **LITTLE, D_ratio=LENGTH))
 
 
+@pytest.mark.slow
 def test_lambda_stands_for_its_factors() -> None:
     """Both factors are left to their priors; Λ has the intervals that λ_sf^N has where D_ratio is known to be one."""
     found = by_product()
@@ -47,6 +48,7 @@ def test_lambda_stands_for_its_factors() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_table_and_the_profiles_say_the_same() -> None:
     found = by_product()
     for name, each in found.profiles.items():
@@ -79,6 +81,7 @@ def test_classes_without_a_profile_come_from_the_linearised_error(error: float, 
     assert precision_of(nan | {"value": 1.0, "relative_error": error}) == expected
 
 
+@pytest.mark.slow
 def test_one_thickness_answers_nothing() -> None:
     """No length has any limit, though amplitudes have one: |κ| cannot be larger than 1.15, so a1 not too small."""
     found = identify(simulated((1.5,), noise=0.01, n_bias=5))
@@ -98,6 +101,7 @@ def test_fixed_lengths_are_not_asked_for() -> None:
     assert set(found.profiles) == {"a1", "b2"}
 
 
+@pytest.mark.slow
 def test_own_amplitudes_follow_and_keep_their_linearised_errors() -> None:
     own = {"a1": (Normal(0.0, 3.0), "device"), "b2": (Normal(0.0, 3.0), "device")}
     found = identify(simulated(THICKNESSES, noise=0.002, n_bias=5, **own, lambda_J=Fixed(1.0), lambda_phi=Fixed(1.2)))
@@ -106,6 +110,7 @@ def test_own_amplitudes_follow_and_keep_their_linearised_errors() -> None:
     assert {name.split("[")[0] for name in found.directions[0].weights} == set(found.lengths)
 
 
+@pytest.mark.slow
 def test_notes_say_what_is_left_out() -> None:
     fixed = {name: Fixed(TRUTH[name]) for name in FIG3}
     says = {
@@ -191,6 +196,7 @@ def test_linearised_errors_are_those_of_the_posterior_where_it_is_near_gaussian(
     assert counted >= 7
 
 
+@pytest.mark.slow
 def test_uncertain_thicknesses_widen_the_intervals() -> None:
     few = {"n_bias": 5, "lambda_phi": Fixed(1.2), "lambda_sf_F": Fixed(10.0), "lambda_sf_N": Fixed(2.0)}
     narrow, wide = (

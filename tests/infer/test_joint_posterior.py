@@ -14,6 +14,7 @@ from joint_cases import JointCase
 from model_studies import simulated
 from reference_likelihood import Target
 from scipy import stats
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.errors import NotConverged, NotDetermined
@@ -76,7 +77,8 @@ def log_moments(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
     return x.mean(axis=0), np.cov(x.T)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", slow_after(1, [0, 1]))
 def test_draws_and_evidence_are_those_of_a_grid(seed: int) -> None:
     """With at least 2000 effective draws a mean is off by 5 standard errors, 0.11 sd, in less than 1e-6 of all runs."""
     case = JointCase(seed, PAIR, widths=(0.15, 0.12))
@@ -102,7 +104,8 @@ def test_draws_and_evidence_are_those_of_a_grid(seed: int) -> None:
         assert_moments(found, wrong[:2], 5 / np.sqrt(ESS))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", slow_after(1, range(4)))
 def test_a_posterior_as_prior_of_other_data_is_the_fit_of_all_data(seed: int) -> None:
     """Random lengths, thicknesses and division of eight devices, each with amplitudes of its own.
 
@@ -157,6 +160,7 @@ def posterior() -> Posterior:
     return mtjfit.sample(study.replace(sampling=Sampling(target_ess=400)), 3, progress=False)
 
 
+@pytest.mark.slow
 def test_a_saved_posterior_keeps_its_joint_prior(posterior: Posterior, tmp_path: Path) -> None:
     posterior.save(tmp_path / "a.npz")
     again = mtjfit.load_posterior(str(tmp_path / "a.npz"))

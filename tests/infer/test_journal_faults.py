@@ -257,6 +257,7 @@ def holder(path: Path):
         process.kill()
 
 
+@pytest.mark.slow
 def test_a_living_process_is_respected_and_a_killed_one_is_not(path: Path, holder: subprocess.Popen):
     who = rf"process {holder.pid} on the computer \S+" if os.name == "posix" else "another process"
     for _ in range(2):

@@ -11,6 +11,7 @@ from emcee import moves
 from infer_targets import BANANA, GAUSSIAN, TARGETS, Exact, fitted_jump, jump_of, three_bells, z_scores
 from scipy import stats
 from scipy.special import gammaln, logsumexp
+from shortcuts import slow_after
 
 from mtjfit.infer import Jump, Mixture, Straight, ess
 from mtjfit.infer.ensembles.fit import covering, fitted
@@ -265,7 +266,7 @@ LONG = pytest.param(40, 4000, marks=pytest.mark.slow)
 
 @pytest.mark.parametrize(("walkers", "steps"), [(200, 300), LONG])
 @pytest.mark.parametrize("name", list(MOVES))
-@pytest.mark.parametrize("density", list(TARGETS))
+@pytest.mark.parametrize("density", slow_after(1, list(TARGETS)))
 def test_a_move_leaves_the_target_as_it_is(density: str, name: str, walkers: int, steps: int) -> None:
     check(run(TARGETS[density], MOVES[name](TARGETS[density]), walkers, steps))
 

@@ -83,6 +83,7 @@ def posterior() -> mtjfit.Posterior:
     return mtjfit.sample(study(), seed=1, progress=False)
 
 
+@pytest.mark.slow
 def test_moments_and_evidence_are_those_of_a_grid(posterior: mtjfit.Posterior) -> None:
     """At least 2000 effective draws: 5 errors of the mean, sd to 10 %; false alarm of all seven below 1e-5."""
     moments, log_z = on_a_grid()
@@ -119,6 +120,7 @@ def test_a_study_file_says_which_model_it_needs(tmp_path: Path) -> None:
         mtjfit.load_study(file)
 
 
+@pytest.mark.slow
 def test_a_page_is_made_of_it(posterior: mtjfit.Posterior, tmp_path: Path) -> None:
     page = mtjfit.report.report_posterior(posterior, tmp_path / "result")
     assert "finite_N" in page.read_text(encoding="utf-8")

@@ -64,6 +64,7 @@ def content() -> Run:
     return run()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_while_a_second_method_disagrees() -> None:
     """Its draws so far are then discarded, and its proposal is refitted with what the second method found."""
     assert content().verdict.converged
@@ -91,6 +92,7 @@ def test_a_run_goes_on_while_a_second_method_disagrees() -> None:
     assert len({each.evidence.value for each in explored}) == 3  # each is an exploration of its own
 
 
+@pytest.mark.slow
 def test_a_second_method_that_never_agrees_leaves_a_run_unconverged() -> None:
     """At the limit it says so; a larger limit is not enough either, however often it looks."""
     enough = content().chains.theta.shape[1]
@@ -229,6 +231,7 @@ def refitted() -> tuple[Chains, list[int]]:
     return found.chains, [before for before, after in pairwise(looks) if after <= before]
 
 
+@pytest.mark.slow
 def test_the_draws_a_proposal_was_fitted_to_are_not_kept(refitted: tuple[Chains, list[int]]) -> None:
     chains, thrown = refitted
     assert len(thrown) == 2

@@ -89,6 +89,7 @@ def test_the_log_likelihood_of_every_draw_is_its_own(exact: Reference, posterior
     assert posterior.draws["Lambda"].equals(posterior.draws["lambda_sf_N"])
 
 
+@pytest.mark.slow
 def test_quantiles_are_exact_with_uncertain_thickness() -> None:
     study = three(thickness=AboutNominal(0.05), thickness_error=0.05)
     reference = by_importance(FullPosterior(study), 50_000)
@@ -98,6 +99,7 @@ def test_quantiles_are_exact_with_uncertain_thickness() -> None:
     assert worst_departure(posterior, reference) < 1
 
 
+@pytest.mark.slow
 def test_sabotage_a_posterior_of_other_data_is_noticed(exact: Reference) -> None:
     """Errors taken 30 % too large shift and widen the posterior: the comparison must see it."""
     wrong = on_grid(FullPosterior(three(noise=0.065)), step=0.9).quantiles()

@@ -29,6 +29,7 @@ def drawn(**options: Any) -> mtjfit.Posterior:
     return mtjfit.sample(three(), progress=False, pace=QUICK, target_ess=500, **options)
 
 
+@pytest.mark.slow
 def test_a_generator_gives_a_seed_that_repeats_the_run() -> None:
     one = drawn(rng=np.random.default_rng(3))
     assert np.array_equal(one.chain, drawn(rng=3).chain)
@@ -36,6 +37,7 @@ def test_a_generator_gives_a_seed_that_repeats_the_run() -> None:
     assert not np.array_equal(one.chain[:, :5], drawn(rng=4).chain[:, :5])
 
 
+@pytest.mark.slow
 def test_the_number_of_draws_stands_in_the_study_of_the_posterior() -> None:
     assert drawn(seed=1).study.sampling.target_ess == 500
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from model_studies import simulated
 from scipy import stats
+from shortcuts import slow_after
 
 from mtjfit import fit, sample
 from mtjfit.infer.store.fingerprint import describe
@@ -76,7 +77,7 @@ def test_the_posterior_is_the_same_in_both_coordinates(prior: Prior, twin: Prior
     assert np.all(a.log_prior(beyond) < -50)
 
 
-@each_pair
+@pytest.mark.parametrize(("prior", "twin"), slow_after(1, PAIRS.values()), ids=list(PAIRS))
 def test_the_best_fit_is_the_same(prior: Prior, twin: Prior) -> None:
     one, other = fit(study_with(prior)), fit(study_with(twin))
     assert one.chi2 == pytest.approx(other.chi2, abs=1e-2)
@@ -84,7 +85,8 @@ def test_the_best_fit_is_the_same(prior: Prior, twin: Prior) -> None:
     assert set(one.identifiability.determined.index) == set(other.identifiability.determined.index)
 
 
-@pytest.mark.parametrize("scale", [0.5, 1e4])
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", slow_after(1, [0.5, 1e4]))
 def test_a_prior_that_the_data_contradict_is_named_as_its_twin_is(scale: float) -> None:
     known = {"lambda_J": LogNormal(1.0, 1.05), "lambda_phi": LogNormal(1.2, 1.05), "lambda_sf_N": LogNormal(2.0, 1.05)}
     twins = [
@@ -99,6 +101,7 @@ def test_a_prior_that_the_data_contradict_is_named_as_its_twin_is(scale: float) 
     assert a[0].p_value < 1e-3
 
 
+@pytest.mark.slow
 def test_draws_and_evidence_are_those_of_the_twin() -> None:
     runs = [
         sample(study_with(prior).replace(sampling=Sampling(target_ess=1000)), 1, progress=False)

@@ -12,6 +12,7 @@ import pytest
 from model_studies import A1, B2, OWN, TRUTH, at_values, half_fitted, named_points, peak_memory, simulated, uneven
 from model_studies import NARROW as LENGTHS
 from model_studies import UNCERTAIN_THICKNESS as FREE
+from shortcuts import slow_after
 
 from mtjfit.errors import MtjfitError
 from mtjfit.model import Coordinates, DeviceIntegral, FullPosterior, MarginalPosterior, Thickness
@@ -247,7 +248,7 @@ def test_dimension_does_not_grow_with_devices() -> None:
         assert few.size == 4 + ("thickness" in changes) * sum(name not in changes for name in ("a1", "b2"))
 
 
-@pytest.mark.parametrize("changes", [OWN | {"b1": SMALL}, OWN | FREE], ids=["known", "uncertain"])
+@pytest.mark.parametrize("changes", slow_after(1, [OWN | {"b1": SMALL}, OWN | FREE]), ids=["known", "uncertain"])
 def test_memory_is_linear_in_devices(changes: dict[str, Any]) -> None:
     """Eight times the devices take at most ten times the memory: nothing is kept of pairs of devices."""
 

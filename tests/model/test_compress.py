@@ -190,6 +190,7 @@ def covered(n: int, *, declare: bool) -> np.ndarray:
     return np.mean(inside, axis=0)
 
 
+@pytest.mark.slow
 def test_intervals_cover_with_errors_of_the_bias_and_not_when_the_bias_is_believed() -> None:
     """400 data sets: at 95 % four standard errors are 0.044; a false alarm of either once in 16 000 seeds.
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from independent_profile import rise_by_scipy
 from model_studies import AMPLITUDES, LENGTH, LENGTHS, TRUTH, simulated
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.infer import FitResult
@@ -35,15 +36,18 @@ def rises_of(result: FitResult, *names: str, sds: float = 2.0) -> dict[str, tupl
 @quick
 @pytest.mark.parametrize(
     ("name", "changes"),
-    [
-        ("lambda_J", {"noise": 0.004, "thickness": AboutNominal(0.05), "thickness_error": 0.03, "seed": 2}),
-        ("b2", WITH_B1),
-        pytest.param(
-            "lambda_phi",
-            {"noise": 0.01, "quantity": "torkance", "per": "volume", "lambda_J": Uniform(0.1, 100.0)},
-            marks=pytest.mark.slow,
-        ),
-    ],
+    slow_after(
+        1,
+        [
+            ("lambda_J", {"noise": 0.004, "thickness": AboutNominal(0.05), "thickness_error": 0.03, "seed": 2}),
+            ("b2", WITH_B1),
+            pytest.param(
+                "lambda_phi",
+                {"noise": 0.01, "quantity": "torkance", "per": "volume", "lambda_J": Uniform(0.1, 100.0)},
+                marks=pytest.mark.slow,
+            ),
+        ],
+    ),
     ids=["uncertain thickness", "b1", "torkance per volume"],
 )
 def test_rises_are_those_of_another_minimiser(name: str, changes: dict[str, Any]) -> None:
@@ -65,6 +69,7 @@ def test_a_linear_model_rises_by_the_square() -> None:
             assert (below, above) == pytest.approx((sds**2, sds**2), rel=1e-9)
 
 
+@pytest.mark.slow
 @quick
 def test_it_becomes_linear_as_the_noise_goes() -> None:
     """The departure from 4 is of the order of the relative error."""
@@ -84,6 +89,7 @@ def test_sabotage_others_that_do_not_follow_rise_too_much() -> None:
     assert min(rises(stiff, best.values[:1], best.amplitudes, error)["lambda_J"]) > 3 * max(right)
 
 
+@pytest.mark.slow
 @quick
 def test_an_error_that_is_far_too_small_is_no_error_bar() -> None:
     """With b1 free the best fit is 4.0 ± 1.1 (linearised), where the truth is 10, and there χ² is higher by 3 only."""

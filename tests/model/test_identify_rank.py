@@ -276,6 +276,7 @@ def _determined(study: Study) -> list[str]:
     return list(table.index[table["determined"]])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_fits")
 def test_the_report_names_what_is_determined() -> None:
     assert _determined(simulated((1.5,), noise=0.001)) == []

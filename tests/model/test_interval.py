@@ -150,6 +150,7 @@ def test_a_range_that_ends_leaves_an_end_open() -> None:
     assert found.interval(0.95).low == pytest.approx(wide.low, rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_dead_layer_follows_from_zero() -> None:
     """Best at zero, where a search hardly moves away from the edge: λ_φ held at its end, against three fixed layers."""
     study = simulated(SERIES, noise=0.003, n_bias=5, dead_layer=Uniform(0.0, 0.5))
@@ -286,6 +287,7 @@ def test_intervals_of_random_studies_agree_with_an_independent_multistart(seed: 
     assert not found.beaten
 
 
+@pytest.mark.slow
 def test_a_valley_at_the_end_of_another_range_is_found() -> None:
     """With λ_sf^F = 300 nm, its bound, a1 goes farther down; no neighbour on the line of a1 leads there."""
     design = random_design(125)
@@ -315,6 +317,7 @@ def held_at_the_edge(design: Design) -> tuple[FullPosterior, Points]:
     return model, Points(np.insert(found.values, 2, 1e5, axis=1), found.amplitudes, found.height)
 
 
+@pytest.mark.slow
 def test_the_check_fails_on_a_one_sided_continuation() -> None:
     """Sabotage: the line that stays where the best fit is lies above fits of another parameter's profile."""
     model, points = held_at_the_edge(random_design(329))  # its best fit has λ_sf^F = ∞

@@ -11,6 +11,7 @@ from joint_cases import MEMBERS, JointCase, Road, assert_needs_correlations
 from model_studies import FEW
 from scipy import stats
 from scipy.special import ndtri
+from shortcuts import slow_after
 
 from mtjfit.infer import Posterior, Verdict, draw_truth, identify
 from mtjfit.model import make_posterior
@@ -82,12 +83,13 @@ def priors_as_measurements(case: JointCase) -> None:
 ROADS: list[Road] = [scores, cube_of_scores, layout, cube_of_layout, simulated_truths, priors_as_measurements]
 
 
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("road", slow_after(1, ROADS))
 @pytest.mark.parametrize("seed", range(4))
 def test_priors_are_joint(road: Road, seed: int) -> None:
     road(JointCase(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("road", ROADS)
 def test_no_road_passes_without_correlations(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_needs_correlations(road, monkeypatch)
@@ -126,6 +128,7 @@ def test_no_correlation_is_the_same_as_independent_priors() -> None:
     np.testing.assert_allclose(joint.log_posterior(z), apart.log_posterior(z), rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_the_profile_of_Lambda_takes_the_place_of_a_correlated_factor() -> None:
     """Where λ_sf^N and D_ratio are both free, only Λ is identified; priors of the others stay."""
     study = JointCase(3, ("lambda_J", "lambda_phi", "D_ratio")).study()

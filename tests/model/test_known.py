@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from model_studies import FEW, simulated
-from shortcuts import few_starts
+from shortcuts import few_starts, slow_after
 
 from mtjfit.infer import describe, fit, identify
 from mtjfit.model import (
@@ -63,7 +63,7 @@ def everything(study: Study) -> None:
         identify(study, search=FEW)
 
 
-@pytest.mark.parametrize("declared", STUDIES.values(), ids=list(STUDIES))
+@pytest.mark.parametrize("declared", slow_after(1, STUDIES.values()), ids=list(STUDIES))
 def test_an_analysis_builds_nothing_twice(declared: dict[str, Any]) -> None:
     known = {"lambda_phi": Fixed(1.2), "lambda_sf_F": Fixed(10.0), "lambda_sf_N": Fixed(2.0)}  # fewer profiles
     calls = built(simulated(**known | declared), everything)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from model_studies import simulated
 from scipy import linalg, optimize, stats
-from shortcuts import few_starts
+from shortcuts import few_starts, slow_after
 
 import mtjfit
 from mtjfit.arrays import FloatArray
@@ -129,7 +129,10 @@ def many_devices(kind: str, size: float, n_bias: int = N) -> Study:
     return noisy(kind, size, d, seed=7, n_bias=n_bias, **own)
 
 
-@pytest.mark.parametrize(("kind", "size"), [("student", 2.0), ("student", 3.0), ("student", 8.0), ("jitter", 0.03)])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "size"), slow_after(1, [("student", 2.0), ("student", 3.0), ("student", 8.0), ("jitter", 0.03)])
+)
 def test_coefficients_err_as_stated_and_points_scatter_as_stated(kind: str, size: float) -> None:
     """1600 standardised coefficients: a true variance of 1 is missed by 14 % in 1e-4 of all data sets."""
     pulls, scatter = pulls_and_scatter(many_devices(kind, size))
@@ -137,6 +140,7 @@ def test_coefficients_err_as_stated_and_points_scatter_as_stated(kind: str, size
     assert 0.88 < np.mean(scatter) < 1.03  # never much too large; of t a little small
 
 
+@pytest.mark.slow
 def test_errors_of_eleven_points_under_heavy_tails_are_a_tenth_too_small() -> None:
     """As the how-to says: variances by a fifth to a quarter."""
     pulls, _ = pulls_and_scatter(many_devices("student", 2.0, 11))
@@ -243,7 +247,8 @@ def test_masked_points_and_units_stay() -> None:
 # what the tests of a study then say
 
 
-@pytest.mark.parametrize(("kind", "size"), [("student", 3.0), ("jitter", 0.03)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "size"), slow_after(1, [("student", 3.0), ("jitter", 0.03)]))
 def test_constraint_tests_of_single_devices_are_uniform(kind: str, size: float) -> None:
     """False alarm in one of 1000 data sets."""
     study = many_devices(kind, size)
@@ -261,9 +266,10 @@ def test_sabotage_errors_as_declared_are_seen() -> None:
 SERIES = (0.8, 1.2, 1.7, 2.4, 3.5)
 
 
-@pytest.mark.parametrize(("kind", "size", "declared"), [
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "size", "declared"), slow_after(1, [
     ("student", 3.0, {"noise_dof": DOF}), ("jitter", 0.03, {"jitter_par": WIDE, "jitter_perp": WIDE}),
-])  # fmt: skip
+]))  # fmt: skip
 def test_a_fit_believes_the_noise_that_is_declared_and_no_other(kind: str, size: float, declared: dict) -> None:
     study = noisy(kind, size, SERIES, seed=4, **declared)
     plain = study.replace(parameters={n: p for n, p in study.parameters.items() if n not in declared})

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from designs import design, kinds
 from scipy.stats import binom
+from shortcuts import slow_after
 
 from mtjfit.model import FALSE_PATTERN, Pattern, find_patterns
 from mtjfit.study import Study
@@ -52,6 +53,7 @@ def swept(study: Study, rng: np.random.Generator) -> Study:
     return study.replace(curves=tuple(curves))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [0, pytest.param(1000, marks=pytest.mark.slow)])
 def test_few_designs_without_a_pattern_show_one(first: int):
     """200 random designs of all kinds (slow: 2 000); false alarm of this test 1e-3 at a rate of `FALSE_PATTERN`."""
@@ -69,6 +71,7 @@ def first_found(studies) -> list[Pattern | None]:
     return [next(iter(find_patterns(study)), None) for study in studies]
 
 
+@pytest.mark.slow
 def test_a_constant_is_named():
     """Four errors of the mean of each device: noncentral enough that 19 of 20 are found."""
     added = (with_added(study, lambda V, s: 4 * s / np.sqrt(V.size / 3)) for study in of_points(11))
@@ -76,6 +79,7 @@ def test_a_constant_is_named():
     assert sum(each is not None and (each.kind, each.component) == ("V^0", "perp") for each in found) >= 17
 
 
+@pytest.mark.slow
 def test_a_power_is_named():
     def cubic(V, s):
         shape = (V / V.max()) ** 3 - 0.9 * V / V.max()
@@ -85,12 +89,13 @@ def test_a_power_is_named():
     assert sum(each is not None and (each.kind, each.component) == ("V^3", "perp") for each in found) >= 17
 
 
+@pytest.mark.slow
 def test_a_single_device_is_named():
     added = (with_added(study, lambda V, s: 9 * s / np.sqrt(V.size / 3), (1,)) for study in of_points(11))
     assert sum(each is not None and (each.kind, each.device) == ("V^0", "D1") for each in first_found(added)) >= 17
 
 
-@pytest.mark.parametrize("shape", ["drift", "sweeps"])
+@pytest.mark.parametrize("shape", slow_after(1, ["drift", "sweeps"]))
 def test_drift_and_hysteresis_are_named(shape: str):
     def added(V, s):
         t = np.linspace(-1, 1, V.size)
@@ -101,7 +106,8 @@ def test_drift_and_hysteresis_are_named(shape: str):
     assert sum(each is not None and (each.kind, each.component) == (shape, "perp") for each in found) >= 17
 
 
-@pytest.mark.parametrize("kind", ["plain", "fitted-noise"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", slow_after(1, ["plain", "fitted-noise"]))
 def test_single_points_far_off_are_named(kind: str):
     """Two points of one device, 15 errors off: all of them and no others, in 19 of 20 designs of 21 points."""
     right = 0
@@ -130,6 +136,7 @@ def test_no_drift_is_seen_where_none_is_possible():
         assert all(each.kind not in ("drift", "sweeps") for each in found)
 
 
+@pytest.mark.slow
 def test_neighbours_that_deviate_together_are_found():
     """A slow wave that no power up to V³ describes."""
     added = (with_added(s, lambda V, e: 4 * e * np.sin(9 * V / V.max())) for s in of_points(21))
@@ -137,6 +144,7 @@ def test_neighbours_that_deviate_together_are_found():
     assert sum(bool(each) for each in found) >= 19
 
 
+@pytest.mark.slow
 def test_fitted_errors_hide_nothing():
     """The case that χ² cannot see: an undeclared constant under errors that are fitted from the scatter."""
     hidden = (with_added(each, lambda V, s: 6 * s / np.sqrt(V.size / 3)) for each in of_points(21, "fitted-noise"))

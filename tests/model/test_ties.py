@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from model_studies import declared, simulated
+from shortcuts import slow_after
 
 from mtjfit import fit, sample
 from mtjfit.model import make_posterior
@@ -88,7 +89,7 @@ def test_the_fit_is_the_best_of_a_grid_and_the_tied_error_is_in_proportion() -> 
     assert "= 1.3 × lambda_J" in found.report()
 
 
-@each_tie
+@pytest.mark.parametrize("priors", slow_after(1, TIES.values()), ids=list(TIES))
 def test_a_tied_length_is_correlated_with_its_partner_to_the_full(priors: dict[str, Any]) -> None:
     study = simulated((0.8, 1.4, 2.0, 2.7, 3.5), noise=0.005, **priors)
     found = fit(study)
@@ -133,6 +134,7 @@ def test_what_is_tied_to_a_fixed_length_is_fixed() -> None:
     assert free.tied == [("lambda_phi", "lambda_J", EqualTo("lambda_J"))]
 
 
+@pytest.mark.slow
 def test_draws_and_evidence_are_those_of_a_grid_of_fixed_lengths() -> None:
     priors = {"lambda_phi": EqualTo("lambda_J", RATIO), "lambda_sf_F": Fixed(10.0), "lambda_sf_N": Fixed(2.0)}
     study = simulated((0.8, 1.4, 2.0, 2.7, 3.5), truth={"lambda_phi": RATIO}, **priors)

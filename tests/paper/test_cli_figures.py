@@ -49,6 +49,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_it_leaves_three_figures_in_the_formats_asked_for_with_their_numbers(tmp_path: Path) -> None:
     assert set(leave(tmp_path / "new" / "out")) == FILES
     left = leave(tmp_path / "new" / "out", "--pdf")
@@ -60,6 +61,7 @@ def test_it_leaves_three_figures_in_the_formats_asked_for_with_their_numbers(tmp
         assert left[f"{name}.csv"].endswith(numbers_csv(table).split(b"\n", 1)[1])
 
 
+@pytest.mark.slow
 def test_it_says_what_is_done_and_what_is_assumed(tmp_path: Path) -> None:
     done = figures(tmp_path, "--pdf", pictures=labels)
     assert done.stderr.splitlines() == ["computing the numbers of three figures", *(f"drawing {n}" for n in NAMES)]

@@ -211,6 +211,7 @@ def test_colours_can_be_told_apart_in_a_grey_copy(name: str) -> None:
     assert abs(lightness("#D55E00") - lightness("#009E73")) < 15  # red and green of one lightness would not do
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_off_in_the_width_of_a_journal_column_and_panels_have_letters() -> None:
     for name, inches in {"Fig. 1": 3.37, "Fig. 2": 3.37, "Fig. 3": 6.75}.items():
         assert paper_figure(name).get_figwidth() == pytest.approx(inches)
@@ -218,6 +219,7 @@ def test_nothing_is_cut_off_in_the_width_of_a_journal_column_and_panels_have_let
         assert name == "Fig. 1" or {"(a)", "(b)"} <= set(texts(paper_figure(name)))
 
 
+@pytest.mark.slow
 def test_the_same_bytes_every_time() -> None:
     """Of the simplest figure; the slow test of the command compares all twelve files."""
     first, second = (render(plot_accumulation(), "svg") for _ in range(2))
@@ -225,6 +227,7 @@ def test_the_same_bytes_every_time() -> None:
     assert render(plot_accumulation(d=1.0), "svg") != first
 
 
+@pytest.mark.slow
 def test_unusual_parameters_draw_without_a_warning() -> None:
     plot_accumulation(lambda_phi=[np.inf, 0.1], lambda_sf_F=np.inf, d=0.5).draw_without_rendering()
     plot_thickness_dependence(lambda_J=np.inf, lambda_phi=np.inf).draw_without_rendering()

@@ -170,6 +170,7 @@ def test_the_band_and_the_axes() -> None:
     assert "(°)" in response().axes[1].get_ylabel()
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_off_and_thicknesses_are_the_names() -> None:
     assert_nothing_cut_off(response())
     fig = plot_frequency_response([FILM, replace(FILM, d=math.inf)])

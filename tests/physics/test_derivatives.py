@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from physics_reference import MP, TOLERANCE, box, exact_kappa, kappa_error, over, printed_kappa, with_value, worst
+from shortcuts import slow_after
 
 from mtjfit.physics import KappaGradient, kappa, kappa_gradient, kappa_semi_infinite, wave_numbers
 from mtjfit.physics.derivatives import ExponentialForm
@@ -46,7 +47,7 @@ def logarithmic(gradient: KappaGradient, name: str) -> np.ndarray:
     return gradient.d * box(POINTS)[:, 0] if name == "d" else getattr(gradient, name)
 
 
-@pytest.mark.parametrize("name", COLUMN)
+@pytest.mark.parametrize("name", slow_after(2, COLUMN))
 def test_derivatives_to_50_digits(name):
     assert derivative_error(name, logarithmic(gradient_at(box(POINTS)), name)) <= TOLERANCE
 
@@ -66,7 +67,7 @@ def test_kappa_itself():
     assert kappa_error(through_the_gradient) <= TOLERANCE
 
 
-@pytest.mark.parametrize("name", COLUMN)
+@pytest.mark.parametrize("name", slow_after(2, COLUMN))
 def test_the_check_notices_wrong_derivatives(name):
     right = gradient_at(box(POINTS))
     assert derivative_error(name, np.conj(logarithmic(right, name))) > 0.01  # sign of i

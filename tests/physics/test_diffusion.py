@@ -20,6 +20,7 @@ from physics_reference import (
     with_value,
     worst,
 )
+from shortcuts import slow_after
 
 from mtjfit.physics import (
     kappa,
@@ -191,7 +192,7 @@ def inverted(function):
     return lambda *point: function(*point[:-1], 1 / point[-1])
 
 
-@pytest.mark.parametrize("place", places())
+@pytest.mark.parametrize("place", slow_after(2, places()))
 @pytest.mark.parametrize("part", [0, 1], ids=["m", "J"])
 def test_eq_9_and_10_to_50_digits(place, part):
     assert profile_error(BOTH[part], part, places()[place], BOX) <= TOLERANCE
@@ -219,6 +220,7 @@ def test_the_checks_notice_m_without_the_ratio_of_diffusion_constants():
     assert profile_error(forgotten, 0, places()["N"], BOX) > 0.1
 
 
+@pytest.mark.slow
 def test_the_check_notices_cancellation_at_the_interface():
     nearly_a_sink = with_value(BOX, d=1.0, lambda_sf_N=0.1, D_ratio=1e-13)
     d = nearly_a_sink[:, 0]

@@ -27,6 +27,7 @@ def priors(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_three_thicknesses_from_priors_with_files(priors: Path, tmp_path: Path) -> None:
     result = invoke(priors, "--output", tmp_path / "out")
     assert result.exit_code == 0

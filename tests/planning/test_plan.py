@@ -78,6 +78,7 @@ def test_devices_measured_again_are_compared() -> None:
     assert any("half the noise" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_everything_is_told_in_bits() -> None:
     found = with_data("everything", 2)
     assert found.of_everything
@@ -88,6 +89,7 @@ def test_everything_is_told_in_bits() -> None:
     assert all("nan" not in str(table) for table in plan_tables(found))
 
 
+@pytest.mark.slow
 def test_more_devices_bring_more_and_the_choice_cannot_be_bettered_by_moving_one() -> None:
     found = with_data("lambda_phi", 2)
     assert list(found.path.after) == sorted(found.path.after, reverse=True)
@@ -98,6 +100,7 @@ def test_more_devices_bring_more_and_the_choice_cannot_be_bettered_by_moving_one
     assert " and " in found.sentence
 
 
+@pytest.mark.slow
 def test_five_thicknesses_from_priors_alone(tmp_path: Path) -> None:
     (tmp_path / "priors.toml").write_text(PRIORS, encoding="utf-8")
     proposed, request = load_plan(tmp_path / "priors.toml")

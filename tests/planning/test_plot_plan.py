@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, posterior_of, texts
+from shortcuts import slow_after
 
 from mtjfit.planning import Candidate, Plan, plan
 from mtjfit.plot import plot_plan
@@ -23,6 +24,7 @@ def made(target: str = "lambda_phi", k: int = 1) -> tuple[Plan, Figure]:
     return found, plot_plan(found)
 
 
+@pytest.mark.slow
 def test_the_line_is_the_table_in_per_cent_and_the_star_the_choice() -> None:
     found, fig = made()
     (line,) = by_gid(fig.axes[0], "expected")
@@ -51,7 +53,9 @@ def test_several_devices_one_line_each_through_its_star() -> None:
     np.testing.assert_allclose(path.get_ydata(), 100 * found.path.after)
 
 
-@pytest.mark.parametrize(("target", "k"), [("lambda_phi", 1), ("everything", 1), ("everything", 2), ("b2", 2)])
+@pytest.mark.parametrize(
+    ("target", "k"), slow_after(1, [("lambda_phi", 1), ("everything", 1), ("everything", 2), ("b2", 2)])
+)
 def test_nothing_is_cut_off(target: str, k: int) -> None:
     found, fig = made(target, k)
     assert_nothing_cut_off(fig)

@@ -59,6 +59,7 @@ def test_priors_hold_as_much_as_the_histogram() -> None:
     assert mass(ax) == pytest.approx(1.0, abs=0.02)
 
 
+@pytest.mark.slow
 def test_prior_of_lambda_product_is_normalised() -> None:
     ratio, rng = LogNormal(1.0, 1.5), np.random.default_rng(4)
     posterior = posterior_of(mtjfit.fit(make_study(D_ratio=ratio)))
@@ -104,6 +105,7 @@ def panels() -> dict[str, Axes]:
     return dict(zip(known.lengths, [ax for ax in fig.axes if by_gid(ax, "profile")], strict=True))
 
 
+@pytest.mark.slow
 def test_profiles_go_through_their_points_and_cross_at_the_ends() -> None:
     known, _ = drawn()
     for name, ax in panels().items():
@@ -122,6 +124,7 @@ def test_profiles_go_through_their_points_and_cross_at_the_ends() -> None:
                 assert abs(np.interp(end, x, y) - found.thresholds[1]) < 0.1
 
 
+@pytest.mark.slow
 def test_an_arrow_for_each_open_end_and_no_other() -> None:
     known, fig = drawn()
     ends = {name: known.profiles[name].interval(0.95) for name in panels()}
@@ -157,6 +160,7 @@ def test_amplitudes_are_drawn_where_no_length_is_free() -> None:
     assert_nothing_cut_off(fig)
 
 
+@pytest.mark.slow
 def test_one_thickness_is_open_everywhere() -> None:
     fig = plot_identifiability(identify(make_study(("A",), lambda_J=Fixed(1.0), lambda_phi=Fixed(1.0)), search=FEW))
     assert texts(fig).count("open") >= 2

@@ -32,6 +32,7 @@ from plot_cases import (
     style,
     texts,
 )
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.data import conversion
@@ -84,6 +85,7 @@ def test_residuals_are_in_units_of_sigma() -> None:
     assert np.sum(drawn**2) == pytest.approx(fitted().chi2, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_masked_points_are_hollow_and_the_others_are_not() -> None:
     study = make_study()
     study = study.replace(curves=tuple(c.mask(abs(c.bias) > 0.41, "window") for c in study.curves))
@@ -98,6 +100,7 @@ def test_masked_points_are_hollow_and_the_others_are_not() -> None:
     assert "masked, not fitted" not in texts(figures()[0])
 
 
+@pytest.mark.slow
 def test_fitted_errors_are_drawn_from_the_fitted_scale() -> None:
     noise = LogNormal(0.003, 3.0)
     fit = mtjfit.fit(make_study(curve={"sigma_par": None, "sigma_perp": None}, noise_par=noise, noise_perp=noise))
@@ -108,6 +111,7 @@ def test_fitted_errors_are_drawn_from_the_fitted_scale() -> None:
     assert any("fitted from the scatter" in text for text in texts(fig))
 
 
+@pytest.mark.slow
 def test_curves_in_other_units_are_drawn_in_that_of_the_first() -> None:
     study = fitted().study
     factor = conversion("hbar/2e/kohm", "aN m/V")
@@ -128,7 +132,7 @@ def test_fit_and_posterior_of_different_devices_are_refused() -> None:
         plot_torque(fitted(), posterior_of(fitted(("A", "B", "D"))))
 
 
-@pytest.mark.parametrize(("n", "panels"), [(1, 4), (3, 14), pytest.param(7, 30, marks=pytest.mark.slow), (13, 6)])
+@pytest.mark.parametrize(("n", "panels"), slow_after(2, [(1, 4), (3, 14), (7, 30), (13, 6)]))
 def test_layout_follows_the_number_of_devices(n: int, panels: int) -> None:
     """Axes: two of all devices together, four of each device; beyond twelve two maps and two colour bars."""
     study = make_study([f"W{j:02d}" for j in range(n)], lambda_J=Fixed(1.0), lambda_phi=Fixed(1.0))
@@ -172,6 +176,7 @@ def test_one_thickness_has_points_but_no_line() -> None:
     assert any("A" in text and "0.8 nm" in text for text in texts(fig))
 
 
+@pytest.mark.slow
 def test_rank_plot_shows_the_ensemble_that_differs() -> None:
     posterior = posterior_of(fitted())
     np.testing.assert_allclose(rank_fractions(posterior, "lambda_J").mean(axis=1), 1.0)
@@ -196,6 +201,7 @@ def test_a_run_that_did_not_converge_says_so() -> None:
         assert any("NOT CONVERGED" in text for text in texts(fig)) == (fig in marked)
 
 
+@pytest.mark.slow
 def test_only_data_that_were_not_measured_are_marked() -> None:
     for fig in figures(SIMULATED):
         said = " ".join(t.get_text() for k in range(4) for t in reversed(by_gid(fig, f"watermark-{k}")))
@@ -226,6 +232,7 @@ def test_nothing_is_cut_off_and_a_cut_would_be_seen() -> None:
 HOSTILE = ("$x_1$", "_a_b", "<&>东\n%\\$^{")
 
 
+@pytest.mark.slow
 def test_hostile_names_are_shown_as_they_are() -> None:
     fit = mtjfit.fit(make_study(HOSTILE, a1=Parameter("a1", Normal(0.0, 1.0), "device")))
     posterior = posterior_of(fit)
@@ -252,7 +259,7 @@ def test_literal_means_what_matplotlib_draws() -> None:
     assert not np.array_equal(pixels("$x_1$"), pixels("$x_1$", parse_math=False))
 
 
-@pytest.mark.parametrize("format", ["svg", "pdf", "png"])
+@pytest.mark.parametrize("format", slow_after(1, ["svg", "pdf", "png"]))
 def test_saved_files_are_the_same_every_time(format: str, tmp_path: Path) -> None:
     def small() -> NotebookFigure:
         fig = NotebookFigure(figsize=(2, 1), layout="constrained")
@@ -265,6 +272,7 @@ def test_saved_files_are_the_same_every_time(format: str, tmp_path: Path) -> Non
     assert save(again, tmp_path / f"b.{format.upper()}").read_bytes() == first == render(again, format)
 
 
+@pytest.mark.slow
 def test_figures_are_the_same_every_time() -> None:
     fit = fitted(("A",))
     first = render(plot_torque(fit, posterior_of(fit)), "svg")
@@ -332,10 +340,11 @@ def breaches(folder: Path) -> list[str]:
             and not call.startswith("fig.")] + [name for name, text in imported if "pyplot" in text]  # fmt: skip
 
 
-@pytest.mark.parametrize("sabotage", [
+@pytest.mark.slow
+@pytest.mark.parametrize("sabotage", slow_after(1, [
     "fig = Figure()", "fig = matplotlib.figure.Figure()", "fig, ax = plt.subplots()", "import matplotlib.pyplot as plt",
     "def f():\n    from matplotlib import pyplot", "from pylab import pyplot",
-])  # fmt: skip
+]))  # fmt: skip
 def test_every_figure_shows_itself_and_none_needs_pyplot(sabotage: str, tmp_path: Path) -> None:
     assert set(breaches(Path(mtjfit.plot.__file__).parent)) == {"windows.py"}  # imports it when a window is asked for
     (tmp_path / "bad.py").write_text(sabotage, encoding="utf-8")

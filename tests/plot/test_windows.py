@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 from plot_cases import fitted
+from shortcuts import slow_after
 
 from mtjfit.plot import NotebookFigure, plot_combinations
 
@@ -74,6 +75,7 @@ def test_no_window_is_a_warning_with_advice_that_works(tmp_path: Path) -> None:
     assert (tmp_path / "figure.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_a_window_is_one_of_pyplot_s(tmp_path: Path, windows: str) -> None:
     code = f"""{windows}
 f.show(); g.show(); f.show()
@@ -84,6 +86,7 @@ plt.close(f); print(plt.get_fignums()); f.show(); print(plt.get_fignums(), plt.g
     assert said(tmp_path, code).splitlines() == ["True [1, 2] True", "[2]", "[2, 3] True"]
 
 
+@pytest.mark.slow
 def test_figures_that_are_not_shown_are_not_kept(tmp_path: Path, windows: str) -> None:
     code = f"""{windows}
 import matplotlib.pyplot as plt
@@ -96,11 +99,12 @@ print(plt.get_fignums(), shown)
     assert said(tmp_path, code) == "[] []"
 
 
-@pytest.mark.parametrize(("before", "opened"), [
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "opened"), slow_after(1, [
     ("import matplotlib.pyplot as plt; plt.ion()", True),
     ("import matplotlib.pyplot as plt; plt.ioff()", False),
     ("", False),
-])  # fmt: skip
+]))  # fmt: skip
 def test_the_prompt_opens_windows_as_pyplot_does(tmp_path: Path, windows: str, before: str, opened: bool) -> None:
     """IPython asks for a display, and goes on to the picture if there is none."""
     code = f"""{before}
@@ -114,6 +118,7 @@ print(len(shown))
     assert said(tmp_path, code) == str(int(opened))
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_a_figure_once_below_the_cell(tmp_path: Path) -> None:
     (tmp_path / "IPython.py").write_text(NOTEBOOK, encoding="utf-8")
     code = f"import IPython, sys\n{MADE}f.show(); print(IPython.shown == [f], 'matplotlib.pyplot' in sys.modules)"

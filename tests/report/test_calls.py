@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from html_pages import Page
 from matplotlib.figure import Figure
+from shortcuts import slow_but
 from sketches import sketch
 
 import mtjfit
@@ -59,12 +60,13 @@ def test_every_figure_has_a_call(found: Findings) -> None:
     assert {picture.name for picture in pictures(found)} == set(NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(("combinations", "prior_posterior"), NAMES))
 def test_the_call_draws_the_figure(found: Findings, read_again: dict[str, Any], name: str) -> None:
     picture = next(each for each in pictures(found) if each.name == name)
     assert render(drawn_by(picture.call, read_again)) == render(picture.draw())
 
 
+@pytest.mark.slow
 def test_the_whole_program_runs_in_the_folder_of_the_page(
     finished, found: Findings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +83,7 @@ def test_sabotage_another_call_draws_another_figure(found: Findings, read_again:
     assert render(other) != render(picture.draw())
 
 
+@pytest.mark.slow
 def test_width_and_level_of_the_page_are_in_the_call(finished, monkeypatch: pytest.MonkeyPatch) -> None:
     found = findings(finished.fit, finished.posterior, {}, level=0.8)
     picture = next(each for each in pictures(found) if each.name == "transfer")
@@ -90,6 +93,7 @@ def test_width_and_level_of_the_page_are_in_the_call(finished, monkeypatch: pyte
     assert render(names["figure"]) == render(picture.draw(width=figure_width("86mm")))
 
 
+@pytest.mark.slow
 def test_combinations_alone_are_read_again(one_thickness_fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = findings(one_thickness_fit, None, mtjfit.results.provenance(one_thickness_fit.study, 1))
     folder = mtjfit.report.ResultFolder(tmp_path / "result")

@@ -73,6 +73,7 @@ def test_no_section_that_follows_the_level_names_another(eighty: Findings) -> No
     assert "(medians and 90 % intervals" not in page
 
 
+@pytest.mark.slow
 def test_sabotage_the_usual_page_names_the_usual_levels(finished) -> None:
     usual = findings(finished.fit, finished.posterior, {})
     assert any(NAMED.search(" ".join([*t.header, t.note])) for s in usual.sections for t in s.tables.values())
@@ -132,6 +133,7 @@ def test_nonsense_is_refused_with_advice_before_anything_is_written(finished, sh
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_the_command_changes_the_page_and_not_the_draws(finished, tmp_path: Path) -> None:
     steps = Steps(lambda study: finished.fit, mtjfit.sample, sketch)
     for name, more in (("a", ["--level", "0.8"]), ("b", [])):

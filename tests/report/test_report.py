@@ -78,6 +78,7 @@ def test_numbers_of_the_page_are_those_of_the_table_of_parameters(finished, real
     assert shown in real.tables
 
 
+@pytest.mark.slow
 def test_what_stands_above_the_sections(finished, real: Page, one_thickness_fit, flipped_fit, golden, tmp_path: Path):
     fit, posterior, draws = finished.fit, finished.posterior, unconverged(finished)
     one, mute = page_of(one_thickness_fit, None), page_of(fit, draws)
@@ -170,6 +171,7 @@ def test_another_process_draws_the_same_bytes(one_thickness_fit):
         assert pool.submit(drawn, one_thickness_fit).result() == drawn(one_thickness_fit)
 
 
+@pytest.mark.slow
 def test_measured_data_carry_no_banner(finished):
     curves = tuple(replace(curve, origin=Origin()) for curve in finished.fit.study.curves)
     study = finished.fit.study.replace(curves=curves)
@@ -212,6 +214,7 @@ def test_hostile_texts_are_escaped(finished):
     assert devices == ({f"{HOSTILE}{k}" for k in range(3)} if wing("comparison") else set())
 
 
+@pytest.mark.slow
 def test_hostile_texts_of_one_thickness_are_escaped_and_a_real_figure_of_them_is_harmless(one_thickness_fit):
     hostile = renamed(one_thickness_fit)
     page = page_of(hostile, None)
@@ -308,6 +311,7 @@ def test_figures_come_from_public_functions(found: Findings):
         assert getattr(mtjfit.plot, name) is function
 
 
+@pytest.mark.slow
 def test_largest_residual_in_words_is_that_of_the_data(finished):
     fit = finished.fit
     curve = fit.study.curves[1]

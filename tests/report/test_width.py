@@ -11,6 +11,7 @@ from html_pages import Page
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from shortcuts import slow_but
 from sketches import sketch
 
 import mtjfit
@@ -57,7 +58,7 @@ NAMES = ("overview", "torque", "corner", "prior_posterior", "transfer", "combina
          "consequences", "trace")  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(("combinations",), NAMES))
 def test_letters_of_a_narrow_figure_keep_their_size_and_stay_on_it(found: Findings, name: str) -> None:
     usual = smallest(pictures(found)[name].draw())
     for width in ("86mm", "178mm"):
@@ -102,6 +103,7 @@ def test_nonsense_is_refused_with_advice_before_anything_is_written(finished, te
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_the_command_and_python_hand_the_width_on(finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, Any]] = []
 
@@ -120,6 +122,7 @@ def test_the_command_and_python_hand_the_width_on(finished, tmp_path: Path, monk
     assert "max-width: 50" not in usual
 
 
+@pytest.mark.slow
 def test_files_of_a_width_have_it(found: Findings) -> None:
     only = found.sections[0]
     one = Findings(**{**vars(found), "sections": (only,), "frame": type(only)("frame", "")})

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from designs import design
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.data import Quantity
@@ -29,8 +30,9 @@ def loud_lines(study: Study) -> Sequence[str]:
     return [line for notice in notices(mtjfit.fit(study)) if notice.loud for line in notice.lines]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", SEEDS)
-@pytest.mark.parametrize("kind", ["plain", "fitted-noise"])
+@pytest.mark.parametrize("kind", slow_after(1, ["plain", "fitted-noise"]))
 def test_a_wrong_quantity_is_named_first(kind: str, seeds: range) -> None:
     """Nine of ten of those that are flagged, and all but few are; 39 of 40 under fitted errors, when this was made."""
     found = [lines for seed in seeds if (lines := loud_lines(as_other_quantity(design(seed, kind).study)))]
@@ -46,6 +48,7 @@ def test_a_flipped_axis_is_not_called_another_quantity(seeds: range) -> None:
     assert sum("T_perp may be flipped" in lines[0] for lines in found) >= 0.9 * len(found)
 
 
+@pytest.mark.slow
 def test_units_that_say_which_quantity_they_are_leave_no_choice() -> None:
     study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
     fit = mtjfit.fit(as_other_quantity(study.replace(curves=tuple(replace(c, unit="arb") for c in study.curves))))
@@ -53,6 +56,7 @@ def test_units_that_say_which_quantity_they_are_leave_no_choice() -> None:
     assert "quantity" not in {cause.kind for cause in mtjfit.fit(flipped(study)).causes}
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_comes_before_advice_on_sampling() -> None:
     from mtjfit.results.verdicts import learned
 
@@ -65,6 +69,7 @@ def test_a_model_that_fails_comes_before_advice_on_sampling() -> None:
     assert "max_steps" not in said
 
 
+@pytest.mark.slow
 def test_a_fixed_model_that_fails_is_given_causes_too() -> None:
     study = flipped(design(3, "plain").study)
     fixed = {name: Parameter(name, Fixed(1.0)) for name in study.amplitudes}

@@ -111,6 +111,7 @@ def test_the_phase_of_kappa_is_nowhere_clearly_positive():
     assert np.angle(np.conj(kappa(1.2, 1.0, 1.0, 10.0, 1.0)), deg=True) > 12
 
 
+@pytest.mark.slow
 def test_a_thick_layer_alone_takes_the_sign_on_trust_and_a_thin_one_betrays_a_flipped_axis(single, golden, tmp_path):
     for fit in (single[5.0, False], single[5.0, True]):
         assert fit.p_value == pytest.approx(fit.p_value_flipped, rel=1e-3)

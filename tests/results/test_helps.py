@@ -41,6 +41,7 @@ def test_what_the_answer_hangs_on_is_to_be_measured(finished) -> None:
     assert "dead_layer = 0" in helps_most(finished.fit, finished.posterior).says
 
 
+@pytest.mark.slow
 def test_the_length_that_is_left_open_is_the_one_to_plan_for(series_posterior) -> None:
     fit = mtjfit.fit(series_posterior.study)
     (left,) = [name for name in series_posterior.study.lengths

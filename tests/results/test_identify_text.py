@@ -57,6 +57,7 @@ def test_one_interval_in_words(found: Profile, expected: str) -> None:
     assert interval_in_words(found) == expected
 
 
+@pytest.mark.slow
 def test_open_ends_are_called_open_and_undetermined_parameters_have_no_number() -> None:
     rows = {row[0]: row for row in intervals_table(known()).rows}
     table = known().determined
@@ -73,6 +74,7 @@ def test_open_ends_are_called_open_and_undetermined_parameters_have_no_number() 
     assert rows["D_ratio"][5] == "prior only"
 
 
+@pytest.mark.slow
 def test_the_text_of_a_series_and_of_one_thickness(golden, tmp_path) -> None:
     series, one = identify_text(known()), identify_text(known(1))
     assert series.startswith("5 of 6 parameters are determined by this design, thicknesses known\n")

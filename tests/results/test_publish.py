@@ -28,6 +28,7 @@ def test_rounding_moves_nothing_by_more_than_half_a_digit(middle: float, down: f
     assert more == pytest.approx(up, abs=max(0.15 * min(down, up), digit) + 1e-9 * abs(middle))
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 @settings(max_examples=200, deadline=None)
 def test_no_text_is_a_command(text: str) -> None:

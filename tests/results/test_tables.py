@@ -191,6 +191,7 @@ def test_draws_that_miss_the_data_are_refused(finished):
     assert check.says.startswith("the draws miss what the best fit does not: χ² of the draws ")
 
 
+@pytest.mark.slow
 def test_a_prior_in_conflict_is_a_finding_of_its_own(finished, golden, tmp_path):
     found = Conflict("a1", "normal 3 ± 0.05", 1.0, 0.01, 39.6, 1e-300, 160.0, 130.0, (("b2", 0.5, 0.6),))
     fit = replace(finished.fit)

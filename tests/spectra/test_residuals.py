@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import kstest
+from shortcuts import slow_after
 
 from mtjfit.model.residuals import FALSE_FLAGS, smoothness, tangent_space
 from mtjfit.spectra import LineModel, fit_lines, residual_tests
@@ -85,7 +86,8 @@ def test_neighbours_that_alternate_are_flagged():
         assert each.chi2_red < 1
 
 
-@pytest.mark.parametrize(("n", "half_width"), [(14, 0.4), (40, 0.3)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "half_width"), slow_after(1, [(14, 0.4), (40, 0.3)]))
 def test_short_spectra_raise_few_false_alarms(n: int, half_width: float):
     """2000 good fits at a rate of 1e-3: nine and more are as likely as 2e-4. The tails of the two sides are alike."""
     f = np.linspace(4.0, 6.0, n)

@@ -289,6 +289,7 @@ def many(folder: Path, n: int, points: int = 12) -> Path:
     return written(folder, {"a.txt": "x,v,V\n" + "\n".join(rows) + "\n"}, BIASED, COLUMN)
 
 
+@pytest.mark.slow
 def test_time_to_read_grows_with_the_number_of_spectra(tmp_path: Path):
     """Four times as many take four times as long, where every spectrum searched in all rows sixteen times."""
     times = []
@@ -300,6 +301,7 @@ def test_time_to_read_grows_with_the_number_of_spectra(tmp_path: Path):
     assert times[1] < 9 * times[0]
 
 
+@pytest.mark.slow
 def test_memory_of_an_analysis_grows_with_the_number_of_spectra(tmp_path: Path):
     """The covariance between 600 spectra that share nothing would take 46 MB alone."""
     study = load_spectra(many(tmp_path, 600))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from laboratory import DATA_SETS, THICK, DataSet
+from shortcuts import slow_after
 
 from mtjfit import fit
 from mtjfit.study import Study, load_study, study_template
@@ -32,7 +33,7 @@ def loaded(folder: Path, given: DataSet) -> tuple[Study, int]:
     return load_study(folder / "study.toml"), n
 
 
-@pytest.mark.parametrize("kind", DATA_SETS)
+@pytest.mark.parametrize("kind", slow_after(2, DATA_SETS))
 def test_six_edits_lead_from_files_to_a_fit(kind: str, tmp_path: Path) -> None:
     given = DATA_SETS[kind](tmp_path)
     study, n = loaded(tmp_path, given)

@@ -51,6 +51,7 @@ def test_what_check_would_refuse_is_refused_at_once(tmp_path: Path) -> None:
         inspected(tmp_path, "device,V,par,perp\n" + ROWS.replace("A,0,1,2", "A,0,1"))
 
 
+@pytest.mark.slow
 def test_the_beginning_of_a_large_table_is_enough(tmp_path: Path) -> None:
     row = "A1,0.1,1.0,2.0" + "0" * 2000
     found = inspected(tmp_path, "device,V,par,perp\n" + f"{row}\n" * 9000)

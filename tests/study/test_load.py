@@ -403,6 +403,7 @@ def test_very_many_unknown_names_cost_no_minute(tmp_path: Path):
     assert 100 < len(caught.value.problems) < 2000
 
 
+@pytest.mark.slow
 def test_studies_of_very_many_devices_are_for_batch(tmp_path: Path) -> None:
     rows = [f"D{k},{V},{V},0.1" for k in range(2001) for V in (-1, 0, 1)]
     (tmp_path / "data.csv").write_text("\n".join(["device,V,par,perp", *rows]) + "\n", encoding="utf-8")

@@ -46,6 +46,7 @@ def series() -> Study:
     return mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
 
 
+@pytest.mark.slow
 def test_eq12_written_again_has_the_same_fit() -> None:
     built_in, own = mtjfit.fit(series()), mtjfit.fit(series().with_model(again))
     assert own.chi2 == pytest.approx(built_in.chi2, rel=1e-9)
@@ -135,6 +136,7 @@ def test_a_study_file_gives_priors_and_names_the_model(tmp_path: Path) -> None:
             mtjfit.load_study(file, model=model)
 
 
+@pytest.mark.slow
 def test_magnons_in_the_current() -> None:
     """A term i b5 |V| of J0, put into the torkances with the formula of the physics, is found with its size."""
     study = series().with_model(EQ12.with_terms({5: CurrentTerm(np.abs, np.sign)}))

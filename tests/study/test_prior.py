@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
+from shortcuts import slow_after
 
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Prior, Uniform
 from mtjfit.study.schema import parameter_from
@@ -142,7 +143,7 @@ def broken(prior: Prior, reference: stats.rv_continuous) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", list(WIDER))
+@pytest.mark.parametrize("name", slow_after(3, list(WIDER)))
 def test_sabotage_a_width_12_per_cent_off_is_seen(name: str) -> None:
     """Too little for simulation-based calibration with 300 runs; as a whole, or in one of the functions only."""
     prior, reference = CASES[name]

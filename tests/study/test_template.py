@@ -265,6 +265,7 @@ def test_any_bytes_give_toml_or_a_data_error(tmp_path: Path, data: bytes, with_h
     assert set(tomllib.loads(text)) == {"study", "data", "parameters", "sampling"}
 
 
+@pytest.mark.slow
 def test_columns_among_very_many_header_parameters(tmp_path: Path):
     many = "".join(f"#\tp{k}: {k} mV\n" for k in range(30_000))
     content = (

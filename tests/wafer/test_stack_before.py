@@ -30,6 +30,7 @@ def test_thicknesses_and_good_data_leave_nothing() -> None:
     assert undetermined(posterior(16, noise=EXACT, nominal=SERIES)) == ()
 
 
+@pytest.mark.slow
 def test_one_nominal_thickness_leaves_lengths() -> None:
     """Also with errors of 0.2 %; the words name parameters."""
     found = undetermined(posterior(16, noise=EXACT, nominal=(1.5,)))
@@ -65,6 +66,7 @@ def test_nothing_is_left_where_nothing_is_free() -> None:
     assert undetermined(model) == ()
 
 
+@pytest.mark.slow
 def test_some_devices_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve of a hundred leave nothing, as all of them; a stack that is these twelve leaves three directions."""
     model = posterior(100, noise=0.003, nominal=SERIES, n_bias=5, seed=1)

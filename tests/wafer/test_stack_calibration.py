@@ -74,10 +74,12 @@ def without_likelihood(width: float) -> dict[str, float]:
     return found
 
 
+@pytest.mark.slow
 def test_draws_of_the_prior_rank_uniformly() -> None:
     assert min(without_likelihood(1.0).values()) > ALARM
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [0.4, 2.5])
 def test_sabotage_draws_of_another_width_do_not(width: float) -> None:
     assert min(without_likelihood(width).values()) < ALARM

@@ -201,6 +201,7 @@ def test_sabotage_blocks_that_depend_on_workers_are_noticed() -> None:
 # processes
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_bits_while_they_are_killed_and_leave_nothing_behind() -> None:
     with shared_by_processes(stack(), 2) as model:
         model = replace(model, compute=replace(model.compute, least=LEAST))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import binom
+from shortcuts import slow_after
 from survey_truth import Design, any_design, drawn
 
 from mtjfit.wafer import compare_wafers, odd_devices
@@ -39,7 +40,7 @@ def most(times: int, p: float = 0.06) -> int:
 
 
 @pytest.mark.parametrize("times", TIMES)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", slow_after(1, CASES))
 def test_equal_wafers_are_rarely_called_different(case: str, times: int) -> None:
     rng = np.random.default_rng([1, times])
     found = sum(compare_wafers(drawn(CASES[case](rng), rng)[0], "b")["clear"].any() for _ in range(times))
@@ -47,7 +48,7 @@ def test_equal_wafers_are_rarely_called_different(case: str, times: int) -> None
 
 
 @pytest.mark.parametrize("times", TIMES)
-@pytest.mark.parametrize("shifts", [0.0, 1.0])
+@pytest.mark.parametrize("shifts", slow_after(1, [0.0, 1.0]))
 def test_pages_without_an_odd_device_rarely_name_one(shifts: float, times: int) -> None:
     rng = np.random.default_rng([2, times])
     make = sized(8, 50, [[1.0]] * 4)

@@ -105,6 +105,7 @@ def moment_scores(scatter: float = 0.1) -> tuple[float, float]:
     return float(away.max()), float(np.max(np.abs(variance / expected - 1)) * np.sqrt(200))
 
 
+@pytest.mark.slow
 def test_predicted_moments_are_those_of_simulations() -> None:
     """Of 12 numbers: 4.5 standard errors, once in 6000 choices of the seeds; variances in their normal errors."""
     mean, variance = moment_scores()
@@ -112,6 +113,7 @@ def test_predicted_moments_are_those_of_simulations() -> None:
     assert variance < 5.0
 
 
+@pytest.mark.slow
 def test_sabotage_a_prediction_without_scatter_of_thicknesses_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictive, "_NODES", 1)
     assert moment_scores()[1] > 10
@@ -140,6 +142,7 @@ def p_values(wafers: int = 30, n: int = 10) -> np.ndarray:
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_p_values_of_right_wafers_are_uniform_and_half_the_scatter_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -150,6 +153,7 @@ def test_p_values_of_right_wafers_are_uniform_and_half_the_scatter_is_noticed(
     assert stats.kstest(p_values(15).ravel(), "uniform").pvalue < 1e-3
 
 
+@pytest.mark.slow
 def test_a_wrong_thickness_is_named_and_ringed(wrong: StackOutputs) -> None:
     assert wrong.devices.loc[wrong.odd, "device"].tolist() == ["D5"]
     assert "1 device of 30 (D5): not as the others predict" in wrong.says
@@ -159,12 +163,14 @@ def test_a_wrong_thickness_is_named_and_ringed(wrong: StackOutputs) -> None:
     assert int(np.argmax(np.abs(survey.values(surface_quantity("thickness"))))) == 5
 
 
+@pytest.mark.slow
 def test_dead_contacts_are_named_though_they_widen_the_scatter() -> None:
     model = planted({}, dead=(7, 12))
     found = predictive_check(posterior_about(model, at_truth(model)))
     assert found.loc[found["odd"], "device"].tolist() == ["D7", "D12"]
 
 
+@pytest.mark.slow
 def test_an_odd_device_that_was_left_out_is_judged_by_the_others() -> None:
     whole = planted({5: 1.2})
     rest = SomeDevices.at(whole, np.arange(30) != 5).model
@@ -173,6 +179,7 @@ def test_an_odd_device_that_was_left_out_is_judged_by_the_others() -> None:
     assert found.loc[5, "k_hat"] == -np.inf
 
 
+@pytest.mark.slow
 def test_reweighted_lengths_are_those_of_the_posterior_of_the_others() -> None:
     """The odd device is a little off: weights suffice. Five sd of two sets of 400 effective draws."""
     model = planted({4: 1.3})
@@ -187,6 +194,7 @@ def test_reweighted_lengths_are_those_of_the_posterior_of_the_others() -> None:
         assert found.without.draws[name].std() == pytest.approx(sd, rel=0.2)
 
 
+@pytest.mark.slow
 def test_lengths_are_sampled_again_where_weights_do_not_do_or_it_is_said() -> None:
     model = planted({}, dead=(7,))
     found = posterior_about(model, at_truth(model))

@@ -45,6 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.slow
 def test_the_way_of_the_documentation(folder: Path) -> None:
     first = said("init", "lot.csv", "--output", "wafer.toml")
     assert first.exit_code == 0, first.stderr

@@ -290,6 +290,7 @@ def test_spreads_solved_together_are_those_solved_one_by_one(exact: bool):
         np.testing.assert_allclose(getattr(together, name), expected, rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_five_thousand_wafers_take_seconds_and_little_memory():
     begun = time.process_time()
     with pictures_of("map", "control"):

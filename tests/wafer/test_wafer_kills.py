@@ -168,6 +168,7 @@ def test_jobs_of_processes_that_end_or_stop_are_done_by_others(tmp_path: Path):
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 def test_a_chunk_that_ends_every_process_is_named_and_ends_the_run():
     with pytest.raises(MtjfitError, match=r"^chunk 3 \(devices 'A' to 'B'\) ended 4 workers.*new catalogue"):
         by_processes([Job(1, 0.5), hurting(3, "end", None)])
@@ -187,6 +188,7 @@ def listening(pid: int) -> list[str]:
     return [each for each in found if f"socket:[{each}]" in own]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads the sockets of Linux")
 @pytest.mark.parametrize("listener", [None, socket.AF_INET, socket.AF_UNIX])  # with one, the look would see it
 def test_nothing_listens_while_processes_reduce(listener: int | None, tmp_path: Path):

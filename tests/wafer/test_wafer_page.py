@@ -152,6 +152,7 @@ def test_a_table_that_moved_or_changed_is_not_drawn_and_the_page_says_so(made: M
     assert not other.found
 
 
+@pytest.mark.slow
 def test_a_folder_with_other_files_is_refused_and_an_earlier_page_replaced(made: Made, tmp_path: Path) -> None:
     words = ("wafer", made.folder / "lot.db", "--output", tmp_path, "--quiet")
     (tmp_path / "thesis.tex").write_text("mine")
@@ -178,6 +179,7 @@ def test_what_no_device_determines_is_refused_before_anything_is_drawn(made: Mad
     assert not (output / "wafer.html").exists()
 
 
+@pytest.mark.slow
 def test_hostile_names_are_text() -> None:
     frame = lot(3, 1, pitch=10.0).frame.drop(columns="population")
     frame["device"] = [f"<script>{k}</script>" for k in range(len(frame))]

@@ -13,6 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from shortcuts import slow_after
 from survey_cases import Q, dies, lot, survey_of, wafer
 
 from mtjfit.data import Origin
@@ -63,7 +64,7 @@ def pixel(ax: Axes, x: float, y: float) -> np.ndarray:
     return np.asarray(image.get_array())[int((y - bottom) / PITCH), int((x - left) / PITCH)]
 
 
-@pytest.mark.parametrize("name", list(DRAWN))
+@pytest.mark.parametrize("name", slow_after(2, list(DRAWN)))
 def test_nothing_is_cut_off_and_the_data_say_that_they_were_simulated(name: str) -> None:
     fig = figure(name)
     assert isinstance(fig, NotebookFigure)

@@ -34,6 +34,7 @@ def about_truth(model: WaferPosterior, n: int = 400) -> np.ndarray:
     return np.asarray(at_truth(model) + 0.3 * noise @ vectors.T)
 
 
+@pytest.mark.slow
 def test_one_nominal_thickness_leaves_lengths_and_amplitudes_to_the_priors() -> None:
     """With errors of 1 % the change of thickness over the wafer is no replacement for a series of thicknesses."""
     one, series = (posterior(16, nominal=nominal) for nominal in ((1.5,), (0.8, 1.4, 2.2, 3.5)))

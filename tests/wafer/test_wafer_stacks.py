@@ -133,6 +133,7 @@ def test_one_nominal_thickness_is_sampled_after_words_about_it(
     assert "not fitted: all its devices have one nominal thickness" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_posterior_that_is_its_prior_determines_no_length(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +175,7 @@ def test_another_study_may_change_priors_and_no_numbers(folder: Path, tmp_path: 
     assert called(folder / "mixed.db", tmp_path / "page", "--study", other).exit_code == 2
 
 
+@pytest.mark.slow
 def test_posteriors_are_kept_and_gone_on_with(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything but the sampler, in whose place stand draws about the truth that do not converge."""
     journals = []
@@ -198,6 +200,7 @@ def test_posteriors_are_kept_and_gone_on_with(folder: Path, tmp_path: Path, monk
     assert "not converged</td>" in page
 
 
+@pytest.mark.slow
 def test_a_page_is_of_one_state_of_the_catalogue_whoever_writes_meanwhile(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +223,7 @@ def test_a_page_is_of_one_state_of_the_catalogue_whoever_writes_meanwhile(
         assert seen[-2:] == devices
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_posteriors_are_sampled_says_where_they_are(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -197,6 +197,7 @@ def test_no_such_table(name: str, message: str, tmp_path: Path) -> None:
             look(study)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_devices(tmp_path: Path) -> None:
     """Peak of what Python and numpy hold, of one table and of one six times as long; names take 8 bytes each."""
     one, peaks, sizes = simulated_wafer(60, n_bias=9).lines, [], []

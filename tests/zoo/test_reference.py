@@ -151,6 +151,7 @@ class TwoModes:
         return start, np.logaddexp(*modes) + 7.0 - start
 
 
+@pytest.mark.slow
 def test_evidence_and_masses_of_two_modes():
     target, rng = TwoModes(), np.random.default_rng(6)
     annealed = anneal(target, rng, chains=500)
@@ -160,6 +161,7 @@ def test_evidence_and_masses_of_two_modes():
     assert found.weights[found.z[0] < 0].sum() == pytest.approx(0.3, abs=0.03)
 
 
+@pytest.mark.slow
 def test_evidence_by_quadrature_where_one_length_is_free():
     """All but λ_J fixed: ln Z is a one-dimensional integral."""
     study = design(11, "plain").study
@@ -184,6 +186,7 @@ def test_evidence_by_quadrature_where_one_length_is_free():
     assert at == pytest.approx(0.05, abs=5 * float(found.cdf_error("lambda_J", q)))
 
 
+@pytest.mark.slow
 def test_designs_are_the_same_for_a_seed_and_every_kind_can_be_made():
     for kind in kinds():
         first, again = design(7, kind), design(7, kind)
@@ -195,6 +198,7 @@ def test_designs_are_the_same_for_a_seed_and_every_kind_can_be_made():
     assert 0.35 < share < 0.65
 
 
+@pytest.mark.slow
 def test_a_kept_reference_is_the_same(tmp_path):
     one = design(2, "plain")
     quick = partial(reference, chains=200, ess=500)

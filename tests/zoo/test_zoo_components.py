@@ -6,6 +6,7 @@ import collapsed_brute as brute
 import numpy as np
 import pytest
 from designs import design
+from shortcuts import slow_after
 from test_reference import some_coordinates
 
 from mtjfit import model
@@ -21,7 +22,7 @@ def designs(kind):
     return [design(seed, kind) for seed in SEEDS]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_after(1, KINDS))
 def test_likelihood_is_that_of_the_values_in_use(kind):
     """At what the data were simulated from; thicknesses and own amplitudes integrated out over raw values."""
     seen = set()

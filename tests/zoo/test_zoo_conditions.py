@@ -29,6 +29,7 @@ def at_truth(one, posterior):
     return point, posterior.scores.of(np.array([list(point.values())]))
 
 
+@pytest.mark.slow
 def test_likelihood_is_that_of_all_curves_of_each_device():
     """Of every noise model, with amplitudes of conditions, of devices and of curves; thicknesses integrated out."""
     seen, scopes, free = set(), set(), 0
@@ -67,6 +68,7 @@ def test_likelihood_is_that_of_the_reference():
     assert tested > 20
 
 
+@pytest.mark.slow
 def test_drawn_thicknesses_are_those_of_devices():
     """Draws given the shared parameters against the density by brute force, in mean and width."""
     compared = 0
