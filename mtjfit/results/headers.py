@@ -278,7 +278,7 @@ def _other_causes(fit: FitResult) -> Iterator[str]:
     else:
         yield "errors fitted from the scatter see no drift or offset between neighbouring points"
     if fit.study.n_thicknesses > 1:
-        spread = "" if f"{SCATTER}a1" in fit.study.parameters else "; scatter_a1 declares a spread of a1"
+        spread = "" if f"{SCATTER}a1" in fit.study.parameters else " (scatter_a1 declares it)"
         yield f"thicknesses or amplitudes that differ between the devices by more than declared{spread}"
     yield f"a mechanism other than {fit.study.model.law}, or a term of J0(V) that was not declared"
 
