@@ -135,7 +135,9 @@ def test_a_file_with_little_in_it(tmp_path: Path) -> None:
 
 
 def test_noise_that_no_number_shows_is_asked_for(tmp_path: Path) -> None:
-    rows = "".join(f"{v},{90 * v + 0.7 * (-1) ** k:.3f},{30 * v * v:.3f}\n" for k, v in enumerate((-3, -2, -1, 1, 2, 3)))
+    rows = "".join(
+        f"{v},{90 * v + 0.7 * (-1) ** k:.3f},{30 * v * v:.3f}\n" for k, v in enumerate((-3, -2, -1, 1, 2, 3))
+    )
     unknown = tomllib.loads(propose(tmp_path, "V,signal 1,signal 2\n" + rows))["parameters"]
     assert unknown["noise_par"]["median"] == unknown["noise_perp"]["median"] == "<error of one point?>"
     known = tomllib.loads(propose(tmp_path, "V,T_ip (meV),T_oop (meV)\n" + rows))

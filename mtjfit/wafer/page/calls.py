@@ -1,0 +1,46 @@
+"""Python that draws a figure of the page of wafers again, from the folder in which the page lies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mtjfit.wafer.survey.limits import Control, WaferFindings
+
+_CALLS = {
+    "control": "mtjfit.wafer.plot.plot_control(survey, {name!r}, found[{name!r}])",
+    "map": "mtjfit.wafer.plot.plot_wafer_map(survey, {name!r}, odd=odd)",
+    "smooth": "mtjfit.wafer.plot.plot_smooth(survey, {name!r}, odd=odd)",
+    "histogram": "mtjfit.wafer.plot.plot_splits(survey, {name!r}, found[{name!r}])",
+}
+
+
+def call_of(kind: str, quantity: str) -> str:
+    """The line that draws a figure of a quantity; `kind` is the beginning of its file name."""
+    return _CALLS[kind].format(name=quantity)
+
+
+def beginning_of(
+    catalogue: Path, folder: Path, findings: Sequence[WaferFindings], control: Control, configuration: str = ""
+) -> str:
+    """Lines that make `survey`, `found` and `odd` of the catalogue, whose place is written as seen from `folder`."""
+    try:
+        place = Path(os.path.relpath(catalogue.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # another drive on Windows
+        place = catalogue.resolve().as_posix()
+    chosen = f", configuration={configuration!r}" if configuration else ""
+    own = f", own={findings[0].own!r}" if findings and findings[0].own else ""
+    names = [one.quantity for one in findings]
+    return "\n".join([
+        "import mtjfit.wafer.plot",
+        f"with mtjfit.wafer.open_catalogue({place!r}) as catalogue:",
+        f"    survey = mtjfit.wafer.survey_of(catalogue{chosen})",
+        f"found = {{name: mtjfit.wafer.WaferFindings(survey, name{own}) for name in {names!r}}}",
+        f"odd = mtjfit.wafer.odd_devices(survey, control={control!r}, findings=list(found.values())).among(survey)",
+    ])  # fmt: skip
+
+
+def program_of(name: str, call: str, beginning: str) -> str:
+    """A whole program: from the folder of the page to a PDF of the figure."""
+    return f'{beginning}\nfigure = {call}\nfigure.savefig("{name}.pdf")'
