@@ -106,7 +106,7 @@ def wafer_command(
         if stacks or posterior:
             runs = output / _RUNS if posterior else None
             found = _stacks(opened, study, configuration, runs, quiet, {"workers": workers, "scheduler": scheduler})
-        beginning = beginning_of(catalogue, output, findings, control, configuration)
+        beginning = beginning_of(catalogue, output, chosen, control, configuration)
         files = wafer_files(survey, findings, odd, curves, faults, stacks=found, pdf=pdf, beginning=beginning,
                             progress=lambda what: progress(f"drawing {what}", quiet))  # fmt: skip
     folder.write(files)

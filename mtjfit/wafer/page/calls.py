@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mtjfit.wafer.survey.limits import Control, WaferFindings
+from mtjfit.wafer.survey.limits import Control
 
 _CALLS = {
-    "control": "mtjfit.wafer.plot.plot_control(survey, {name!r}, found[{name!r}])",
+    "control": "mtjfit.wafer.plot.plot_control(survey, {name!r})",
     "map": "mtjfit.wafer.plot.plot_wafer_map(survey, {name!r}, odd=odd)",
     "smooth": "mtjfit.wafer.plot.plot_smooth(survey, {name!r}, odd=odd)",
-    "histogram": "mtjfit.wafer.plot.plot_splits(survey, {name!r}, found[{name!r}])",
+    "histogram": "mtjfit.wafer.plot.plot_splits(survey, {name!r})",
 }
 
 
@@ -22,22 +22,19 @@ def call_of(kind: str, quantity: str) -> str:
 
 
 def beginning_of(
-    catalogue: Path, folder: Path, findings: Sequence[WaferFindings], control: Control, configuration: str = ""
+    catalogue: Path, folder: Path, quantities: Sequence[str], control: Control, configuration: str = ""
 ) -> str:
-    """Lines that make `survey`, `found` and `odd` of the catalogue, whose place is written as seen from `folder`."""
+    """Lines that make `survey` and `odd` of the catalogue, whose place is written as seen from `folder`."""
     try:
         place = Path(os.path.relpath(catalogue.resolve(), folder.resolve())).as_posix()
     except ValueError:  # another drive on Windows
         place = catalogue.resolve().as_posix()
     chosen = f", configuration={configuration!r}" if configuration else ""
-    own = f", own={findings[0].own!r}" if findings and findings[0].own else ""
-    names = [one.quantity for one in findings]
     return "\n".join([
         "import mtjfit.wafer.plot",
         f"with mtjfit.wafer.open_catalogue({place!r}) as catalogue:",
         f"    survey = mtjfit.wafer.survey_of(catalogue{chosen})",
-        f"found = {{name: mtjfit.wafer.WaferFindings(survey, name{own}) for name in {names!r}}}",
-        f"odd = mtjfit.wafer.odd_devices(survey, control={control!r}, findings=list(found.values())).among(survey)",
+        f"odd = mtjfit.wafer.odd_devices(survey, {list(quantities)!r}, control={control!r}).among(survey)",
     ])  # fmt: skip
 
 

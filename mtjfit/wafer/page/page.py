@@ -163,7 +163,8 @@ def _drawn(name: str, figure: Figure, caption: str, alt: str, pdf: bool) -> _Pic
 def _figure(found: WaferFindings, kind: str, rings: BoolArray) -> tuple[Figure, str, str] | None:
     """Figure, caption and alternative text; None if devices have no positions, or too few for a smooth part."""
     survey, quantity = found.survey, found.quantity
-    who = f"{quantity_title(quantity)} of {counted(int(survey.usable(quantity).sum()), 'device')} of {survey.name}"
+    title = quantity_title(quantity).replace("Slope", "slope")  # here in the middle of a sentence
+    who = f"{title} of {counted(int(survey.usable(quantity).sum()), 'device')} of {survey.name}"
     if kind == "control":
         caption = (
             f"Control chart of {who}: devices of each wafer with the limits of their population, and the spread of "

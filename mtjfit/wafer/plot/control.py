@@ -45,7 +45,7 @@ def plot_control(
     found : WaferFindings, optional
         Of this quantity, if they are known.
     axes : Axes or array of Axes, optional
-        Two of your own, one above the other.
+        Two of your own, one above the other; each has its part of the legend above its data.
 
     Raises
     ------
