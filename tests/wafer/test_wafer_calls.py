@@ -14,8 +14,9 @@ from html_pages import Page
 from survey_cases import KINDS, Q, files_of, lot, pictures_of
 from wafer_cases import run, said, simulated_wafer, wafer_study
 
+from mtjfit.html import program_of
 from mtjfit.plot import render
-from mtjfit.wafer.page.calls import beginning_of, call_of, program_of
+from mtjfit.wafer.page.calls import beginning_from, quantity_call
 from mtjfit.wafer.page.page import _IMAGE_DPI
 
 OPTIONS = ("--own-error", "0.03", "--false-alarms", "fdr", "--quantity", Q, "--quantity", "b2/a1")
@@ -65,7 +66,7 @@ def test_every_figure_of_a_quantity_has_a_call(drawn: Drawn) -> None:
     assert set(drawn.programs) == {f"{kind}-{slug}" for kind in KINDS for slug in ("slope_ratio", "b2-a1")}
     text = Page(drawn.html).text
     for kind in KINDS:
-        assert text.count(f"Copy the call: {call_of(kind, Q)} import mtjfit") == 1
+        assert text.count(f"Copy the call: {quantity_call(kind, Q)} import mtjfit") == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,7 +101,9 @@ def test_a_page_of_no_catalogue_has_no_calls() -> None:
 
 def test_quotes_in_names_stay_text(tmp_path: Path) -> None:
     odd = 'it\'s "b"'
-    program = program_of("x", call_of("map", odd), beginning_of(tmp_path / f"{odd}.db", tmp_path, [], "holm", "ab"))
+    program = program_of(
+        "x", quantity_call("map", odd), beginning_from(tmp_path / f"{odd}.db", tmp_path, [], "holm", "ab")
+    )
     compile(program, "page", "exec")
     assert repr(f"{odd}.db") in program
     assert "configuration='ab'" in program

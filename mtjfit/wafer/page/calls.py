@@ -16,12 +16,12 @@ _CALLS = {
 }
 
 
-def call_of(kind: str, quantity: str) -> str:
+def quantity_call(kind: str, quantity: str) -> str:
     """The line that draws a figure of a quantity; `kind` is the beginning of its file name."""
     return _CALLS[kind].format(name=quantity)
 
 
-def beginning_of(
+def beginning_from(
     catalogue: Path, folder: Path, quantities: Sequence[str], control: Control, configuration: str = ""
 ) -> str:
     """Lines that make `survey` and `odd` of the catalogue, whose place is written as seen from `folder`."""
@@ -36,8 +36,3 @@ def beginning_of(
         f"    survey = mtjfit.wafer.survey_of(catalogue{chosen})",
         f"odd = mtjfit.wafer.odd_devices(survey, {list(quantities)!r}, control={control!r}).among(survey)",
     ])  # fmt: skip
-
-
-def program_of(name: str, call: str, beginning: str) -> str:
-    """A whole program: from the folder of the page to a PDF of the figure."""
-    return f'{beginning}\nfigure = {call}\nfigure.savefig("{name}.pdf")'

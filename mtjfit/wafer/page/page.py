@@ -13,12 +13,12 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from mtjfit.arrays import BoolArray
-from mtjfit.html import inline_svg, template
+from mtjfit.html import inline_svg, program_of, template
 from mtjfit.plain import csv_bytes
 from mtjfit.plot.style import render
 from mtjfit.text import counted, number, visible
 from mtjfit.version import __version__
-from mtjfit.wafer.page.calls import call_of, program_of
+from mtjfit.wafer.page.calls import quantity_call
 from mtjfit.wafer.page.stacks import STACK_TABLES, StackResults
 from mtjfit.wafer.page.text import (
     beyond_says,
@@ -143,7 +143,7 @@ def _pictures(
         progress(f"{KINDS[kind]} of {quantity_title(found.quantity)}")
         if (drawn := _figure(found, kind, rings)) is not None:
             picture = _drawn(name := f"{kind}-{slug}", *drawn, pdf)
-            call = call_of(kind, found.quantity) if beginning else ""
+            call = quantity_call(kind, found.quantity) if beginning else ""
             yield replace(picture, call=call, program=program_of(name, call, beginning)) if call else picture
 
 

@@ -192,7 +192,7 @@ def _spreads(ax: Axes, shown: list[tuple[str, str]], means: _Means) -> None:
 def _legend_above_data(ax: Axes, handles: list[Line2D | Patch]) -> None:
     """A legend in a panel, whose axis is made so much longer at its upper end that it covers nothing."""
     low, high = ax.get_ylim()
-    whole = cast(Figure, ax.figure.figure)
+    whole = ax.figure.figure
     size = FontProperties(size=rcParams["legend.fontsize"]).get_size_in_points()
     for columns, share in ((2, 1.0), (1, 1.0), (1, 0.8), (1, 0.6)):
         legend = ax.legend(handles=handles, loc="upper center", ncols=columns, fontsize=share * size,
