@@ -52,6 +52,11 @@ class Section:
     record: Mapping[str, object] = field(default_factory=dict)
 
 
+def program_of(name: str, call: str, beginning: str) -> str:
+    """A whole program: from the folder of the page to a PDF of the figure."""
+    return f'{beginning}\nfigure = {call}\nfigure.savefig("{name}.pdf")'
+
+
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 

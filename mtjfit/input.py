@@ -193,10 +193,11 @@ def _unreadable(label: str, error: Exception) -> DataError:
 
 def _neighbours(path: Path) -> str:
     try:
-        names = [each.name for each, _ in zip(os.scandir(path.parent), range(500), strict=False)]
+        names = sorted(each.name for each, _ in zip(os.scandir(path.parent), range(500), strict=False)
+                       if path.name.startswith(".") or not each.name.startswith("."))  # fmt: skip
     except OSError:
         return f"there is no folder {str(path.parent)[:_LONGEST_LABEL]!r}"
-    return did_you_mean(path.name, names) if names else "its folder is empty"
+    return did_you_mean(path.name, names) if names else "its folder holds no files"
 
 
 def _fault(label: str, what: str, todo: str) -> DataError:

@@ -11,13 +11,13 @@ from markupsafe import Markup
 
 from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
-from mtjfit.html import PlannedFigure, inline_svg, template
+from mtjfit.html import PlannedFigure, inline_svg, program_of, template
 from mtjfit.infer.saved import POSTERIOR_FILE, SAVED_STUDY, draws_bytes, saved_bytes
 from mtjfit.infer.store.journal import is_journal
 from mtjfit.output import OutputFolder
 from mtjfit.plain import by_name, csv_bytes, plain
 from mtjfit.plot.style import DOUBLE, render
-from mtjfit.report.calls import beginning_of, call_of, program_of
+from mtjfit.report.calls import beginning_of, call_of
 from mtjfit.report.findings import Findings
 from mtjfit.report.width import figure_width
 from mtjfit.results.methods import REFERENCES

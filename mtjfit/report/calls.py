@@ -37,8 +37,3 @@ def beginning_of(found: Findings) -> str:
             lines.append(f"posterior = dataclasses.replace(posterior, level={posterior.level!r})")
         lines.append("fit = mtjfit.fit(posterior.study)")
     return "\n".join(lines)
-
-
-def program_of(name: str, call: str, beginning: str) -> str:
-    """A whole program: from the folder of the page to a PDF of the figure."""
-    return f'{beginning}\nfigure = {call}\nfigure.savefig("{name}.pdf")'

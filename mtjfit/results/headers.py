@@ -19,6 +19,7 @@ from mtjfit.model.noise import noise_words
 from mtjfit.results.causes import cause_lines
 from mtjfit.results.patterns import pattern_words
 from mtjfit.study import Study
+from mtjfit.study.parameter import SCATTER
 from mtjfit.text import p_text
 from mtjfit.version import __version__
 
@@ -277,7 +278,8 @@ def _other_causes(fit: FitResult) -> Iterator[str]:
     else:
         yield "errors fitted from the scatter see no drift or offset between neighbouring points"
     if fit.study.n_thicknesses > 1:
-        yield "thicknesses or amplitudes that differ between the devices by more than declared"
+        spread = "" if f"{SCATTER}a1" in fit.study.parameters else " (scatter_a1 declares it)"
+        yield f"thicknesses or amplitudes that differ between the devices by more than declared{spread}"
     yield f"a mechanism other than {fit.study.model.law}, or a term of J0(V) that was not declared"
 
 

@@ -77,11 +77,15 @@ def study_of(
     notices: list[str] = []
     jobs = files_of(tables, path.parent, notices)
     found = read_spectra(jobs, path.parent, head.against, replace(options, sweeps=head.sweeps), progress)
-    return SpectraStudy(
-        head.name, head.against, head.torkance_unit, _origin(head.origin, found.origin, path.name),
-        tuple(found.spectra), options, _all_devices(found.spectra, devices, path.name), text, found.hashes,
-        tuple(found.notes), (*notices, *found.notices), found.rows,
-    )  # fmt: skip
+    origin = _origin(head.origin, found.origin, path.name)
+    every = _all_devices(found.spectra, devices, path.name)
+    try:
+        return SpectraStudy(
+            head.name, head.against, head.torkance_unit, origin, tuple(found.spectra), options, every, text,
+            found.hashes, tuple(found.notes), (*notices, *found.notices), found.rows,
+        )  # fmt: skip
+    except ConfigError as error:
+        raise ConfigError(prefixed(error.problems, f"{path.name}: ")) from None
 
 
 def _origin(declared: str, of_files: Origin, name: str) -> Origin:

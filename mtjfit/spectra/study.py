@@ -13,8 +13,10 @@ import numpy as np
 from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.cards import Card, ShownAsCard
 from mtjfit.data.curve import Origin
+from mtjfit.errors import ConfigError
 from mtjfit.model.residuals import ResidualTests
 from mtjfit.spectra.calibration import Constants
+from mtjfit.spectra.checks import spectra_problems
 from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.kittel import Free, KittelFit
 from mtjfit.spectra.orders import OrderTests
@@ -91,6 +93,8 @@ class SpectraStudy(ShownAsCard):
     `unit` is that of the torkances to write, `text` that of the study file, `files` the sha256 of each file of spectra;
     `origin` says whether they were measured or simulated, `notes` what was detected in files, not declared, `notices`
     what of it a person should look at, and `rows` what became of all rows.
+
+    ConfigError, with every problem, where devices and spectra do not match, or constants do not suffice for torkances.
     """
 
     name: str
@@ -105,6 +109,11 @@ class SpectraStudy(ShownAsCard):
     notes: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     rows: RowCount = RowCount()
+
+    def __post_init__(self) -> None:
+        problems = list(spectra_problems(self))
+        if problems:
+            raise ConfigError(problems)
 
     @property
     def label(self) -> str:

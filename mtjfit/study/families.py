@@ -231,7 +231,7 @@ def families(inspections: Sequence[FileInspection]) -> tuple[Family, ...]:
     for each in inspections:
         alike.setdefault(_kind(each), []).append(each)
     found = [_family(members, inspections) for members in alike.values()]
-    return tuple(found)
+    return tuple(_with_common_names(found))
 
 
 def _kind(inspection: FileInspection) -> object:
@@ -268,6 +268,34 @@ def _family(members: Sequence[FileInspection], every: Sequence[FileInspection]) 
     pattern = pattern_of_names(names, others, first.path.suffix)
     said = NameFields() if first.is_of_parts else _said(names, members)
     return Family(tuple(members), pattern, tuple(among(others, pattern)), said)
+
+
+def _with_common_names(found: Sequence[Family]) -> Iterator[Family]:
+    """Families, those of a folder with one pattern of names, where that calls the devices of several files as before.
+
+    A file that is alone in its family, because it has another separator say, cannot tell what all names begin with.
+    """
+    folders: dict[object, list[Family]] = {}
+    for each in found:
+        folders.setdefault((each.first.path.parent, frozenset(each.names.fields)), []).append(each)
+    for each in found:
+        together = folders[each.first.path.parent, frozenset(each.names.fields)]
+        one = replace(each, names=_common(each, together)) if "device" in each.names.fields else each
+        yield one if not each.first.is_of_parts else each
+
+
+def _common(one: Family, together: Sequence[Family]) -> NameFields:
+    """What the names of one family say by the pattern of all these; by its own where they disagree."""
+    names = [member.path.name for family in together for member in family.members]
+    said = name_fields(names, list(one.names.fields))
+    device = dict(zip(names, said.fields.get("device", ()), strict=False))
+    for family in together:
+        new = tuple(device.get(member.path.name, "") for member in family.members)
+        if said.fields.keys() != one.names.fields.keys() or (len(new) > 1 and new != family.names.fields["device"]):
+            return one.names
+    first = names.index(one.first.path.name)
+    mine = slice(first, first + len(one.members))
+    return NameFields(said.pattern, {role: values[mine] for role, values in said.fields.items()})
 
 
 def _said(names: Sequence[str], members: Sequence[FileInspection]) -> NameFields:

@@ -20,9 +20,9 @@ from mtjfit.toml import PLACEHOLDER
 NAMES = {
     "bias": ("bias", "v", "voltage", "vbias", "biasv", "vdc", "dcbias", "biasmv", "u"),
     "par": ("par", "taupar", "tpar", "torquepar", "torkancepar", "inplane", "tauinplane", "parallel", "dtaupar",
-            "tauip", "ip", "dampinglike", "dl", "tau1"),
+            "tauip", "ip", "tip", "torqueip", "torkanceip", "dampinglike", "dl", "tau1"),
     "perp": ("perp", "tauperp", "tperp", "torqueperp", "torkanceperp", "outofplane", "tauoutofplane", "perpendicular",
-             "dtauperp", "tauop", "op", "fieldlike", "fl", "tau2"),
+             "dtauperp", "tauop", "op", "tauoop", "oop", "toop", "torqueoop", "torkanceoop", "fieldlike", "fl", "tau2"),
     "sigma_par": ("sigmapar", "errpar", "parerr", "parerror", "tauparerr", "sdpar", "separ", "dpar",
                   "errorpar", "tauparerror", "sigmataupar", "uncertaintypar"),
     "sigma_perp": ("sigmaperp", "errperp", "perperr", "perperror", "tauperperr", "sdperp", "seperp", "dperp",

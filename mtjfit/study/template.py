@@ -135,10 +135,12 @@ def _parameters(found: Sequence[Family], *, is_wafer: bool) -> Iterator[str]:
         yield "#                                                     b2 takes up where it is undeclared"
     fitted = {component for family in found if not family.has_errors for component in family.measured}
     for name in ("par", "perp"):
-        scatter = float(f"{sizes.scatter[name]:.2g}") or 0.1
-        note = "GUESS: the scatter about smooth curves" if sizes.scatter[name] else "in the torque unit"
-        mark, why = ("", note) if name in fitted else ("# ", 'with sigma = "fit"')
-        yield f'{mark}noise_{name} = {{ prior = "lognormal", median = {scatter!r}, factor = 3.0 }}  # {why}'
+        scatter = float(f"{sizes.scatter[name]:.2g}")
+        mark, why = ("", "GUESS: the scatter about smooth curves") if name in fitted else ("# ", 'with sigma = "fit"')
+        median = repr(scatter or 0.1)
+        if name in fitted and not scatter:
+            median, why = '"<error of one point?>"', "in the torque unit"
+        yield f'{mark}noise_{name} = {{ prior = "lognormal", median = {median}, factor = 3.0 }}  # {why}'
     yield _FURTHER
 
 

@@ -249,9 +249,14 @@ def test_read_curves_from_disk(tmp_path: Path) -> None:
     file.write_text(GOOD, encoding="utf-8")
     assert read_curves(file, PLAIN)[0].source == str(file)
     assert read_curves(str(file), PLAIN, label="series.csv")[0].source == "series.csv"
+    (tmp_path / "hidden").mkdir()
+    for name in ("b.txt", ".config", "a.txt"):
+        (tmp_path / "hidden" / name).touch()
     for path, message in (
         (tmp_path, "is a folder; name a file in it"),
         (tmp_path / "serie.csv", "no such file; did you mean 'series.csv'?"),
+        (tmp_path / "hidden" / "x.csv", "no such file; use one of 'a.txt', 'b.txt'"),
+        (tmp_path / "hidden" / ".confi", "no such file; did you mean '.config'?"),
         (tmp_path / "no" / "x.csv", f"no such file; there is no folder {str(tmp_path / 'no')!r}"),
     ):
         assert problems_of(read_curves, path, PLAIN, label="f") == [f"f: {message}"]

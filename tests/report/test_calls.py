@@ -16,11 +16,11 @@ from shortcuts import slow_but
 from sketches import sketch
 
 import mtjfit
-from mtjfit.html import PlannedFigure
+from mtjfit.html import PlannedFigure, program_of
 from mtjfit.infer import Check, Verdict
 from mtjfit.plot import render
 from mtjfit.report import Findings, findings, report_html
-from mtjfit.report.calls import beginning_of, call_of, program_of
+from mtjfit.report.calls import beginning_of, call_of
 from mtjfit.report.width import figure_width
 
 pytestmark = pytest.mark.usefixtures("quick_fits")

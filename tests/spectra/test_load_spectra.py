@@ -155,6 +155,11 @@ def test_mistakes_are_told_at_their_key(tmp_path: Path, old: str, new: str, says
     assert says in refused(tmp_path, TEXT.replace(old, new, 1))
 
 
+def test_meff_without_the_field_of_each_spectrum_is_refused(tmp_path: Path):
+    text = TEXT.replace("fixed = 80.0\n", "").replace('fixed = "mT"\n', "")
+    assert "spectra.toml: devices['A1']: has Meff, but 2 spectra at no known field" in refused(tmp_path, text)
+
+
 def test_all_mistakes_at_once(tmp_path: Path):
     text = TEXT.replace('x = "GHz"', 'x = "mhz"').replace("value = 10.0", "value = -10.0")
     said = refused(tmp_path, text.replace("[line]", "[line]\nmodes = 0"))

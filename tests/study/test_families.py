@@ -98,6 +98,22 @@ def test_the_one_that_is_unlike_the_others_is_named(odd: str, tmp_path: Path) ->
     assert load_study(study).devices == ("A", "B", "C", "Z")
 
 
+def test_one_that_is_written_differently_is_named_as_the_others(tmp_path: Path) -> None:
+    given = files(tmp_path, ["mtj_A_1nm.csv", "mtj_C_3nm.csv", "mtj_B_2nm.csv"])
+    text = given[-1].read_text(encoding="utf-8").replace(",", ";").replace(".", ",")
+    given[-1].write_text(text, encoding="utf-8")  # as a German program exports it
+    tables, study = proposed(tmp_path, given)
+    assert [table["name"] for table in tables] == ["mtj_{device}_{thickness:nm}.csv"] * 2
+    assert load_study(study).devices == ("A", "C", "B")
+
+
+def test_names_that_fit_no_common_pattern_keep_their_own(tmp_path: Path) -> None:
+    one = files(tmp_path, ["mtj_A_1nm.csv", "mtj_C_3nm.csv"])
+    other = files(tmp_path, ["x_B_2nm.csv"], ("V (mV)", *HEADER[1:]))
+    tables, _ = proposed(tmp_path, [*one, *other])
+    assert [table["name"] for table in tables] == ["mtj_{device}_{thickness:nm}.csv", "{device}_{thickness:nm}.csv"]
+
+
 def test_one_that_no_pattern_leaves_out_is_refused_by_its_name(tmp_path: Path) -> None:
     good, odd = files(tmp_path, ["A1_1nm.csv", "B2_2nm.csv"]), files(tmp_path, ["A2_1nm.csv"], ("V (mV)", *HEADER[1:]))
     assert "LOOK: *.csv also fits A2_1nm.csv" in shown(tmp_path, [*good, *odd])

@@ -80,7 +80,7 @@ def answered(text: str, given: Case) -> str:
     truth = {
         "quantity": '"torkance"', "per": '"device"', "perp_axis": '"MxP"',
         "thickness": f"{2.1 / NANOMETRES[given.units['thickness']]!r}",
-        "parameters.a1": "1.0", "parameters.b2": "1.0",
+        "parameters.a1": "1.0", "parameters.b2": "1.0", "parameters.noise_par": "0.1", "parameters.noise_perp": "0.1",
         **{f"units.{kind}": f'"{unit}"' for kind, unit in given.units.items()}, **columns,
     }  # fmt: skip
     return "\n".join(_answered(text.replace("\nb0 =", "\n# b0 ="), truth))  # a torkance has none

@@ -45,7 +45,7 @@ def fill(text: str, **answers: str) -> str:
     """A template after somebody answered every question; torkances have no b0."""
     for placeholder, value in {**ANSWERS, **answers}.items():
         text = text.replace(f"<{placeholder}?>", value)
-    text = re.sub(r'"<a few times[^>]*>"', "10.0", text)
+    text = re.sub(r'"<(a few times|error of one point)[^>]*>"', "10.0", text)
     text = re.sub(r"^b0 =", "# b0 =", text, flags=re.MULTILINE)
     return re.sub(r'"<nominal thickness[^>]*>"', "2.0", text)
 
@@ -132,6 +132,18 @@ def test_a_file_with_little_in_it(tmp_path: Path) -> None:
     assert [problem.split(": ")[1] for problem in problems_of(load_study, study) if "placeholder" in problem] == [
         "data[0].columns.perp"
     ]
+
+
+def test_noise_that_no_number_shows_is_asked_for(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{v},{90 * v + 0.7 * (-1) ** k:.3f},{30 * v * v:.3f}\n" for k, v in enumerate((-3, -2, -1, 1, 2, 3))
+    )
+    unknown = tomllib.loads(propose(tmp_path, "V,signal 1,signal 2\n" + rows))["parameters"]
+    assert unknown["noise_par"]["median"] == unknown["noise_perp"]["median"] == "<error of one point?>"
+    known = tomllib.loads(propose(tmp_path, "V,T_ip (meV),T_oop (meV)\n" + rows))
+    assert known["data"][0]["columns"] == {"bias": "V", "par": "T_ip", "perp": "T_oop"}
+    assert known["data"][0]["units"]["torque"] == "meV"
+    assert 0.1 < known["parameters"]["noise_par"]["median"] < 10
 
 
 @pytest.mark.parametrize(("above", "separator"), [("", "space"), ("sep=;\n", ";")])

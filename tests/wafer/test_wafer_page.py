@@ -81,6 +81,7 @@ def test_the_page_is_balanced_harmless_and_small(made: Made) -> None:
     assert "<b>" not in html
     assert "prefers-color-scheme: dark" in html
     assert "@media print" in html
+    assert ".call pre { overflow-x: auto; }" in html, "programs are wider than a telephone"
     assert "url(" not in re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
 
 

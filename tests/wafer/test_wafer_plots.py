@@ -153,6 +153,40 @@ def test_crosses_are_the_devices_beyond_and_dots_the_means() -> None:
     np.testing.assert_allclose(np.sort(by_gid(spreads, "spread")[0].get_ydata()), sorted(table["spread"]))
 
 
+def covered(fig: Figure) -> int:
+    """Points and ends of lines of the data that lie below a legend."""
+    fig.canvas.draw()
+    n = 0
+    for ax in fig.axes:
+        box = ax.get_legend().get_window_extent()
+        for line in (each for each in ax.lines if each.get_gid() not in (None, "watermark")):
+            x, y = line.get_transform().transform(np.column_stack([line.get_xdata(), line.get_ydata()])).T
+            n += int(np.sum((x > box.x0) & (x < box.x1) & (y > box.y0) & (y < min(box.y1, line.get_clip_box().y1))))
+    return n
+
+
+def on_small_axes(layout: str | None, height: float) -> Figure:
+    fig = Figure(figsize=(86 / 25.4, height / 25.4), layout=layout)
+    FigureCanvasAgg(fig)
+    plot_control(SURVEY, Q, axes=fig.subplots(2, 1, height_ratios=[2, 1]))
+    return fig
+
+
+@pytest.mark.parametrize(("layout", "height"), [("constrained", 90.0), (None, 120.0)])
+def test_on_small_axes_the_legend_covers_no_data(layout: str | None, height: float) -> None:
+    fig = on_small_axes(layout, height)
+    assert covered(fig) == 0
+    said = [text.get_text() for ax in fig.axes for text in ax.get_legend().get_texts()]
+    assert (len(said), said[-1]) == (8, "median error of measurement")
+
+
+def test_sabotage_a_legend_without_room_covers_data() -> None:
+    fig = on_small_axes("constrained", 90.0)
+    for ax in fig.axes:
+        ax.autoscale(axis="y")
+    assert covered(fig) > 0
+
+
 def test_an_undetermined_spread_has_no_limits_and_says_so() -> None:
     fig = plot_control(survey_of(wafer(np.random.default_rng(3), "A", bowl=0.0, scatter=0.0)), Q)
     assert by_gid(fig, "limit-low") == []

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mtjfit.wafer.page.stacks import StackResults
     from mtjfit.wafer.stack.posterior import WaferPosterior
     from mtjfit.wafer.stack.sample import StackPosterior
+    from mtjfit.wafer.survey.limits import Control
     from mtjfit.wafer.survey.survey import Survey
 
 _OF_POLYNOMIALS = re.compile(r"(par|perp)·V\^\d+")
@@ -79,6 +80,7 @@ def wafer_command(
     if workers and scheduler:
         raise click.UsageError("--workers and --scheduler exclude each other")
     from mtjfit.wafer.catalogue import open_catalogue
+    from mtjfit.wafer.page.calls import beginning_from
     from mtjfit.wafer.page.page import MOST_CURVES, is_wafer_file, wafer_files
     from mtjfit.wafer.page.text import survey_says
     from mtjfit.wafer.survey.curves import curves_of, survey_of
@@ -93,7 +95,8 @@ def wafer_command(
         faults = opened.faults(configuration)
         progress(f"looking for odd ones among {len(survey.frame)} devices", quiet)
         findings = [WaferFindings(survey, quantity, own=own_error) for quantity in chosen]
-        odd = odd_devices(survey, control="fdr" if false_alarms == "fdr" else "holm", findings=findings)
+        control: Control = "fdr" if false_alarms == "fdr" else "holm"
+        odd = odd_devices(survey, control=control, findings=findings)
         first = odd.table.head(MOST_CURVES)
         wanted = list(zip(first["wafer"], first["device"], strict=True))
         if wanted:
@@ -103,7 +106,8 @@ def wafer_command(
         if stacks or posterior:
             runs = output / _RUNS if posterior else None
             found = _stacks(opened, study, configuration, runs, quiet, {"workers": workers, "scheduler": scheduler})
-        files = wafer_files(survey, findings, odd, curves, faults, stacks=found, pdf=pdf,
+        beginning = beginning_from(catalogue, output, chosen, control, configuration)
+        files = wafer_files(survey, findings, odd, curves, faults, stacks=found, pdf=pdf, beginning=beginning,
                             progress=lambda what: progress(f"drawing {what}", quiet))  # fmt: skip
     folder.write(files)
     if not quiet:

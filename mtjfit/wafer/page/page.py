@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,12 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from mtjfit.arrays import BoolArray
-from mtjfit.html import inline_svg, template
-from mtjfit.multiple_tests import FALSE_ALARM
+from mtjfit.html import inline_svg, program_of, template
 from mtjfit.plain import csv_bytes
 from mtjfit.plot.style import render
 from mtjfit.text import counted, number, visible
 from mtjfit.version import __version__
+from mtjfit.wafer.page.calls import quantity_call
 from mtjfit.wafer.page.stacks import STACK_TABLES, StackResults
 from mtjfit.wafer.page.text import (
     beyond_says,
@@ -69,6 +69,8 @@ class _Picture:
     content: str
     width: float
     files: Mapping[str, bytes] = field(default_factory=dict)
+    call: str = ""
+    program: str = ""
 
 
 def wafer_files(
@@ -80,16 +82,18 @@ def wafer_files(
     *,
     stacks: StackResults | None = None,
     pdf: bool = False,
+    beginning: str = "",
     progress: Callable[[str], object] = lambda _: None,
 ) -> dict[str, bytes]:
     """All files that ``mtjfit wafer`` writes, by name: ``wafer.html``, figures, tables.
 
     With up to three quantities, a section of `findings` each, the page stays below 5 MB for any number of devices and
-    wafers. `faults` are unusable devices: columns device, wafer, where, what, todo. `progress` is called with the name
-    of each figure before it is drawn.
+    wafers. `faults` are unusable devices: columns device, wafer, where, what, todo. `beginning`, of
+    `mtjfit.wafer.page.calls`, makes names of the catalogue; without it no figure has the Python that draws it.
+    `progress` is called with the name of each figure before it is drawn.
     """
-    rings = _rings(survey, odd)
-    pictures = [tuple(_pictures(one, rings, pdf, progress)) for one in findings]
+    rings = odd.among(survey)
+    pictures = [tuple(_pictures(one, rings, pdf, beginning, progress)) for one in findings]
     of_stacks = () if stacks is None else tuple(_stack_pictures(stacks, pdf, progress))
     files = {name: data for drawn in (*pictures, of_stacks) for each in drawn for name, data in each.files.items()}
     tables = {name: (frame, "quantity") for name, frame in wafer_quantity_tables(findings).items()}
@@ -131,14 +135,16 @@ def wafer_files(
 
 
 def _pictures(
-    found: WaferFindings, rings: BoolArray, pdf: bool, progress: Callable[[str], object]
+    found: WaferFindings, rings: BoolArray, pdf: bool, beginning: str, progress: Callable[[str], object]
 ) -> Iterator[_Picture]:
     """Pictures of one quantity; none if no unflagged device determines it."""
     slug = re.sub(r"[^a-z0-9_]+", "-", found.quantity.lower()).strip("-") or "quantity"
     for kind in () if found.limits.empty else KINDS:
         progress(f"{KINDS[kind]} of {quantity_title(found.quantity)}")
         if (drawn := _figure(found, kind, rings)) is not None:
-            yield _drawn(f"{kind}-{slug}", *drawn, pdf)
+            picture = _drawn(name := f"{kind}-{slug}", *drawn, pdf)
+            call = quantity_call(kind, found.quantity) if beginning else ""
+            yield replace(picture, call=call, program=program_of(name, call, beginning)) if call else picture
 
 
 def _stack_pictures(stacks: StackResults, pdf: bool, progress: Callable[[str], object]) -> Iterator[_Picture]:
@@ -157,7 +163,8 @@ def _drawn(name: str, figure: Figure, caption: str, alt: str, pdf: bool) -> _Pic
 def _figure(found: WaferFindings, kind: str, rings: BoolArray) -> tuple[Figure, str, str] | None:
     """Figure, caption and alternative text; None if devices have no positions, or too few for a smooth part."""
     survey, quantity = found.survey, found.quantity
-    who = f"{quantity_title(quantity)} of {counted(int(survey.usable(quantity).sum()), 'device')} of {survey.name}"
+    title = quantity_title(quantity).replace("Slope", "slope")  # here in the middle of a sentence
+    who = f"{title} of {counted(int(survey.usable(quantity).sum()), 'device')} of {survey.name}"
     if kind == "control":
         caption = (
             f"Control chart of {who}: devices of each wafer with the limits of their population, and the spread of "
@@ -192,13 +199,6 @@ def wafer_quantity_tables(findings: Sequence[WaferFindings]) -> dict[str, pd.Dat
         if frames:
             found[name] = pd.concat([each for each in frames if len(each)] or frames)
     return found
-
-
-def _rings(survey: Survey, odd: OddDevices) -> BoolArray:
-    """True for odd devices, in the rows of the survey."""
-    beyond = odd.table[odd.table["p_adjusted"] < FALSE_ALARM]
-    names = pd.MultiIndex.from_frame(survey.frame[["wafer", "device"]])
-    return np.asarray(names.isin(pd.MultiIndex.from_frame(beyond[["wafer", "device"]])))
 
 
 def _curves(

@@ -6,10 +6,13 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.text import Text
 
 from mtjfit.arrays import FloatArray
 from mtjfit.plot.own_axes import AxesLike
@@ -22,6 +25,8 @@ MOST_ON_CHART = 200
 """Wafers on one chart, the last ones."""
 _LABELLED = 24
 _Means: TypeAlias = dict[tuple[str, str], dict[str, Any]]  # rows of the table of wafers by population and wafer
+_OF_SPREADS = 3  # entries of the legend for the lower panel, the last ones
+_CUT = ("95", "68", "beyond", "flagged", "interval", "undetermined")
 _POINTS = 1200  # single devices that are drawn in all, those farthest off
 
 
@@ -40,7 +45,7 @@ def plot_control(
     found : WaferFindings, optional
         Of this quantity, if they are known.
     axes : Axes or array of Axes, optional
-        Two of your own, one above the other.
+        Two of your own, one above the other; each has its part of the legend above its data.
 
     Raises
     ------
@@ -66,9 +71,14 @@ def plot_control(
         name_axis(bottom.yaxis, "spread", survey.unit(quantity))
         _ticks(bottom, shown)
         handles = _handles(limits)
-        fig.legend(handles=handles, loc="outside upper center", ncols=(len(handles) + 1) // 2, fontsize=6.5,
-                   columnspacing=0.9)  # fmt: skip
-    return finished(fig)
+        if axes is None:
+            fig.legend(handles=handles, loc="outside upper center", ncols=(len(handles) + 1) // 2, fontsize=6.5,
+                       columnspacing=0.9)  # fmt: skip
+    whole = finished(fig)
+    if axes is not None:
+        for ax, own in ((top, handles[:-_OF_SPREADS]), (bottom, handles[-_OF_SPREADS:])):
+            _legend_above_data(ax, own)
+    return whole
 
 
 def _note(limits: pd.DataFrame, more: int) -> str:
@@ -125,7 +135,7 @@ def _devices(
     outside = int(np.sum((everything < ax.get_ylim()[0]) | (everything > ax.get_ylim()[1])))
     if outside:
         ax.text(0.995, 0.985, f"{outside} beyond the axis", transform=ax.transAxes, ha="right", va="top", fontsize=6,
-                color=OKABE_ITO["vermillion"])  # fmt: skip
+                color=OKABE_ITO["vermillion"], gid="outside")  # fmt: skip
 
 
 def _upright(x: FloatArray, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -177,6 +187,28 @@ def _spreads(ax: Axes, shown: list[tuple[str, str]], means: _Means) -> None:
     flat = np.stack([at - 0.3, at + 0.3, np.full_like(at, np.nan)], axis=1).ravel()
     ax.plot(flat, np.repeat(error, 3), color=OKABE_ITO["orange"], lw=1.2, gid="error")
     ax.set_ylim(0, 1.12 * float(max(middle.max(), error.max(), high[yes].max(initial=0.0))) or 1.0)
+
+
+def _legend_above_data(ax: Axes, handles: list[Line2D | Patch]) -> None:
+    """A legend in a panel, whose axis is made so much longer at its upper end that it covers nothing."""
+    low, high = ax.get_ylim()
+    whole = ax.figure.figure
+    size = FontProperties(size=rcParams["legend.fontsize"]).get_size_in_points()
+    for columns, share in ((2, 1.0), (1, 1.0), (1, 0.8), (1, 0.6)):
+        legend = ax.legend(handles=handles, loc="upper center", ncols=columns, fontsize=share * size,
+                           columnspacing=0.9, borderaxespad=0.2)  # fmt: skip
+        legend.set_in_layout(False)  # else one that is too wide takes the room of the panels
+        whole.draw_without_rendering()  # sizes are known only then
+        panel, taken = ax.get_window_extent(), legend.get_window_extent()
+        if taken.width <= panel.width:
+            break
+    left = float(np.clip((taken.y0 - panel.y0) / panel.height - 0.03, 0.1, 1.0))
+    ax.set_ylim(low, low + (high - low) / left)
+    for each in ax.get_children():
+        if each.get_gid() in _CUT:  # else points that are counted as beyond the axis come to lie below the legend
+            each.set_clip_path(Rectangle((0, 0), 1, left, transform=ax.transAxes))
+        elif each.get_gid() == "outside":
+            cast(Text, each).set_y(left - 0.015)
 
 
 def _ticks(ax: Axes, shown: list[tuple[str, str]]) -> None:

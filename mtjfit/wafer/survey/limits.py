@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from mtjfit.arrays import FloatArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.data import pretty
 from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
@@ -53,6 +53,12 @@ class OddDevices:
     def beyond(self) -> int:
         """Number of odd devices, flagged or not."""
         return int((self.table["p_adjusted"] < FALSE_ALARM).sum())
+
+    def among(self, survey: Survey) -> BoolArray:
+        """True for odd devices, in the rows of the survey: what maps mark by a ring."""
+        beyond = self.table[self.table["p_adjusted"] < FALSE_ALARM]
+        names = pd.MultiIndex.from_frame(survey.frame[["wafer", "device"]])
+        return np.asarray(names.isin(pd.MultiIndex.from_frame(beyond[["wafer", "device"]])))
 
     @property
     def says(self) -> str:
