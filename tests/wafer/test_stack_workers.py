@@ -215,7 +215,7 @@ def test_processes_give_the_same_bits_while_they_are_killed_and_leave_nothing_be
 
 def test_who_shares_is_said_by_one_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mtjfit.wafer.stack.processes.n_processors", lambda: 4)
-    assert [repaid(n) for n in (1, 200, 999, 1000, 1700, 10_000)] == [1, 1, 1, 2, 3, 4]
+    assert [repaid(n) for n in (1, 100, 199, 200, 340, 10_000)] == [1, 1, 1, 2, 3, 4]
     with shared(stack()) as model:  # 60 devices
         assert model is stack()
     for workers in (0, -1, True, 1.5):

@@ -226,7 +226,8 @@ def least_ess(z, w):
 def importance(target, annealed, rng, ess=15_000, seconds=60.0, batch=20_000, tails=()):
     """Importance sampling with a share of the proposal kept for tempered particles, refitted before it is frozen.
 
-    `tails` are factors by which further parts of it are wider, each a sixth of what is left to the others. Goes on until there are `ess` effective draws, and two thirds of that behind each quantile that is asked for.
+    `tails` are factors by which further parts of it are wider, each a sixth of what is left to the others. Goes on
+    until there are `ess` effective draws, and two thirds of that behind each quantile that is asked for.
     """
     start = time.process_time()
     D, ones = target.size, np.ones(6000)

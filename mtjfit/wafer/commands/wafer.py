@@ -41,7 +41,7 @@ _RUNS = "runs"
 @click.option("--study", type=click.Path(path_type=Path), metavar="WAFER.toml",
               help="Study file with other priors for --stacks.")
 @click.option("--workers", type=click.IntRange(1, 1024), metavar="N",
-              help="Processes for --posterior.  [default: one for 500 devices, up to the processors]")
+              help="Processes for --posterior.  [default: one for 100 devices, up to the processors]")
 @click.option("--scheduler", default="", metavar="ADDRESS", help="Share it among the workers of a dask scheduler.")
 @click.option("--table", type=click.Path(path_type=Path), help="Present place of the measured table, for curves.")
 @click.option("--configuration", default="", metavar="HEX", help="Beginning of its fingerprint, if there are several.")

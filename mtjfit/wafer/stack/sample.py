@@ -252,7 +252,7 @@ def sample_stack(
         Show a bar with the remaining time on a terminal.
     workers : int, optional
         Processes that share the likelihood; 1 for this one alone. Default: as many as there are processors, and no more
-        than one for 500 devices. A script that uses more than one needs ``if __name__ == "__main__":``.
+        than one for 100 devices. A script that uses more than one needs ``if __name__ == "__main__":``.
     scheduler : str, optional
         Address of a dask scheduler whose workers share it instead (``pip install 'mtjfit[cluster]'``): for more than
         some 10 000 devices, on a network that is trusted.
