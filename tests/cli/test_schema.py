@@ -47,7 +47,7 @@ def faults(kind: str, raw: object) -> list[str]:
 def answered(text: str) -> str:
     """A template with its placeholders replaced."""
     words = {"quantity": '"torque"', "per": '"device"', "perp_axis": '"MxP"'}
-    numbers = dict.fromkeys(("thickness", "bias", "fixed", "sd"), "1.0")
+    numbers = dict.fromkeys(("thickness", "bias", "fixed", "sd", "median"), "1.0")
     section, lines = "", []
     for line in text.splitlines():
         section = line.partition("]")[0] if line.startswith("[") else section
