@@ -7,8 +7,8 @@ cached. Rows of likelihood count by the share of the devices that they were comp
 the likelihood by brute force over thicknesses (`log_likelihood_everywhere`) and by the general quadrature of studies
 (`SharedPosterior`), and one global fit of all raw points by `lmfit.Minimizer.leastsq` with lengths for all devices and
 thickness, a1 and b2 for each, started at the truth. lmfit knows the scatter, as known errors about the common values;
-it gives an optimum with errors of the curvature, no posterior. It is stopped after --limit seconds, or by the memory. Sizes that are not
-asked for stay as they were measured before.
+it gives an optimum with errors of the curvature, no posterior. It is stopped after --limit seconds, or by lack
+of memory. Sizes that are not asked for stay as they were measured before.
 """
 
 from __future__ import annotations
