@@ -280,8 +280,8 @@ def _with_common_names(found: Sequence[Family]) -> Iterator[Family]:
         folders.setdefault((each.first.path.parent, frozenset(each.names.fields)), []).append(each)
     for each in found:
         together = folders[each.first.path.parent, frozenset(each.names.fields)]
-        one = replace(each, names=_common(each, together)) if "device" in each.names.fields else each
-        yield one if not each.first.is_of_parts else each
+        is_named = "device" in each.names.fields and not each.first.is_of_parts
+        yield replace(each, names=_common(each, together)) if is_named else each
 
 
 def _common(one: Family, together: Sequence[Family]) -> NameFields:
