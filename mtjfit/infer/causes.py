@@ -1,9 +1,9 @@
 """Likely causes of a misfit, each tried: what the fit would be if it were the cause.
 
 A study whose model fails, or whose residuals show a pattern, is fitted again with one thing changed at a time: the
-other quantity, the other perp_axis, one more amplitude, one kind of pattern taken off; and where nothing of that makes
-it fit well, one device left out. The cause that leaves the best fit comes first; one after which a pattern remains
-comes after those that leave none.
+other quantity, the other perp_axis, one more amplitude, one kind of pattern taken off; where nothing of that makes it
+fit well, one device left out; and where that does not either, amplitudes that differ from device to device. The cause
+that leaves the best fit comes first; one after which a pattern remains comes after those that leave none.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from mtjfit.infer.assumptions import amplitude_size
 from mtjfit.infer.optimum import as_other_quantity, flipped
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.patterns import Pattern, without_pattern
-from mtjfit.study import Normal, Parameter, Study
+from mtjfit.study import DOF, SCATTER, LogNormal, Normal, Parameter, Study
 
 P_BAD = 1e-3
 """p-value below which the model does not describe the data."""
-CauseKind: TypeAlias = Literal["quantity", "perp_axis", "amplitude", "pattern", "device"]
+CauseKind: TypeAlias = Literal["quantity", "perp_axis", "amplitude", "pattern", "device", "scatter"]
 _TRIED = ("b0", "a2", "b1", "a3", "b3")
 _LEAST_DEVICES, _MOST_DEVICES = 4, 20  # of fewer the odd one cannot be told, of more each fit takes too long
+_SCATTER = LogNormal(0.05, 2.0)  # least squares does not use it: each device has an amplitude of its own
 _WELL = 0.05  # p above which nothing else is looked for
 _SMALLER = 2.0  # factor by which χ² per degree of freedom must fall for a cause that leaves a bad fit
 
@@ -52,8 +53,8 @@ class Outcome:
 class Cause:
     """One thing that may be wrong, and how well the model would describe the data if it were.
 
-    `name` is that of an amplitude, a device or a kind of pattern; empty for quantity and perp_axis. `helps`: it
-    explains everything, or makes χ² per degree of freedom much smaller.
+    `name` is that of an amplitude, a device or a kind of pattern, or those of amplitudes that scatter, with commas;
+    empty for quantity and perp_axis. `helps`: it explains everything, or makes χ² per degree of freedom much smaller.
     """
 
     kind: CauseKind
@@ -91,6 +92,19 @@ def _without_a_device(study: Study) -> Iterator[tuple[CauseKind, str, Study]]:
             yield "device", device, study.replace(curves=tuple(c for c in study.curves if c.device != device))
 
 
+def _with_scatter(study: Study) -> Iterator[tuple[CauseKind, str, Study]]:
+    """Amplitudes of devices that differ: each amplitude alone, then all of them."""
+    several_curves = len({curve.device for curve in study.curves}) < len(study.curves)
+    if study.n_devices < _LEAST_DEVICES or several_curves or DOF in study.parameters:
+        return  # scatter is not defined beside these
+    shared = [name for name in study.amplitudes
+              if study.parameters[name].scope == "shared" and SCATTER + name not in study.parameters]  # fmt: skip
+    together = [shared] if len(shared) > 1 else []
+    for names in [*([name] for name in shared), *together]:
+        added = {SCATTER + name: Parameter(SCATTER + name, _SCATTER) for name in names}
+        yield "scatter", ", ".join(names), study.replace(parameters={**study.parameters, **added})
+
+
 def likely_causes(
     study: Study, patterns: Sequence[Pattern], before: float, judge: Callable[[Study], Outcome]
 ) -> tuple[Cause, ...]:
@@ -99,11 +113,11 @@ def likely_causes(
     `before` is its χ² per degree of freedom; `judge` fits a changed study. Causes that do not help are returned, too.
     """
     found: list[Cause] = []
-    for changes in (_changed(study, patterns), _without_a_device(study)):
+    for changes in (_changed(study, patterns), _without_a_device(study), _with_scatter(study)):
         for kind, name, changed in changes:
             outcome = judge(changed)
             helps = outcome.is_good or outcome.chi2_per_dof * _SMALLER < before
             found.append(Cause(kind, name, outcome, helps))
-        if any(cause.explains and cause.outcome.p_value > _WELL for cause in found):  # simpler than an odd device
+        if any(cause.explains and cause.outcome.p_value > _WELL for cause in found):  # simpler than what follows
             break
     return tuple(sorted(found, key=lambda each: each.outcome.rank))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from mtjfit.infer import FitResult
 from mtjfit.infer.causes import Cause
+from mtjfit.study import SCATTER
 from mtjfit.text import p_text
 
 _MOST = 3
@@ -30,10 +31,17 @@ def _what(fit: FitResult, cause: Cause) -> tuple[str, str]:
         return f"{cause.name} is not declared: with it", f"declare {cause.name}{also}"
     if cause.kind == "pattern":
         return _PATTERNS[cause.name], "see the residuals below"
+    if cause.kind == "scatter":
+        names = cause.name.replace(", ", " and ")
+        return f"{names} may differ between the devices: if so,", f"declare {_scatters(cause)}"
     return (
         f"device {cause.name} does not belong to the others: without it",
         "look at its area, thickness and sign, or leave it out with the reason",
     )
+
+
+def _scatters(cause: Cause) -> str:
+    return " and ".join(SCATTER + name for name in cause.name.split(", "))
 
 
 def cause_words(fit: FitResult, cause: Cause) -> str:
@@ -67,6 +75,14 @@ def cause_lines(fit: FitResult) -> tuple[str, ...]:
 
 def _tried(causes: Iterable[Cause]) -> Iterator[str]:
     """Each thing that was tried, devices as one."""
+    yield from dict.fromkeys(_trial(cause) for cause in causes)
+
+
+def _trial(cause: Cause) -> str:
     names = {"quantity": "the other quantity", "perp_axis": "the other perp_axis", "device": "leaving out one device"}
+    if cause.kind in names:
+        return names[cause.kind]
+    if cause.kind == "scatter":
+        return f"with {_scatters(cause)}"
     words = {"points": "without single points", "drift": "without drift", "sweeps": "without differences of sweeps"}
-    yield from dict.fromkeys(names.get(cause.kind) or words.get(cause.name, f"with {cause.name}") for cause in causes)
+    return words.get(cause.name, f"with {cause.name}")

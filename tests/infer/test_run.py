@@ -172,7 +172,7 @@ def test_a_terminal_shows_what_the_gate_found(monkeypatch: pytest.MonkeyPatch) -
     run(gate=gate, progress=True)
     lines = terminal.lines()
     for words in ("annealing from the prior, temperature", "checking by a second method, temperature"):
-        temperatures = [float(line.removeprefix(words)) for line in lines if line.startswith(words)]
+        temperatures = [float(line.removeprefix(words).split(",")[0]) for line in lines if line.startswith(words)]
         assert temperatures[-1] == 1.0
         assert temperatures == sorted(temperatures, reverse=True)
     assert len(verdicts) > 1
@@ -313,16 +313,28 @@ def test_the_line_says_where_the_run_is_and_goes_away():
     terminal = Terminal()
     with Progress(True, LIMIT, terminal) as show:
         show.annealing(0.00123)
+        show.annealing(1.0)
         show.sampling(0)
         show.sampling(200)
         show.looked(*LOOK, FIRST_REFIT)
         show.checking(0.25)
     lines = terminal.lines()
-    assert lines[0] == "annealing from the prior, temperature 810"
+    assert lines[0] == "annealing from the prior, temperature 810, time left unknown, then sampling"
     assert "sampling: 200 steps, 60000 at most" in lines
     assert re.fullmatch(r"sampling \|.*\| 200/400 steps, 00:00 left, " + re.escape(WORDS), lines[-2])
-    assert lines[-1] == "checking by a second method, temperature 4"
+    assert lines[-1] == "checking by a second method, temperature 4, time left unknown"
     assert terminal.getvalue().endswith(" \r")
+
+
+def test_the_time_left_of_annealing_is_that_of_its_own_levels():
+    terminal, times = Terminal(), iter([0.0, 10.0, 30.0, 1000.0, 1002.0])
+    with Progress(True, LIMIT, terminal, times.__next__) as show:
+        for beta in (1e-4, 1e-3, 1e-1):  # three decades in 30 s
+            show.annealing(beta)
+        for beta in (0.01, 0.1):
+            show.checking(beta)
+    left = [re.search(r"temperature \S+, (time left unknown|.+? left)", line)[1] for line in terminal.lines()]
+    assert left == ["time left unknown", "00:30 left", "00:10 left", "time left unknown", "00:02 left"]
 
 
 def test_the_rate_is_that_of_this_run_not_of_the_one_that_is_resumed():

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from designs import design
+from planted_series import series
+from planted_series import study as planted_study
 from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.data import Quantity
+from mtjfit.infer.causes import P_BAD, Outcome, likely_causes
 from mtjfit.results import notices
-from mtjfit.study import Fixed, Parameter, Study
+from mtjfit.study import DOF, Fixed, LogNormal, Parameter, Study
 
 OTHER: dict[Quantity, Quantity] = {"torque": "torkance", "torkance": "torque"}
 SEEDS = (range(2), pytest.param(range(40), marks=[pytest.mark.slow, pytest.mark.timeout(1200)]))
@@ -46,6 +50,45 @@ def test_a_flipped_axis_is_not_called_another_quantity(seeds: range) -> None:
     found = [lines for seed in seeds if (lines := loud_lines(flipped(design(seed, "plain").study)))]
     assert found
     assert sum("T_perp may be flipped" in lines[0] for lines in found) >= 0.9 * len(found)
+
+
+def scattering(seed: int, size: float) -> Study:
+    """Areas that differ by 100 `size` %: all amplitudes of a device have one factor."""
+    truth = series(seed)
+    factor = 1 + size * np.random.default_rng([seed, 77]).standard_normal(truth.nominal.size)
+    return planted_study(replace(truth, factor=factor))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_amplitudes_that_scatter_are_named_and_the_advice_helps(seeds: range) -> None:
+    """Nine of ten of those that are flagged, and nine of ten are; without scatter none."""
+    flagged = [study for seed in seeds if mtjfit.fit(study := scattering(seed, 0.2)).p_value < P_BAD]
+    assert len(flagged) >= 0.9 * len(seeds)
+    helped = 0
+    for study in flagged:
+        todo = "declare scatter_a1 and scatter_b2"
+        if any(line.endswith(todo) for line in loud_lines(study)[:2]):
+            more = {name: Parameter(name, LogNormal(0.1, 2.0)) for name in ("scatter_a1", "scatter_b2")}
+            helped += mtjfit.fit(study.replace(parameters={**study.parameters, **more})).p_value >= P_BAD
+    assert helped >= 0.9 * len(flagged)
+    assert not any("may differ" in line for seed in seeds for line in loud_lines(scattering(seed, 0.0)))
+
+
+def test_scatter_is_tried_where_it_can_be_declared() -> None:
+    study = scattering(0, 0.2)
+    twice = tuple(replace(one, condition=each) for one in study.curves for each in ("up", "down"))
+    t = Parameter(DOF, LogNormal(5.0, 2.0, low=1.0))
+    cannot = (study.replace(curves=twice), study.select(devices=study.devices[:3]),
+              study.replace(parameters={**study.parameters, DOF: t}))  # fmt: skip
+    assert scatter_tried(study) == ["a1", "b2", "a1, b2"]
+    assert [scatter_tried(one) for one in cannot] == [[]] * 3
+
+
+def scatter_tried(study: Study) -> list[str]:
+    """Names of amplitudes, where nothing helps."""
+    causes = likely_causes(study, (), 100.0, lambda _: Outcome(0.0, 100.0, False))
+    return [cause.name for cause in causes if cause.kind == "scatter"]
 
 
 @pytest.mark.slow

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TextIO, TypeAlias
 
 import numpy as np
+from tqdm import tqdm
 
 from mtjfit.cards import ShownAsCard
 from mtjfit.errors import MtjfitError
@@ -84,9 +86,13 @@ def _in_numbers(verdict: Verdict, target_ess: float) -> str:
 class Progress:
     """One line on a terminal, silent elsewhere, for a run of at most `limit` steps."""
 
-    def __init__(self, wanted: bool, limit: int, file: TextIO | None = None):
+    def __init__(
+        self, wanted: bool, limit: int, file: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ):
         self._bar = bar("", wanted, file=file, bar_format="{desc}")
         self._limit, self._steps = limit, -1
+        self._clock = clock
+        self._levels: list[tuple[float, float]] = []  # β, and when it was reached, of the exploration that goes on
 
     def __enter__(self) -> Progress:
         return self
@@ -96,11 +102,22 @@ class Progress:
 
     def annealing(self, beta: float) -> None:
         """The exploration has reached prior · L^β; its temperature is 1/β."""
-        self._draw(f"annealing from the prior, temperature {float(f'{1 / beta:.2g}'):g}")
+        self._draw(f"annealing from the prior, {self._cooled(beta)}, then sampling")
 
     def checking(self, beta: float) -> None:
         """The second exploration, which checks the run, has reached prior · L^β."""
-        self._draw(f"checking by a second method, temperature {float(f'{1 / beta:.2g}'):g}")
+        self._draw(f"checking by a second method, {self._cooled(beta)}")
+
+    def _cooled(self, beta: float) -> str:
+        """Temperature, and the time left if ln β goes on growing at the rate of the levels so far."""
+        if self._levels and beta <= self._levels[-1][0]:
+            self._levels.clear()
+        self._levels.append((beta, self._clock()))
+        (first, start), (last, now) = self._levels[0], self._levels[-1]
+        left = "time left unknown"
+        if len(self._levels) > 1:
+            left = f"{tqdm.format_interval(round((now - start) * math.log(1 / last) / math.log(last / first)))} left"
+        return f"temperature {float(f'{1 / beta:.2g}'):g}, {left}"
 
     def sampling(self, steps: int) -> None:
         """The run has reached `steps` steps, including those that no longer count."""
