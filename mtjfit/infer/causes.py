@@ -95,10 +95,10 @@ def _without_a_device(study: Study) -> Iterator[tuple[CauseKind, str, Study]]:
 def _with_scatter(study: Study) -> Iterator[tuple[CauseKind, str, Study]]:
     """Amplitudes of devices that differ: each amplitude alone, then all of them."""
     several_curves = len({curve.device for curve in study.curves}) < len(study.curves)
-    if study.n_devices < _LEAST_DEVICES or several_curves or DOF in study.parameters:
-        return  # scatter is not defined beside these
-    shared = [name for name in study.amplitudes
-              if study.parameters[name].scope == "shared" and SCATTER + name not in study.parameters]  # fmt: skip
+    if several_curves or DOF in study.parameters or not _LEAST_DEVICES <= study.n_devices <= _MOST_DEVICES:
+        return  # beside several curves or Student-t errors scatter cannot be declared
+    amplitudes = [study.parameters[name] for name in study.amplitudes if SCATTER + name not in study.parameters]
+    shared = [one.name for one in amplitudes if one.scope == "shared" and one.value != 0]
     together = [shared] if len(shared) > 1 else []
     for names in [*([name] for name in shared), *together]:
         added = {SCATTER + name: Parameter(SCATTER + name, _SCATTER) for name in names}

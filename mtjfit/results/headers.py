@@ -278,10 +278,10 @@ def _other_causes(fit: FitResult) -> Iterator[str]:
     else:
         yield "errors fitted from the scatter see no drift or offset between neighbouring points"
     if fit.study.n_thicknesses > 1:
-        spread = "" if f"{SCATTER}a1" in fit.study.parameters else " (scatter_a1 declares it)"
         tried = any(cause.kind == "scatter" for cause in fit.causes)
+        spread = "" if tried or f"{SCATTER}a1" in fit.study.parameters else " (scatter_a1 declares it)"
         differing = "thicknesses" if tried else "thicknesses or amplitudes"
-        yield f"{differing} that differ between the devices by more than declared{'' if tried else spread}"
+        yield f"{differing} that differ between the devices by more than declared{spread}"
     yield f"a mechanism other than {fit.study.model.law}, or a term of J0(V) that was not declared"
 
 

@@ -16,7 +16,7 @@ import mtjfit
 from mtjfit.data import Quantity
 from mtjfit.infer.causes import P_BAD, Outcome, likely_causes
 from mtjfit.results import notices
-from mtjfit.study import DOF, Fixed, LogNormal, Parameter, Study
+from mtjfit.study import DOF, Fixed, LogNormal, Parameter, Prior, Study
 
 OTHER: dict[Quantity, Quantity] = {"torque": "torkance", "torkance": "torque"}
 SEEDS = (range(2), pytest.param(range(40), marks=[pytest.mark.slow, pytest.mark.timeout(1200)]))
@@ -78,11 +78,16 @@ def test_amplitudes_that_scatter_are_named_and_the_advice_helps(seeds: range) ->
 def test_scatter_is_tried_where_it_can_be_declared() -> None:
     study = scattering(0, 0.2)
     twice = tuple(replace(one, condition=each) for one in study.curves for each in ("up", "down"))
-    t = Parameter(DOF, LogNormal(5.0, 2.0, low=1.0))
-    cannot = (study.replace(curves=twice), study.select(devices=study.devices[:3]),
-              study.replace(parameters={**study.parameters, DOF: t}))  # fmt: skip
+    many = tuple(replace(one, device=f"{one.device} {k}") for one in study.curves for k in range(5))  # minutes
+    cannot = (study.replace(curves=twice), study.select(devices=study.devices[:3]), study.replace(curves=many),
+              with_parameter(study, DOF, LogNormal(5.0, 2.0, low=1.0)))  # fmt: skip
     assert scatter_tried(study) == ["a1", "b2", "a1, b2"]
-    assert [scatter_tried(one) for one in cannot] == [[]] * 3
+    assert scatter_tried(with_parameter(study, "b2", Fixed(0.0))) == ["a1"]
+    assert [scatter_tried(one) for one in cannot] == [[]] * 4
+
+
+def with_parameter(study: Study, name: str, prior: Prior) -> Study:
+    return study.replace(parameters={**study.parameters, name: Parameter(name, prior)})
 
 
 def scatter_tried(study: Study) -> list[str]:
