@@ -23,6 +23,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _IN_WORKERS = dict.fromkeys((*_ONE_THREAD, "PYTHONSAFEPATH"), "1")
+_KEPT = 2**25 - 2**13  # bytes: glibc returns freed memory to the system until a block of about this size was freed
 
 
 class WorkerKilled(MtjfitError):
@@ -81,6 +82,7 @@ def in_parallel(
 
 
 def _begin() -> None:
+    bytearray(_KEPT)  # dropped at once: without it, fetching pages again takes half the time of a likelihood
     sys.stdout, sys.stderr = VisibleStream(sys.stdout), VisibleStream(sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows; elsewhere it was started with all signals postponed
     threading.Thread(target=_end_with_parent, daemon=True).start()

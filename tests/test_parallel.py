@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mtjfit.errors import MtjfitError
@@ -28,6 +30,25 @@ def test_workers_give_results_in_order_have_one_thread_and_leave_nothing_behind(
     assert dict(os.environ) == before
     assert multiprocessing.active_children() == []
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def pages_fetched(times: int) -> int:
+    """Pages that the system gives this process while it makes and drops 6 MB of arrays so many `times`."""
+    import resource
+
+    before = 0
+    for k in range(times + 1):
+        if k == 1:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        arrays = [np.ones(100_000) for _ in range(8)]
+        arrays.clear()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of memory that glibc gives back")
+def test_workers_keep_the_memory_of_their_arrays() -> None:
+    """Else a worker spends half of its time on pages: here 1500 each time."""
+    assert max(in_parallel(pages_fetched, [50, 50], 2, progress=False)) < 1500
 
 
 def test_a_killed_worker_is_an_error_that_says_so() -> None:
