@@ -23,7 +23,6 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _IN_WORKERS = dict.fromkeys((*_ONE_THREAD, "PYTHONSAFEPATH"), "1")
-_KEPT = 2**25 - 2**13  # bytes: glibc returns freed memory to the system until a block of about this size was freed
 
 
 class WorkerKilled(MtjfitError):
@@ -36,6 +35,15 @@ def worker_killed(when: str) -> WorkerKilled:
         f"a worker process ended {when}: it was "
         'killed, or memory ran out (use fewer workers), or a script lacks `if __name__ == "__main__":`'
     )
+
+
+def keep_memory() -> None:
+    """Let this process keep the memory of arrays that were dropped, up to 64 MiB.
+
+    Otherwise glibc returns it to the system at once, and getting it back page by page takes more than half of the time
+    of a likelihood. Freeing one large block, which is never touched, raises the limit (M_MMAP_THRESHOLD in mallopt(3)).
+    """
+    bytearray(2**25 - 2**13)
 
 
 def n_processors() -> int:
@@ -82,7 +90,7 @@ def in_parallel(
 
 
 def _begin() -> None:
-    bytearray(_KEPT)  # dropped at once: without it, fetching pages again takes half the time of a likelihood
+    keep_memory()
     sys.stdout, sys.stderr = VisibleStream(sys.stdout), VisibleStream(sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows; elsewhere it was started with all signals postponed
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mtjfit.parallel import keep_memory
 from mtjfit.wafer.stack.cluster import shared_by_cluster
 from mtjfit.wafer.stack.posterior import WaferPosterior
 from mtjfit.wafer.stack.processes import repaid, shared_by_processes
@@ -21,6 +22,7 @@ def shared(model: WaferPosterior, workers: int | None = None, scheduler: str = "
         raise ValueError(f"workers is {workers!r}: give a whole number from 1 on")
     if scheduler and workers is not None:
         raise ValueError("give workers or a scheduler, not both")
+    keep_memory()
     sharing = (
         shared_by_cluster(model, scheduler)
         if scheduler
