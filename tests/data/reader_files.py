@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Callable
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,14 +30,13 @@ def needs(reader: str) -> None:
 
 def database(script: str | None = None, *, array: bytes | None = None) -> bytes:
     """The bytes of a database made of SQL, by default two runs as QCoDeS stores them; `array` is measured in one."""
-    db = sqlite3.connect(":memory:")
-    db.executescript((FILES / "qcodes.sql").read_text(encoding="utf-8") if script is None else script)
-    if script is None:
-        measured = npy([1e-6, -2e-6, 3e-6]) if array is None else array
-        db.execute('INSERT INTO "results-1-2" VALUES (1, ?, ?)', (npy([0.01, 0.02, 0.03]), measured))
-    db.commit()
-    data = db.serialize()
-    db.close()
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript((FILES / "qcodes.sql").read_text(encoding="utf-8") if script is None else script)
+        if script is None:
+            measured = npy([1e-6, -2e-6, 3e-6]) if array is None else array
+            db.execute('INSERT INTO "results-1-2" VALUES (1, ?, ?)', (npy([0.01, 0.02, 0.03]), measured))
+        db.commit()
+        data = db.serialize()
     return data[:18] + b"\x02\x02" + data[20:]  # as a database with a journal in another file says of itself
 
 

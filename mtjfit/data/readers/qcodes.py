@@ -58,8 +58,9 @@ def read_qcodes(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """
     with (
         third_party(source, "QCoDeS database", "export the run as netCDF or CSV"),
-        closing(_opened(source, options)) as db,
+        closing(sqlite3.connect(":memory:")) as db,
     ):
+        _fill(db, source)
         unpacked = Unpacked(source, options.max_cells, options.max_bytes)
         runs = _table(db, "runs", unpacked)
         experiments = {row["exp_id"]: row for row in _table(db, "experiments", unpacked)}
@@ -91,13 +92,12 @@ def recognises_qcodes(source: SourceFile) -> bool:
     return source.data.startswith(_MAGIC)
 
 
-def _opened(source: SourceFile, options: ReadOptions) -> sqlite3.Connection:
-    """A copy in memory that can only be looked at."""
+def _fill(db: sqlite3.Connection, source: SourceFile) -> None:
+    """Copy the file into a database in memory, which can only be looked at from then on."""
     if not source.data.startswith(_MAGIC):
         raise source.fault("is no SQLite database", "name the .db file of QCoDeS")
     # Journals of "WAL" databases live in another file; a copy in memory has none.
     data = source.data[:18] + b"\x01\x01" + source.data[20:]
-    db = sqlite3.connect(":memory:")
     db.deserialize(data)
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(max(len(data), 1000), 2**31 - 1))  # no value that is stored is longer
     db.execute("PRAGMA trusted_schema = OFF")
@@ -106,7 +106,6 @@ def _opened(source: SourceFile, options: ReadOptions) -> sqlite3.Connection:
     db.set_progress_handler(lambda: next(calls, None) is None, _STEPS)
     db.set_authorizer(_authorised)
     db.text_factory = lambda data: data.decode("utf-8", "replace")
-    return db
 
 
 def _authorised(action: int, name: str | None, *_: str | None) -> int:
