@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from mtjfit.html import seen_from
 from mtjfit.wafer.survey.limits import Control
 
 _CALLS = {
@@ -25,14 +25,10 @@ def beginning_from(
     catalogue: Path, folder: Path, quantities: Sequence[str], control: Control, configuration: str = ""
 ) -> str:
     """Lines that make `survey` and `odd` of the catalogue, whose place is written as seen from `folder`."""
-    try:
-        place = Path(os.path.relpath(catalogue.resolve(), folder.resolve())).as_posix()
-    except ValueError:  # another drive on Windows
-        place = catalogue.resolve().as_posix()
     chosen = f", configuration={configuration!r}" if configuration else ""
     return "\n".join([
         "import mtjfit.wafer.plot",
-        f"with mtjfit.wafer.open_catalogue({place!r}) as catalogue:",
+        f"with mtjfit.wafer.open_catalogue({seen_from(folder, catalogue)!r}) as catalogue:",
         f"    survey = mtjfit.wafer.survey_of(catalogue{chosen})",
         f"odd = mtjfit.wafer.odd_devices(survey, {list(quantities)!r}, control={control!r}).among(survey)",
     ])  # fmt: skip
