@@ -17,7 +17,7 @@ from mtjfit.plot import render
 from mtjfit.results.methods import provenance
 from mtjfit.spectra import SpectraResult, TorkanceCurve
 from mtjfit.spectra.orders import FALSE_ALARMS
-from mtjfit.spectra.pictures import MOST_DEVICES, device_pictures, sheet_pictures
+from mtjfit.spectra.pictures import MOST_DEVICES, spectra_device_pictures, thumbnail_pictures
 from mtjfit.study import Study
 from mtjfit.text import Table, counted, number, p_text, value_with_error, visible
 from mtjfit.version import __version__
@@ -217,7 +217,7 @@ def spectra_html(
     tables = [spectra_devices_table(result), sweeps_table(result), calibration_table(result), flagged_table(result)]
 
     def sheets(flagged: bool) -> Iterator[_Picture]:
-        for planned, n in sheet_pictures(result, flagged, most):
+        for planned, n in thumbnail_pictures(result, flagged, most):
             yield _drawn(planned, beginning, _image)
             if progress is not None:
                 progress(n)
@@ -230,7 +230,7 @@ def spectra_html(
         notes=result.study.notes[:50],
         n_notes=len(result.study.notes),
         tables=[table for table in tables if table.rows],
-        devices=[_drawn(planned, beginning, _drawing) for planned in device_pictures(result)],
+        devices=[_drawn(planned, beginning, _drawing) for planned in spectra_device_pictures(result)],
         n_devices=len(result.study.devices),
         n_devices_drawn=min(MOST_DEVICES, len(result.study.devices)),
         flagged=list(sheets(True)),

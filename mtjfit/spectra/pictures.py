@@ -21,7 +21,7 @@ _BARS = (
 _PLOTS = {"lines": plot_lines, "torkances": plot_torkances, "sweeps": plot_sweeps, "kittel": plot_kittel}
 
 
-def device_pictures(result: SpectraResult) -> Iterator[PlannedFigure]:
+def spectra_device_pictures(result: SpectraResult) -> Iterator[PlannedFigure]:
     """Figures of each of the first devices: lines, and what of torkances, sweeps and Kittel's formula there is."""
     for k, device in enumerate(list(result.study.devices)[:MOST_DEVICES]):
         yield _of_device(result, device, f"lines-{k}", "lines", "lines against bias, or against what was held")
@@ -76,7 +76,7 @@ def _marked(result: SpectraResult, caption: str) -> str:
     return f"{caption} {result.study.label}." if result.study.label else caption
 
 
-def sheet_pictures(result: SpectraResult, flagged: bool, most: int) -> Iterator[tuple[PlannedFigure, int]]:
+def thumbnail_pictures(result: SpectraResult, flagged: bool, most: int) -> Iterator[tuple[PlannedFigure, int]]:
     """Sheets of thumbnails of at most so many flagged spectra, or others, each with the number of its spectra."""
     every = result.flagged if flagged else tuple(fit for fit in result.fits if not fit.flags)
     fits, size = every[:most], _SHEET_FLAGGED if flagged else _SHEET

@@ -22,7 +22,7 @@ from mtjfit.spectra import SpectraResult, resonance_frequency
 from mtjfit.spectra.calls import beginning_from, device_call
 from mtjfit.spectra.command import spectra_command
 from mtjfit.spectra.page import spectra_html
-from mtjfit.spectra.pictures import device_pictures, sheet_pictures
+from mtjfit.spectra.pictures import spectra_device_pictures, thumbnail_pictures
 
 TEXT = """\
 [spectra]
@@ -61,8 +61,8 @@ class Asked:
 
     @property
     def pictures(self) -> Mapping[str, PlannedFigure]:
-        sheets = [each for flagged in (True, False) for each, _ in sheet_pictures(self.result, flagged, 6)]
-        return {each.name: each for each in (*device_pictures(self.result), *sheets)}
+        sheets = [each for flagged in (True, False) for each, _ in thumbnail_pictures(self.result, flagged, 6)]
+        return {each.name: each for each in (*spectra_device_pictures(self.result), *sheets)}
 
 
 def spectra_in(folder: Path) -> Path:
