@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -21,8 +23,9 @@ class PlannedFigure:
     """A figure of a page, not yet drawn; `draw` takes its `width` in inches.
 
     `caption` can go into a paper: what is shown, symbols and bands, number of devices, level. `alt` is the figure in
-    words and numbers, for readers who cannot see it. `call` draws it in Python, with the names ``mtjfit``, ``fit`` and
-    ``posterior``. A figure that shows draws of a posterior has to be marked where these have not converged.
+    words and numbers, for readers who cannot see it. `call` draws it in Python, with the names that the first lines of
+    its page make, such as ``mtjfit``, ``fit`` and ``posterior``. A figure that shows draws of a posterior has to be
+    marked where these have not converged.
     """
 
     name: str
@@ -55,6 +58,18 @@ class Section:
 def program_of(name: str, call: str, beginning: str) -> str:
     """A whole program: from the folder of the page to a PDF of the figure."""
     return f'{beginning}\nfigure = {call}\nfigure.savefig("{name}.pdf")'
+
+
+def seen_from(folder: Path, file: Path) -> str:
+    """The place of a file as seen from a folder, for Python that runs in it; the whole place on another drive.
+
+    >>> seen_from(Path("out/page"), Path("lot.db"))
+    '../../lot.db'
+    """
+    try:
+        return Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # another drive on Windows
+        return file.resolve().as_posix()
 
 
 _SVG = "http://www.w3.org/2000/svg"

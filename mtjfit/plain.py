@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -54,6 +55,34 @@ def csv_bytes(frame: pd.DataFrame, comment: str = "", *, index: bool = True) -> 
             safe[name] = pd.Series([_cell(value) for value in safe[name]], index=safe.index, dtype=object)
     above = f"# {visible(comment)}\n" if comment else ""
     return (above + str(safe.to_csv(index=index, lineterminator="\n"))).encode()
+
+
+def csv_frame(path: str | Path, texts: Collection[str]) -> pd.DataFrame:
+    """A table that `csv_bytes` wrote, the index as a column: numbers to the last digit, texts as they were.
+
+    Columns of `texts` hold text whatever it looks like; others hold numbers, NaN in empty cells, or truth values, or
+    text where they can hold neither.
+    """
+    import pandas as pd
+
+    found = pd.read_csv(path, dtype=str, keep_default_na=False)
+    columns = {name: list(found[name]) for name in found.columns}
+    return pd.DataFrame({name: [_as_written(each) for each in cells] if name in texts else _values(cells)
+                         for name, cells in columns.items()})  # fmt: skip
+
+
+def _values(cells: Sequence[str]) -> Sequence[object]:
+    if set(cells) <= {"True", "False"}:
+        return [each == "True" for each in cells]
+    try:  # as Python reads them: pandas' own way to the last digit differs between its versions
+        return [float(each) if each else math.nan for each in cells]
+    except ValueError:
+        return [_as_written(each) for each in cells]
+
+
+def _as_written(text: str) -> str:
+    """Text before `harmless` made a formula a text."""
+    return text[1:] if text[:1] == "'" and text[1:].lstrip().startswith(_FORMULA) else text
 
 
 def _cell(value: object) -> object:

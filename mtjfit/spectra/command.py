@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +49,7 @@ def spectra_command(
     # `page` takes the place of `spectra_html`, as Steps do in a run
     from mtjfit.progress import bar
     from mtjfit.spectra import analyse, load_spectra, spectra_files
+    from mtjfit.spectra.calls import beginning_from
     from mtjfit.spectra.page import (
         flagged_table,
         spectra_devices_table,
@@ -70,12 +70,15 @@ def spectra_command(
             shown.update(n - shown.n)
 
         loaded = load_spectra(study, done)
-    loaded = _shifted(loaded, shift)
+    shifts = _shifts(loaded, shift)
+    for name, steps in shifts:
+        loaded = loaded.moved(name, steps)
     with bar("spectra fitted", not quiet, total=len(loaded.spectra), delay=1) as shown:
         found = analyse(loaded, shown.update)
     n_drawn = min(thumbnails, len(found.flagged)) + min(thumbnails, len(found.fits) - len(found.flagged))
     with bar("spectra drawn", not quiet, total=n_drawn, delay=1) as shown:
-        html = (page or spectra_html)(found, most=thumbnails, progress=shown.update)
+        beginning = beginning_from(study, output, shifts)
+        html = (page or spectra_html)(found, most=thumbnails, beginning=beginning, progress=shown.update)
     files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": html.encode()}
     folder.write(files, spectra_document(found, again))
     for notice in found.notices:
@@ -93,18 +96,16 @@ def spectra_command(
         click.echo(f"Next:     {command_line('run', output / 'study.toml', '--output', 'RESULT')}")
 
 
-def _shifted(study: SpectraStudy, shifts: tuple[str, ...]) -> SpectraStudy:
-    """The study with constants moved by so many standard errors; ConfigError for a shift that means nothing."""
-    for shift in shifts:
-        match = re.fullmatch(r"(\w+)=([+-]?\d+(?:\.\d+)?)", shift)
+def _shifts(study: SpectraStudy, texts: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    """Constants of a study and the standard errors to move them by; ConfigError for a shift that means nothing."""
+    known = {name for each in study.devices.values() if each.constants is not None for name in each.constants.named()}
+    found = []
+    for text in texts:
+        match = re.fullmatch(r"(\w+)=([+-]?\d+(?:\.\d+)?)", text)
         if match is None:
-            raise ConfigError([Problem(f"--shift {shift}", "is not understood", "write NAME=STEPS, such as Meff=+1")])
-        name, steps = match[1], float(match[2])
-        declared = {device: each.constants for device, each in study.devices.items() if each.constants is not None}
-        moved = {device: replace(study.devices[device], constants=constants.moved(name, steps))
-                 for device, constants in declared.items() if name in constants.named()}  # fmt: skip
-        if not moved:
-            known = {key for constants in declared.values() for key in constants.named()}
-            raise ConfigError([Problem(f"--shift {shift}", "no device has this constant", did_you_mean(name, known))])
-        study = replace(study, devices={**study.devices, **moved})
-    return study
+            raise ConfigError([Problem(f"--shift {text}", "is not understood", "write NAME=STEPS, such as Meff=+1")])
+        if match[1] not in known:
+            todo = did_you_mean(match[1], known)
+            raise ConfigError([Problem(f"--shift {text}", "no device has this constant", todo)])
+        found.append((match[1], float(match[2])))
+    return tuple(found)

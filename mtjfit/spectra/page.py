@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -12,19 +12,18 @@ import numpy as np
 from markupsafe import Markup
 
 from mtjfit.data import find_unit, pretty
-from mtjfit.html import inline_svg, template
+from mtjfit.html import PlannedFigure, inline_svg, program_of, template
 from mtjfit.plot import render
 from mtjfit.results.methods import provenance
-from mtjfit.spectra import SpectraResult, SpectrumFit, TorkanceCurve
+from mtjfit.spectra import SpectraResult, TorkanceCurve
 from mtjfit.spectra.orders import FALSE_ALARMS
-from mtjfit.spectra.plot import plot_kittel, plot_lines, plot_sweeps, plot_thumbnails, plot_torkances
+from mtjfit.spectra.pictures import MOST_DEVICES, spectra_device_pictures, thumbnail_pictures
 from mtjfit.study import Study
 from mtjfit.text import Table, counted, number, p_text, value_with_error, visible
 from mtjfit.version import __version__
 
 _MOST_ROWS = 200
-_SHEET, _SHEET_FLAGGED = 48, 12
-_MOST_DEVICES = 12
+_IMAGE_DPI = 200.0  # of thumbnails
 _LINE = ("centre", "half_width", "s", "a", "background")
 
 
@@ -193,21 +192,36 @@ def _systematic(result: SpectraResult, curve: TorkanceCurve) -> Mapping[str, Any
 
 @dataclass(frozen=True)
 class _Picture:
-    """A figure of the page: an SVG element, or an image with its alternative text."""
+    """A figure of the page: an SVG element, or an image with its alternative text, and the Python that draws it."""
 
     name: str
     caption: str
     content: str
+    call: str
+    program: str
 
 
-def spectra_html(result: SpectraResult, *, most: int = 480, progress: Callable[[int], object] | None = None) -> str:
+def spectra_html(
+    result: SpectraResult,
+    *,
+    most: int = 480,
+    beginning: str = "",
+    progress: Callable[[int], object] | None = None,
+) -> str:
     """HTML overview: sentences, flagged spectra first with their residuals, then all others.
 
     At most so many thumbnails of flagged spectra and of others each; `progress` gets the number of those just drawn.
+    `beginning`, of `mtjfit.spectra.calls`, makes `result`; without it no figure has the Python that draws it.
     """
-    flagged = result.flagged[:most]
-    others = [fit for fit in result.fits if not fit.flags]
+    n_others = len(result.fits) - len(result.flagged)
     tables = [spectra_devices_table(result), sweeps_table(result), calibration_table(result), flagged_table(result)]
+
+    def sheets(flagged: bool) -> Iterator[_Picture]:
+        for planned, n in thumbnail_pictures(result, flagged, most):
+            yield _drawn(planned, beginning, _image)
+            if progress is not None:
+                progress(n)
+
     return template("spectra/spectra.html.j2").render(
         program=f"mtjfit {__version__}",
         study=result.study,
@@ -216,49 +230,31 @@ def spectra_html(result: SpectraResult, *, most: int = 480, progress: Callable[[
         notes=result.study.notes[:50],
         n_notes=len(result.study.notes),
         tables=[table for table in tables if table.rows],
-        devices=list(_of_devices(result)),
+        devices=[_drawn(planned, beginning, _drawing) for planned in spectra_device_pictures(result)],
         n_devices=len(result.study.devices),
-        n_devices_drawn=min(_MOST_DEVICES, len(result.study.devices)),
-        flagged=list(_sheets(result, flagged, _SHEET_FLAGGED, "flagged", progress)),
+        n_devices_drawn=min(MOST_DEVICES, len(result.study.devices)),
+        flagged=list(sheets(True)),
         n_flagged=len(result.flagged),
-        n_flagged_drawn=len(flagged),
-        others=list(_sheets(result, others[:most], _SHEET, "spectra", progress)),
-        n_others=len(others),
-        n_others_drawn=min(most, len(others)),
+        n_flagged_drawn=min(most, len(result.flagged)),
+        others=list(sheets(False)),
+        n_others=n_others,
+        n_others_drawn=min(most, n_others),
+        words=lambda text: text,
         safe=lambda picture: Markup(picture.content),  # noqa: S704 - drawn here, texts in it escaped
     )
 
 
-def _of_devices(result: SpectraResult) -> Iterator[_Picture]:
-    for k, device in enumerate(list(result.study.devices)[:_MOST_DEVICES]):
-        kinds = [("lines", plot_lines, "lines against bias, or against what was held")]
-        if device in result.curves:
-            kinds.append(("torkance", plot_torkances, "torkance against bias"))
-        if any(each.spectrum.device == device for each in result.hysteresis):
-            kinds.append(("sweeps", plot_sweeps, "sweeps up minus sweeps down"))
-        if device in result.kittel:
-            kinds.append(("kittel", plot_kittel, "resonance against field, a check by Kittel's formula"))
-        for kind, plot, what in kinds:
-            name, alt = f"{kind}-{k}", f"{device}: {what}"
-            svg = render(plot(result, device), "svg")
-            yield _Picture(name, alt[0].upper() + alt[1:] + ".", inline_svg(svg, name, alt))
+def _drawn(planned: PlannedFigure, beginning: str, content: Callable[[PlannedFigure], str]) -> _Picture:
+    call = planned.call if beginning else ""
+    program = program_of(planned.name, call, beginning) if call else ""
+    return _Picture(planned.name, planned.caption, content(planned), call, program)
 
 
-def _sheets(
-    result: SpectraResult,
-    fits: Sequence[SpectrumFit],
-    size: int,
-    name: str,
-    progress: Callable[[int], object] | None,
-) -> Iterator[_Picture]:
-    """Thumbnails as images: hundreds of them as drawings would take a browser seconds."""
-    for k in range(0, len(fits), size):
-        some = fits[k : k + size]
-        figure = plot_thumbnails(result, some, residuals=name == "flagged")
-        figure.set_dpi(200)
-        png = base64.b64encode(render(figure, "png")).decode()
-        alt = Markup.escape(visible(f"{len(some)} spectra with their fits, from {some[0].spectrum.name}"))
-        content = f'<img alt="{alt}" src="data:image/png;base64,{png}">'
-        yield _Picture(f"{name}-{k // size}", "", content)
-        if progress is not None:
-            progress(len(some))
+def _drawing(planned: PlannedFigure) -> str:
+    return inline_svg(render(planned.draw(), "svg"), planned.name, planned.alt)
+
+
+def _image(planned: PlannedFigure) -> str:
+    """Thumbnails as an image: hundreds of them as drawings would take a browser seconds."""
+    png = base64.b64encode(render(planned.draw(), "png", dpi=_IMAGE_DPI)).decode()
+    return f'<img alt="{Markup.escape(visible(planned.alt))}" src="data:image/png;base64,{png}">'

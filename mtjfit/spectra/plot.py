@@ -179,7 +179,7 @@ def plot_lines(result: SpectraResult, device: str, *, axes: AxesLike | None = No
     On `axes`: four of your own.
     """
     fits = result.of(device)
-    x, label = _abscissa([fit.spectrum for fit in fits])
+    x, label = abscissa([fit.spectrum for fit in fits])
     note = f"Hollow: flagged spectra. {_BARS}"
     unit = fits[0].spectrum.unit
     shown = fits[0].spectrum.shown
@@ -202,7 +202,7 @@ def plot_lines(result: SpectraResult, device: str, *, axes: AxesLike | None = No
     return finished(fig)
 
 
-def _abscissa(spectra: Sequence[Spectrum]) -> tuple[FloatArray, str]:
+def abscissa(spectra: Sequence[Spectrum]) -> tuple[FloatArray, str]:
     """Bias, or what was held where there is one bias and several fields or frequencies, with its name."""
     bias = np.array([1e3 * each.bias for each in spectra])
     fixed = np.array([each.fixed for each in spectra])
@@ -268,7 +268,7 @@ def plot_sweeps(result: SpectraResult, device: str, *, axes: AxesLike | None = N
     if not own:
         raise KeyError(device)
     spectra = [each.spectrum for each in own]
-    x, label = _abscissa(spectra)
+    x, label = abscissa(spectra)
     first = spectra[0]
     largest = max(float(np.ptp(each.voltage)) for each in spectra)
     scale, volt = _prefix(largest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
@@ -124,6 +124,31 @@ class SpectraStudy(ShownAsCard):
     def origins(self) -> tuple[Origin, ...]:
         """The one origin that all spectra have."""
         return (self.origin,)
+
+    def moved(self, constant: str, steps: float) -> SpectraStudy:
+        """The same study with one constant of all devices that have it moved by so many standard errors.
+
+        ValueError where no device has it.
+
+        Examples
+        --------
+        >>> from mtjfit.data import Origin
+        >>> from mtjfit.spectra import Constant, Constants, Spectrum
+        >>> x = np.linspace(4e9, 6e9, 20)
+        >>> of_A = Constants(Constant(1e-5), Constant(300.0, 6.0), Constant(1000.0), Constant(1e-17), Constant(1.2))
+        >>> study = SpectraStudy("one", "frequency", "hbar/2e/kohm", Origin(), (Spectrum("A", 0.1, "frequency", x, x),),
+        ...                      LineOptions(), {"A": SpectraDevice("A", constants=of_A)})
+        >>> study.moved("V_thetaI", 1.0).devices["A"].constants.V_thetaI.value
+        306.0
+        """
+        moved = {
+            name: replace(each, constants=each.constants.moved(constant, steps))
+            for name, each in self.devices.items()
+            if each.constants is not None and constant in each.constants.named()
+        }
+        if not moved:
+            raise ValueError(f"no device has the constant {constant!r}")
+        return replace(self, devices={**self.devices, **moved})
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,9 +39,17 @@ def drawn_by(call: str, names: dict[str, Any]) -> Figure:
     return executed(f"figure = {call}", dict(names))["figure"]
 
 
+def two_mechanisms(study: mtjfit.Study, seed: int) -> Any:
+    """In place of a comparison of all mechanisms, which takes half a minute: of those that need no exploring."""
+    from mtjfit.comparison.mechanisms.comparison import WIDTHS, compare_mechanisms
+
+    names = ("ballistic", "ballistic+b1")
+    return compare_mechanisms(study, seed, names=names, widths=WIDTHS[:1], n_simulations=2, progress=False)
+
+
 @pytest.fixture(scope="module")
 def found(finished) -> Findings:
-    return findings(finished.fit, finished.posterior, {})
+    return findings(finished.fit, finished.posterior, {}, two_mechanisms(finished.fit.study, 3))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +61,7 @@ def read_again(finished, found: Findings) -> dict[str, Any]:
 
 
 NAMES = ("overview", "torque", "corner", "prior_posterior", "transfer", "combinations", "accumulation", "forest",
-         "consequences", "trace")  # fmt: skip
+         "consequences", "mechanisms", "trace")  # fmt: skip
 
 
 def test_every_figure_has_a_call(found: Findings) -> None:
@@ -61,7 +69,11 @@ def test_every_figure_has_a_call(found: Findings) -> None:
 
 
 @pytest.mark.parametrize("name", slow_but(("combinations", "prior_posterior"), NAMES))
-def test_the_call_draws_the_figure(found: Findings, read_again: dict[str, Any], name: str) -> None:
+def test_the_call_draws_the_figure(
+    found: Findings, read_again: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "mechanisms":
+        monkeypatch.setattr(mtjfit.comparison, "compare_mechanisms", two_mechanisms)
     picture = next(each for each in pictures(found) if each.name == name)
     assert render(drawn_by(picture.call, read_again)) == render(picture.draw())
 

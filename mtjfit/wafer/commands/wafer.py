@@ -80,7 +80,7 @@ def wafer_command(
     if workers and scheduler:
         raise click.UsageError("--workers and --scheduler exclude each other")
     from mtjfit.wafer.catalogue import open_catalogue
-    from mtjfit.wafer.page.calls import beginning_from
+    from mtjfit.wafer.page.calls import Beginnings
     from mtjfit.wafer.page.page import MOST_CURVES, is_wafer_file, wafer_files
     from mtjfit.wafer.page.text import survey_says
     from mtjfit.wafer.survey.curves import curves_of, survey_of
@@ -106,8 +106,8 @@ def wafer_command(
         if stacks or posterior:
             runs = output / _RUNS if posterior else None
             found = _stacks(opened, study, configuration, runs, quiet, {"workers": workers, "scheduler": scheduler})
-        beginning = beginning_from(catalogue, output, chosen, control, configuration)
-        files = wafer_files(survey, findings, odd, curves, faults, stacks=found, pdf=pdf, beginning=beginning,
+        beginnings = Beginnings(catalogue, output, chosen, control, configuration)
+        files = wafer_files(survey, findings, odd, curves, faults, stacks=found, pdf=pdf, beginnings=beginnings,
                             progress=lambda what: progress(f"drawing {what}", quiet))  # fmt: skip
     folder.write(files)
     if not quiet:

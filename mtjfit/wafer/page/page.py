@@ -18,7 +18,7 @@ from mtjfit.plain import csv_bytes
 from mtjfit.plot.style import render
 from mtjfit.text import counted, number, visible
 from mtjfit.version import __version__
-from mtjfit.wafer.page.calls import quantity_call
+from mtjfit.wafer.page.calls import Beginnings, curve_call, quantity_call
 from mtjfit.wafer.page.stacks import STACK_TABLES, StackResults
 from mtjfit.wafer.page.text import (
     beyond_says,
@@ -82,19 +82,18 @@ def wafer_files(
     *,
     stacks: StackResults | None = None,
     pdf: bool = False,
-    beginning: str = "",
+    beginnings: Beginnings | None = None,
     progress: Callable[[str], object] = lambda _: None,
 ) -> dict[str, bytes]:
     """All files that ``mtjfit wafer`` writes, by name: ``wafer.html``, figures, tables.
 
     With up to three quantities, a section of `findings` each, the page stays below 5 MB for any number of devices and
-    wafers. `faults` are unusable devices: columns device, wafer, where, what, todo. `beginning`, of
-    `mtjfit.wafer.page.calls`, makes names of the catalogue; without it no figure has the Python that draws it.
-    `progress` is called with the name of each figure before it is drawn.
+    wafers. `faults` are unusable devices: columns device, wafer, where, what, todo. Without `beginnings` no figure has
+    the Python that draws it. `progress` is called with the name of each figure before it is drawn.
     """
     rings = odd.among(survey)
-    pictures = [tuple(_pictures(one, rings, pdf, beginning, progress)) for one in findings]
-    of_stacks = () if stacks is None else tuple(_stack_pictures(stacks, pdf, progress))
+    pictures = [tuple(_pictures(one, rings, pdf, beginnings, progress)) for one in findings]
+    of_stacks = () if stacks is None else tuple(_stack_pictures(stacks, pdf, beginnings, progress))
     files = {name: data for drawn in (*pictures, of_stacks) for each in drawn for name, data in each.files.items()}
     tables = {name: (frame, "quantity") for name, frame in wafer_quantity_tables(findings).items()}
     tables |= {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
@@ -103,7 +102,7 @@ def wafer_files(
     # every row has its origin, because tables travel alone
     files |= {name: csv_bytes(frame.assign(origin=survey.origin).set_index(first))
               for name, (frame, first) in tables.items()}  # fmt: skip
-    shown = dict(_curves(survey, odd, curves, progress))
+    shown = dict(_curves(survey, odd, curves, beginnings, progress))
     html = template("wafer/page/wafer.html.j2").render(
         program=f"mtjfit {__version__}",
         survey=survey,
@@ -135,23 +134,37 @@ def wafer_files(
 
 
 def _pictures(
-    found: WaferFindings, rings: BoolArray, pdf: bool, beginning: str, progress: Callable[[str], object]
+    found: WaferFindings,
+    rings: BoolArray,
+    pdf: bool,
+    beginnings: Beginnings | None,
+    progress: Callable[[str], object],
 ) -> Iterator[_Picture]:
     """Pictures of one quantity; none if no unflagged device determines it."""
     slug = re.sub(r"[^a-z0-9_]+", "-", found.quantity.lower()).strip("-") or "quantity"
     for kind in () if found.limits.empty else KINDS:
         progress(f"{KINDS[kind]} of {quantity_title(found.quantity)}")
         if (drawn := _figure(found, kind, rings)) is not None:
-            picture = _drawn(name := f"{kind}-{slug}", *drawn, pdf)
-            call = quantity_call(kind, found.quantity) if beginning else ""
-            yield replace(picture, call=call, program=program_of(name, call, beginning)) if call else picture
+            picture = _drawn(f"{kind}-{slug}", *drawn, pdf)
+            beginning = beginnings.of_quantities() if beginnings else ""
+            yield _with_call(picture, quantity_call(kind, found.quantity), beginning)
 
 
-def _stack_pictures(stacks: StackResults, pdf: bool, progress: Callable[[str], object]) -> Iterator[_Picture]:
+def _with_call(picture: _Picture, call: str, beginning: str) -> _Picture:
+    """A picture with the Python that draws it, if there are first lines."""
+    if not beginning:
+        return picture
+    return replace(picture, call=call, program=program_of(picture.name, call, beginning))
+
+
+def _stack_pictures(
+    stacks: StackResults, pdf: bool, beginnings: Beginnings | None, progress: Callable[[str], object]
+) -> Iterator[_Picture]:
     """Pictures of the section on stacks."""
     for each in stacks.pictures():
         progress(each.caption.partition(".")[0])
-        yield _drawn(each.name, each.draw(), each.caption, each.alt, pdf)
+        picture = _drawn(each.name, each.draw(), each.caption, each.alt, pdf)
+        yield _with_call(picture, each.call, beginnings.of_stacks(each.reading) if beginnings else "")
 
 
 def _drawn(name: str, figure: Figure, caption: str, alt: str, pdf: bool) -> _Picture:
@@ -202,7 +215,11 @@ def wafer_quantity_tables(findings: Sequence[WaferFindings]) -> dict[str, pd.Dat
 
 
 def _curves(
-    survey: Survey, odd: OddDevices, curves: Curves, progress: Callable[[str], object]
+    survey: Survey,
+    odd: OddDevices,
+    curves: Curves,
+    beginnings: Beginnings | None,
+    progress: Callable[[str], object],
 ) -> Iterator[tuple[tuple[str, str], _Picture]]:
     """Small figures of odd devices by wafer and name, in the order of the list."""
     for k, row in enumerate(odd.table.head(MOST_CURVES).itertuples()):
@@ -221,7 +238,8 @@ def _curves(
         # As images: with their letters as outlines, drawings of this size are five times larger.
         png = base64.b64encode(render(figure, "png", dpi=_CURVE_DPI)).decode()
         content = f'<img alt="{Markup.escape(visible(alt))}" src="data:image/png;base64,{png}">'
-        yield key, _Picture(f"curve-{k}", f"{who}: {row.reason}", alt, content, figure.get_figwidth())
+        picture = _Picture(f"curve-{k}", f"{who}: {row.reason}", alt, content, figure.get_figwidth())
+        yield key, _with_call(picture, curve_call(curve), beginnings.of_curve(curve) if beginnings else "")
 
 
 def _rows(odd: OddDevices, drawn: Mapping[tuple[str, str], _Picture]) -> Iterator[dict[str, str]]:

@@ -27,12 +27,17 @@ _MOST_MAPS = 6  # splits with maps
 
 @dataclass(frozen=True)
 class StackPicture:
-    """One picture of the section on stacks: name of its file, how to draw it, caption and alternative text."""
+    """One picture of the section on stacks: name of its file, how to draw it, caption and alternative text.
+
+    `call` draws it in Python, from what `reading` makes of a table beside the page and of ``origins``.
+    """
 
     name: str
     draw: Callable[[], Figure]
     caption: str
     alt: str
+    call: str
+    reading: str
 
 
 def device_frames(
@@ -118,15 +123,20 @@ def device_pictures(
     """Intervals of fits and posteriors; maps of deviations of the first six splits whose devices have positions."""
     if not beside.table.empty:
         caption = "Lengths and amplitudes: fits of splits alone, and posteriors."
-        yield StackPicture("stack-intervals", lambda: plot_beside(beside), caption, _beside_alt(beside))
+        alt, call = _beside_alt(beside), "mtjfit.wafer.plot.plot_beside(beside)"
+        reading = f'beside = mtjfit.wafer.load_beside("{DEVICE_TABLES[2]}", origins)'
+        yield StackPicture("stack-intervals", lambda: plot_beside(beside), caption, alt, call, reading)
     for place, (split, one) in enumerate(list(outputs.items())[:_MOST_MAPS]):
         survey, who = one.survey(origins, split), split or "the stack"
+        reading = f'stack = mtjfit.wafer.load_stack_devices("{DEVICE_TABLES[0]}", {split!r}, origins)'
         for name in one.scattered if survey.placed.any() else ():
             quantity = surface_quantity(name)
             caption = f"{who}: {quantity}. Devices that the others do not predict have a ring."
             slug = re.sub(r"[^a-z0-9]+", "-", f"{place + 1}-{name}".lower())
             draw = _map_of(one, quantity, origins, split)
-            yield StackPicture(f"stack-map-{slug}", draw, caption, _map_alt(who, one, name))
+            odd = 'odd=stack.frame["odd"].to_numpy(), kind="diverging"'
+            call = f"mtjfit.wafer.plot.plot_wafer_map(stack, {quantity!r}, {odd})"
+            yield StackPicture(f"stack-map-{slug}", draw, caption, _map_alt(who, one, name), call, reading)
 
 
 def _map_of(one: StackOutputs, quantity: str, origins: tuple[Origin, ...], split: str) -> Callable[[], Figure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ import pandas as pd
 from mtjfit.cards import ShownAsCard
 from mtjfit.data import Origin
 from mtjfit.data.origin import kinds
+from mtjfit.errors import DataError, Problem
+from mtjfit.plain import csv_frame
 from mtjfit.study import SCATTER
 from mtjfit.wafer.stack.groups import GroupFits, GroupPosteriors
 from mtjfit.wafer.stack.odd import MEASURED
@@ -39,6 +42,37 @@ class FitsBesidePosterior(ShownAsCard):
     def label(self) -> str:
         """Mark for plots; empty if everything was measured."""
         return "; ".join(dict.fromkeys(origin.label for origin in self.origins if origin.label))
+
+
+def load_beside(path: str | Path, origins: tuple[Origin, ...] = (Origin(),)) -> FitsBesidePosterior:
+    """Fits beside posteriors from ``stack-fits-beside-posteriors.csv``, for `mtjfit.wafer.plot.plot_beside`.
+
+    Parameters
+    ----------
+    origins : tuple of Origin
+        Whether the devices were measured, with the notes that the table does not hold, as of
+        `mtjfit.wafer.Catalogue.origins`.
+
+    Raises
+    ------
+    DataError
+        The table is of something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "stack-fits-beside-posteriors.csv"
+    ...     _ = file.write_text(f"{','.join(_COLUMNS)}\\nlambda_J,nm,A,fit alone,0.9,1.0,1.1,yes,,measured\\n")
+    ...     table = load_beside(file).table
+    >>> table["parameter"].tolist(), table["q50"].tolist(), table["difference_in_errors"].tolist()
+    (['lambda_J'], [1.0], [nan])
+    """
+    table = csv_frame(path, ("parameter", "unit", "split", "source", "determined", "origin"))
+    if not set(_COLUMNS) <= set(table.columns):
+        todo = "give stack-fits-beside-posteriors.csv of a page"
+        raise DataError([Problem(str(path), "is no table of fits beside posteriors", todo)])
+    return FitsBesidePosterior(table[_COLUMNS], origins)
 
 
 def fits_beside_posterior(fits: GroupFits, posterior: StackPosterior | GroupPosteriors) -> FitsBesidePosterior:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from mtjfit.arrays import BoolArray
 from mtjfit.cards import ShownAsCard
 from mtjfit.data import Origin
+from mtjfit.errors import DataError, Problem, did_you_mean
 from mtjfit.multiple_tests import FALSE_ALARM
+from mtjfit.plain import csv_frame
 from mtjfit.text import counted, some
 from mtjfit.wafer.stack.deviations import DEVIATION, device_deviations, device_units, scattered
 from mtjfit.wafer.stack.groups import GroupPosteriors
@@ -75,16 +78,66 @@ class StackOutputs(ShownAsCard):
     def survey(self, origins: tuple[Origin, ...] = (Origin(),), name: str = "stack") -> Survey:
         """Deviations from the smooth surface as quantities of a survey, for `mtjfit.wafer.plot.plot_wafer_map`.
 
-        Quantities are named by `surface_quantity`; `odd` marks the odd ones.
+        Quantities are named by `surface_quantity`; the column ``odd`` marks the odd ones.
         """
-        frame = self.devices[["device", "wafer", "x", "y"]].assign(thickness=self.devices["thickness_nominal"])
-        units = {"x": "mm", "y": "mm", "thickness": "nm"}
-        for each in self.scattered:
-            quantity = surface_quantity(each)
-            frame[quantity] = self.devices[each + DEVIATION]
-            frame[f"{quantity}_sd"] = self.devices[f"{each}{DEVIATION}_sd"]
-            units[quantity] = self.units[each + DEVIATION]
-        return Survey(name, frame, units, origins=origins)
+        return _surface_survey(self.devices, self.units, origins, name)
+
+
+def _surface_survey(devices: pd.DataFrame, units: Mapping[str, str], origins: tuple[Origin, ...], name: str) -> Survey:
+    """Deviations from the smooth surface as quantities of a survey, of a table such as `StackOutputs.devices`."""
+    frame = devices[["device", "wafer", "x", "y", "odd"]].assign(thickness=devices["thickness_nominal"])
+    its = {"x": "mm", "y": "mm", "thickness": "nm"}
+    for column in [each for each in devices.columns if each.endswith(DEVIATION)]:
+        quantity = surface_quantity(column.removesuffix(DEVIATION))
+        frame[quantity] = devices[column]
+        frame[f"{quantity}_sd"] = devices[f"{column}_sd"]
+        its[quantity] = units[column]
+    return Survey(name, frame, its, origins=origins)
+
+
+def load_stack_devices(path: str | Path, split: str = "", origins: tuple[Origin, ...] = (Origin(),)) -> Survey:
+    """Devices of a stack from ``stack-devices.csv``, for maps with `mtjfit.wafer.plot.plot_wafer_map`.
+
+    The same as `StackOutputs.survey`, to the last digit, without a posterior.
+
+    Parameters
+    ----------
+    split : str
+        Split of the stack; empty for a stack without a name.
+    origins : tuple of Origin
+        Whether the devices were measured, with the notes that the table does not hold, as of
+        `mtjfit.wafer.Catalogue.origins`.
+
+    Raises
+    ------
+    DataError
+        The table is of something else, or does not hold the split.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> columns = "split,device,wafer,x (mm),y (mm),thickness_nominal (nm),a1_deviation (relative)"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "stack-devices.csv"
+    ...     _ = file.write_text(f"{columns},a1_deviation_sd (relative),odd\\nA,D1,W1,0.5,-5,1.6,0.03,0.01,True\\n")
+    ...     stack = load_stack_devices(file, "A")
+    >>> stack.quantities, stack.unit(stack.quantities[0]), stack.frame["odd"].tolist()
+    (('a1 less its smooth surface',), 'relative', [True])
+    """
+    table = csv_frame(path, ("split", "device", "wafer", "predicted_by", "origin"))
+    if not {"split", "device", "wafer", "odd", "x (mm)", "y (mm)", "thickness_nominal (nm)"} <= set(table.columns):
+        raise DataError([Problem(str(path), "is no table of devices of stacks", "give stack-devices.csv of a page")])
+    # columns of what only other splits have are empty
+    mine = table[table["split"] == split].dropna(axis=1, how="all")
+    if mine.empty:
+        raise DataError([Problem(str(path), f"holds no split {split!r}", did_you_mean(split, set(table["split"])))])
+    names, units = [], {}
+    for header in mine.columns:
+        name, _, unit = header.removesuffix(")").partition(" (")
+        names.append(name)
+        units[name] = unit
+    known = mine.set_axis(names, axis=1).reindex(columns=list(dict.fromkeys([*names, "x", "y", "thickness_nominal"])))
+    return _surface_survey(known, units, origins, split or "stack")
 
 
 def surface_quantity(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -40,6 +40,8 @@ class DeviceCurve(ShownAsCard):
         Of its own polynomials of the torque, in-plane and out-of-plane, by power of V; empty where not determined.
     factor : float
         sin θ where the values carry it, else 1.
+    table : str
+        Place of the table that holds the points; empty where none does.
     """
 
     wafer: str
@@ -52,6 +54,7 @@ class DeviceCurve(ShownAsCard):
     used: BoolArray
     coefficients: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     factor: float = 1.0
+    table: str = ""
 
     def polynomial(self, bias: FloatArray) -> FloatArray:
         """Both polynomials in the unit of the values, shape (2, points); NaN without coefficients.
@@ -107,7 +110,7 @@ def curves_of(
     wanted: Collection[_Name],
     survey: Survey,
     *,
-    table: Path | None = None,
+    table: str | Path | None = None,
     configuration: str = "",
 ) -> Curves:
     """Read the rows of some devices from the table of a catalogue.
@@ -120,7 +123,7 @@ def curves_of(
     wanted : collection of (wafer, device)
     survey : Survey
         Of the same configuration, for the coefficients.
-    table : Path, optional
+    table : str or Path, optional
         Present place of the table.
     """
     chosen = catalogue.configuration(configuration)
@@ -161,7 +164,7 @@ def _read(
         for j, name in enumerate(zip(chunk.wafer, chunk.device, strict=True)):
             if name in left:
                 left.discard(name)
-                yield name, _curve(study, chunk, j, rows)
+                yield name, replace(_curve(study, chunk, j, rows), table=place.as_posix())
         if not left:
             return
 
