@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from mtjfit.text import visible
+from mtjfit.errors import DataError, Problem, ProblemLog
+from mtjfit.input import read_bytes
+from mtjfit.text import counted, some, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +25,8 @@ T = TypeVar("T")
 ExactNumber: TypeAlias = float | Literal["inf", "-inf"] | None
 """A number as JSON holds it to the last bit, None for NaN; `numpy.array` and `exact_number` take it back."""
 
+_MOST_BYTES = 10**8
+_AS_WRITTEN = "give the table as mtjfit wrote it"
 _FORMULA = ("=", "+", "-", "@")
 _NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?( ± [\d.]+)?")
 
@@ -57,30 +63,56 @@ def csv_bytes(frame: pd.DataFrame, comment: str = "", *, index: bool = True) -> 
     return (above + str(safe.to_csv(index=index, lineterminator="\n"))).encode()
 
 
-def csv_frame(path: str | Path, texts: Collection[str]) -> pd.DataFrame:
+def csv_frame(path: str | Path, name: str, needed: Collection[str], texts: Collection[str]) -> pd.DataFrame:
     """A table that `csv_bytes` wrote, the index as a column: numbers to the last digit, texts as they were.
 
-    Columns of `texts` hold text whatever it looks like; others hold numbers, NaN in empty cells, or truth values, or
-    text where they can hold neither.
+    Columns of `texts` hold text whatever it looks like; others hold truth values, or numbers, NaN in empty cells.
+    DataError, with the line, for anything else, and for a table without the columns that the file `name` has.
     """
     import pandas as pd
 
-    found = pd.read_csv(path, dtype=str, keep_default_na=False)
-    columns = {name: list(found[name]) for name in found.columns}
-    return pd.DataFrame({name: [_as_written(each) for each in cells] if name in texts else _values(cells)
-                         for name, cells in columns.items()})  # fmt: skip
+    log = ProblemLog(str(path))
+    try:
+        text = read_bytes(Path(path), str(path), _MOST_BYTES).decode()
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        lines = [(reader.line_num, cells) for cells in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError([Problem(str(path), f"is no CSV: {error}", _AS_WRITTEN)]) from None
+    names, rows = (lines[0][1], lines[1:]) if lines else ([], [])
+    if missing := [each for each in needed if each not in names]:
+        todo = f"give {name} of a page"
+        raise DataError(
+            [Problem(str(path), f"lacks {counted(len(missing), 'column')} of {name}: {some(missing)}", todo)]
+        )
+    if len(set(names)) < len(names):
+        log.add("has two columns of one name", _AS_WRITTEN, line=1)
+    for line, cells in rows:
+        if len(cells) != len(names):
+            log.add(f"has {len(cells)} cells, and the header {len(names)}", _AS_WRITTEN, line=line)
+    log.refuse()
+    columns: dict[str, list[Any]] = {}
+    for k, column in enumerate(names):
+        found = [cells[k] for _, cells in rows]
+        if column in texts:
+            columns[column] = [_text_of(each) for each in found]
+        elif set(found) <= {"True", "False"}:
+            columns[column] = [each == "True" for each in found]
+        else:
+            columns[column] = [_float_of(each, column, line, log) for each, (line, _) in zip(found, rows, strict=True)]
+    log.refuse()
+    return pd.DataFrame(columns)
 
 
-def _values(cells: Sequence[str]) -> Sequence[object]:
-    if set(cells) <= {"True", "False"}:
-        return [each == "True" for each in cells]
-    try:  # as Python reads them: pandas' own way to the last digit differs between its versions
-        return [float(each) if each else math.nan for each in cells]
+def _float_of(cell: str, column: str, line: int, log: ProblemLog) -> float:
+    """Number of a cell, read by Python: how pandas reads the last digit differs between its versions."""
+    try:
+        return float(cell) if cell else math.nan
     except ValueError:
-        return [_as_written(each) for each in cells]
+        log.add(f"{visible(cell[:40])!r} is no number", _AS_WRITTEN, line=line, column=column)
+        return math.nan
 
 
-def _as_written(text: str) -> str:
+def _text_of(text: str) -> str:
     """Text before `harmless` made a formula a text."""
     return text[1:] if text[:1] == "'" and text[1:].lstrip().startswith(_FORMULA) else text
 

@@ -156,12 +156,30 @@ def test_tables_are_read_as_they_were_written(made: Made) -> None:
 
 
 def test_what_is_no_such_table_is_refused(made: Made) -> None:
-    with pytest.raises(DataError, match="is no table of devices of stacks"):
+    lacking = (
+        "odd.csv: lacks 5 columns of stack-devices.csv: split, odd, x (mm) and 2 more; give stack-devices.csv of a"
+    )
+    with pytest.raises(DataError, match=re.escape(lacking)):
         load_stack_devices(made.folder / "odd.csv", SPLITS[0])
-    with pytest.raises(DataError, match="is no table of fits beside posteriors"):
+    with pytest.raises(DataError, match=re.escape("columns of stack-fits-beside-posteriors.csv: parameter, unit")):
         load_beside(made.folder / "stack-devices.csv")
     with pytest.raises(DataError, match="holds no split 'its NA'; did you mean \"it's NA\""):
         load_stack_devices(made.folder / "stack-devices.csv", "its NA")
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("lambda_J,nm,", "lambda_J,", ":2: has 9 cells, and the header 10"),
+    (",0.9,", ",much,", ":2: column 'q05': 'much' is no number"),
+    ("unit,", "unit,unit,", ":1: has two columns of one name"),
+    ("fit alone", '"fit" alone', "is no CSV"),
+    ("nm", "\xff", "is no CSV"),
+])  # fmt: skip
+def test_a_damaged_table_is_refused_with_its_line(old: str, new: str, said: str, tmp_path: Path) -> None:
+    header = "parameter,unit,split,source,q05,q50,q95,determined,difference_in_errors,origin"
+    table = f"{header}\nlambda_J,nm,A,fit alone,0.9,1.0,1.1,yes,,measured\n"
+    (tmp_path / "t.csv").write_text(table.replace(old, new, 1), encoding="latin-1")
+    with pytest.raises(DataError, match=re.escape(said)):
+        load_beside(tmp_path / "t.csv")
 
 
 def test_units_in_headers_are_those_of_the_model(made: Made) -> None:

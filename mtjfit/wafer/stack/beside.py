@@ -11,7 +11,6 @@ import pandas as pd
 from mtjfit.cards import ShownAsCard
 from mtjfit.data import Origin
 from mtjfit.data.origin import kinds
-from mtjfit.errors import DataError, Problem
 from mtjfit.plain import csv_frame
 from mtjfit.study import SCATTER
 from mtjfit.wafer.stack.groups import GroupFits, GroupPosteriors
@@ -56,7 +55,7 @@ def load_beside(path: str | Path, origins: tuple[Origin, ...] = (Origin(),)) -> 
     Raises
     ------
     DataError
-        The table is of something else.
+        The table is of something else, or damaged; with the line.
 
     Examples
     --------
@@ -68,10 +67,8 @@ def load_beside(path: str | Path, origins: tuple[Origin, ...] = (Origin(),)) -> 
     >>> table["parameter"].tolist(), table["q50"].tolist(), table["difference_in_errors"].tolist()
     (['lambda_J'], [1.0], [nan])
     """
-    table = csv_frame(path, ("parameter", "unit", "split", "source", "determined", "origin"))
-    if not set(_COLUMNS) <= set(table.columns):
-        todo = "give stack-fits-beside-posteriors.csv of a page"
-        raise DataError([Problem(str(path), "is no table of fits beside posteriors", todo)])
+    texts = ("parameter", "unit", "split", "source", "determined", "origin")
+    table = csv_frame(path, "stack-fits-beside-posteriors.csv", _COLUMNS, texts)
     return FitsBesidePosterior(table[_COLUMNS], origins)
 
 

@@ -111,7 +111,7 @@ def load_stack_devices(path: str | Path, split: str = "", origins: tuple[Origin,
     Raises
     ------
     DataError
-        The table is of something else, or does not hold the split.
+        The table is of something else, damaged, or does not hold the split.
 
     Examples
     --------
@@ -124,9 +124,8 @@ def load_stack_devices(path: str | Path, split: str = "", origins: tuple[Origin,
     >>> stack.quantities, stack.unit(stack.quantities[0]), stack.frame["odd"].tolist()
     (('a1 less its smooth surface',), 'relative', [True])
     """
-    table = csv_frame(path, ("split", "device", "wafer", "predicted_by", "origin"))
-    if not {"split", "device", "wafer", "odd", "x (mm)", "y (mm)", "thickness_nominal (nm)"} <= set(table.columns):
-        raise DataError([Problem(str(path), "is no table of devices of stacks", "give stack-devices.csv of a page")])
+    needed = ("split", "device", "wafer", "odd", "x (mm)", "y (mm)", "thickness_nominal (nm)")
+    table = csv_frame(path, "stack-devices.csv", needed, ("split", "device", "wafer", "predicted_by", "origin"))
     # columns of what only other splits have are empty
     mine = table[table["split"] == split].dropna(axis=1, how="all")
     if mine.empty:
