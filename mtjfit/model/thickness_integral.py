@@ -176,8 +176,9 @@ class Thickness(ShownAsCard):
         """ln of the density of each prior at its nominal thickness."""
         return np.asarray(-_LN_SQRT_2PI - np.log(self.sd) - log_interval(-self.nominal / self.sd, np.inf))
 
+    @np.errstate(divide="ignore", invalid="ignore")
     def log_integral(self, form: Form, integral: OfDevices, dead: FloatArray) -> FloatArray:
-        """ln ∫ L_j(d) p(d) dd of each device, shape (n, n_devices)."""
+        """ln ∫ L_j(d) p(d) dd of each device, shape (n, n_devices); NaN if it is narrower than doubles are apart."""
         nodes, log_density = self._explored(form, integral, dead, self.count)
         return _log_sum(log_density + nodes.log_weights)
 

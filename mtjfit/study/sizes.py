@@ -15,6 +15,7 @@ from mtjfit.data.curve import COMPONENTS, Component
 from mtjfit.data.readers import Sheet
 from mtjfit.data.tidy import parse_number
 
+_LARGEST = 1e300
 _FEW_TIMES = 5.0
 _MOST_SERIES = 500
 _LEAST = 3  # points of a parabola
@@ -107,18 +108,20 @@ def sizes_of(series: Iterable[Series]) -> Sizes:
 
 def _fitted(series: Series) -> tuple[FloatArray, float, float, float]:
     """Coefficients of a parabola, largest value, scatter about a smooth curve, largest bias."""
-    window = float(np.max(np.abs(series.bias)))
+    window, largest = float(np.max(np.abs(series.bias))), float(np.max(np.abs(series.values)))
     x, n = series.bias / window, series.bias.size
+    values = series.values / (largest or 1.0)  # squares of a number beyond any measured one would overflow
     degree = min(2, np.unique(x).size - 1)
     parabola = np.zeros(3)
-    parabola[: degree + 1] = polynomial.polyfit(x, series.values, degree)
+    parabola[: degree + 1] = polynomial.polyfit(x, values, degree)
     smooth = min(4, max(degree, n // 4))
     smooth = min(smooth, np.unique(x).size - 1)
-    rest = series.values - polynomial.polyval(x, polynomial.polyfit(x, series.values, smooth))
+    rest = values - polynomial.polyval(x, polynomial.polyfit(x, values, smooth))
     free = n - smooth - 1
-    largest = float(np.max(np.abs(series.values)))
     scatter = math.sqrt(float(rest @ rest) / free) if free > 0 else 0.0
-    return parabola / window ** np.arange(3), largest, scatter if scatter > 1e-9 * largest else 0.0, window
+    with np.errstate(over="ignore"):
+        coefficients = np.clip(largest * (parabola / window ** np.arange(3)), -_LARGEST, _LARGEST)
+    return coefficients, largest, largest * scatter if scatter > 1e-9 else 0.0, window
 
 
 def few_times(size: float) -> float:

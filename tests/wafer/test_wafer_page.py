@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -173,7 +174,7 @@ def test_what_no_device_determines_is_refused_before_anything_is_drawn(made: Mad
     done = said("wafer", made.folder / "lot.db", "--output", output, "--quantity", "colour")
     assert (done.exit_code, "choose among" in done.stderr) == (3, True)
     shutil.copy(made.folder / "lot.db", tmp_path)
-    with sqlite3.connect(tmp_path / "lot.db") as catalogue:
+    with closing(sqlite3.connect(tmp_path / "lot.db")) as catalogue, catalogue:
         catalogue.execute("UPDATE devices SET slope_ratio = NULL")
     done = said("wafer", tmp_path / "lot.db", "--output", output, "--quantity", Q)
     assert (done.exit_code, "no device without a flag determines slope_ratio" in done.stderr) == (4, True)

@@ -6,6 +6,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ def test_every_split_is_fitted_or_says_why_not(folder: Path, tmp_path: Path) -> 
 
 def test_sabotage_a_misfit_is_told(folder: Path, tmp_path: Path) -> None:
     shutil.copy(folder / "mixed.db", tmp_path)
-    with sqlite3.connect(tmp_path / "mixed.db") as catalogue:
+    with closing(sqlite3.connect(tmp_path / "mixed.db")) as catalogue, catalogue:
         catalogue.execute("UPDATE devices SET thickness = thickness + 0.3 WHERE place % 2")
     assert called(tmp_path / "mixed.db", tmp_path / "page", "--stacks").exit_code == 0
     assert "its errors are too small" in (tmp_path / "page" / "wafer.html").read_text(encoding="utf-8")
