@@ -59,6 +59,16 @@ class Commands(click.Group):
             with contextlib.suppress(Exception):
                 return super().main(*args, **kwargs | {"complete_var": _COMPLETE})
             sys.exit(_FAILED)
+        try:
+            code = self._ended(*args, **kwargs)
+        except KeyboardInterrupt:  # before a command begins, or after it ended
+            with contextlib.suppress(Exception):
+                click.echo("\nInterrupted.", err=True)
+            code = INTERRUPTED
+        sys.exit(code)
+
+    def _ended(self, *args: Any, **kwargs: Any) -> int:
+        """The exit code of a command that ran."""
         with visible_streams() as (out, err), _dropped_exceptions(), interrupted_by_signals():
             try:
                 code = super().main(*args, **kwargs | {"standalone_mode": False})
@@ -69,8 +79,7 @@ class Commands(click.Group):
             except click.Abort:
                 code = INTERRUPTED
             out.flush()
-            code = _with_streams(code or 0, out, err)
-        sys.exit(code)
+            return _with_streams(code or 0, out, err)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Keep the arguments for a report, and refuse control characters, which no name of a file should have."""
@@ -93,8 +102,15 @@ class Commands(click.Group):
         except KeyboardInterrupt as error:
             raise stopped(error, "no result was written.") from None
         except Exception as error:
+            if _was_interrupted(error):
+                raise stopped(KeyboardInterrupt(), "no result was written.") from None
             click.echo(f"Error: {_told(error, ctx.meta[_ARGUMENTS])}", err=True)
             ctx.exit(error.exit_code if isinstance(error, MtjfitError) else _FAILED)
+
+
+def _was_interrupted(error: Exception) -> bool:
+    """Whether pydantic took Ctrl-C, pressed while it built a check, for an error of the check."""
+    return type(error).__name__ == "SchemaError" and "KeyboardInterrupt" in str(error)
 
 
 @contextlib.contextmanager
