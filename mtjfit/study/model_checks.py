@@ -22,6 +22,13 @@ _SAME = 1e-9
 _SLOPES = 1e-5
 
 
+def _timed(model: OwnModel, d: FloatArray, values: Mapping[str, FloatArray]) -> tuple[float, ComplexArray]:
+    """Seconds of one call, and what it gave."""
+    started = time.perf_counter()
+    raw = np.asarray(model.raw(d, values))
+    return time.perf_counter() - started, raw
+
+
 def own_model_problems(
     model: KappaModel, curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]
 ) -> Iterator[Problem]:
@@ -33,9 +40,9 @@ def own_model_problems(
     d = np.unique([curve.thickness for curve in curves])[None, :]
     try:
         with np.errstate(all="ignore"):
-            started = time.perf_counter()
-            raw = np.asarray(model.raw(d, values))
-            took = time.perf_counter() - started
+            took, raw = _timed(model, d, values)
+            if took > _SLOWEST * raw.size:  # a busy computer may have held up one call
+                took = min(took, *(_timed(model, d, values)[0] for _ in range(2)))
             once = np.asarray(model.raw(d[:, :1], {k: x[:1] for k, x in values.items()}))
     except Exception as error:
         todo = "it gets arrays that broadcast, d in nm; use numpy functions, or own_model(vectorised=False)"

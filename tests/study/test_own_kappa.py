@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,16 @@ def test_faults_are_named_when_the_study_is_made(case: str) -> None:
     names = {name: Parameter(name, LENGTH) for name in model.parameters}
     with pytest.raises(ConfigError, match=says):
         study.replace(model=model, parameters={**kept, **names})
+
+
+@pytest.mark.parametrize(("calls", "is_slow"), [([9.0, 9.0, 9.0], True), ([9.0, 1e-4, 9.0], False)])
+def test_a_slow_model_is_refused_unless_the_computer_was_busy(
+    calls: list[float], is_slow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([seconds for each in calls for seconds in (0.0, each)])
+    monkeypatch.setattr("mtjfit.study.model_checks.time.perf_counter", lambda: next(clock))
+    with pytest.raises(ConfigError, match="ms for each value of κ") if is_slow else nullcontext():
+        series().with_model(again)
 
 
 def test_one_number_at_a_time_is_enough_where_it_is_said() -> None:
