@@ -183,6 +183,7 @@ def test_ctrl_c_before_anything_is_saved_leaves_nothing(during: str, tmp_path: P
     assert names(tmp_path / "out") == set()
 
 
+@pytest.mark.slow
 def test_the_seed_is_part_of_what_to_type(tmp_path: Path, patch: pytest.MonkeyPatch):
     write_study(tmp_path / "in")
     result = interrupted(patch, tmp_path, "--seed", "7", "-q", block=1)

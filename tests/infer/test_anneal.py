@@ -158,6 +158,7 @@ def test_particles_of_all_levels_weighted_are_any_tempered_distribution(name: st
     assert surprise(np.array(found), beside=BIAS) > FALSE_ALARM
 
 
+@pytest.mark.slow
 def test_a_temperature_is_told_from_its_neighbours() -> None:
     """Sabotage: the test above would notice weights of 0.5 that are taken for those of 0.6."""
     found = [in_sd("normal 4", 0.6, *run.weighted(0.5)) for run in runs("normal 4")]
@@ -192,6 +193,7 @@ def test_two_modes_keep_their_weights() -> None:
         assert np.std(found) < 0.05
 
 
+@pytest.mark.slow
 def test_sabotage_of_a_step_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jumps without the density of their proposal: the very statistics of the tests above see it."""
     monkeypatch.setattr(Mixture, "log_density", lambda self, v: np.zeros(len(v)))

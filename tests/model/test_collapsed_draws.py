@@ -13,6 +13,7 @@ from model_studies import A1, AMPLITUDES, B2, OWN, TRUTH, at_values, dense_condi
 from model_studies import NARROW as LENGTHS
 from model_studies import UNCERTAIN_THICKNESS as FREE
 from scipy import stats
+from shortcuts import slow_after
 
 from mtjfit.data import TorqueCurve
 from mtjfit.model import DeviceIntegral, MarginalPosterior, Scattered, Thickness, with_own_amplitudes
@@ -166,7 +167,7 @@ def own_p_value(made: Study) -> float:
     return float(min(tests))
 
 
-@pytest.mark.parametrize("make", UNCERTAIN.values(), ids=list(UNCERTAIN))
+@pytest.mark.parametrize("make", slow_after(2, reversed(UNCERTAIN.values())), ids=reversed(UNCERTAIN))
 def test_thicknesses_and_own_amplitudes(make: Callable[[], Study]) -> None:
     made = make()
     assert thickness_p_value(made) > ALARM
@@ -292,6 +293,7 @@ def test_the_joint_distribution_is_calibrated(priors: dict[str, Any]) -> None:
 # sabotage
 
 
+@pytest.mark.slow
 def test_sabotage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = UNCERTAIN["own, few data"]()
     about = Thickness.about  # a grid too coarse to draw from

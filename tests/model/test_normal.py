@@ -256,6 +256,7 @@ def test_constraint_tests_of_single_devices_are_uniform(kind: str, size: float) 
     assert stats.kstest(p, "uniform").pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_sabotage_errors_as_declared_are_seen() -> None:
     study = many_devices("jitter", 0.03)
     plain = study.replace(parameters={n: p for n, p in study.parameters.items() if not n.startswith("jitter")})

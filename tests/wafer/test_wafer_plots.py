@@ -180,6 +180,7 @@ def test_on_small_axes_the_legend_covers_no_data(layout: str | None, height: flo
     assert (len(said), said[-1]) == (8, "median error of measurement")
 
 
+@pytest.mark.slow
 def test_sabotage_a_legend_without_room_covers_data() -> None:
     fig = on_small_axes("constrained", 90.0)
     for ax in fig.axes:
