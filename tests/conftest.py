@@ -33,13 +33,16 @@ TOGETHER = (
 """Files of tests that share what takes seconds to make. One process runs them, where there are several."""
 
 LONG_EXAMPLES = (
+    "mtjfit.comparison.devices.comparison.compare_devices",
     "mtjfit.comparison.mechanisms.comparison.compare_mechanisms",
+    "mtjfit.infer.assumptions.freed_assumptions",
     "mtjfit.infer.identification.identify",
     "mtjfit.report.findings.findings",
+    "mtjfit.results.headers.header",
     "mtjfit.results.helps.helps_most",
     "mtjfit.wafer.stack.before.undetermined",
 )
-"""Docstrings whose examples take half a second and more: slow tests, beside quick ones of the same functions."""
+"""Docstrings whose examples take a third of a second and more: slow tests, beside quick ones of the same functions."""
 
 REALLY_DRAWN = ("torque", "combinations", "transfer")
 

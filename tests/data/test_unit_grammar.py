@@ -133,11 +133,8 @@ def in_units(folder: Path, unit: str, bias: str, thickness: str) -> Study:
     return load_study(folder / "study.toml")
 
 
-QUICK = (18,)
-
-
-@pytest.mark.parametrize("k", [pytest.param(k, marks=() if k in QUICK else pytest.mark.slow, id=unit)
-                               for k, unit in enumerate(UNITS)])  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("k", range(len(UNITS)), ids=list(UNITS))
 def test_one_study_in_thirty_units_has_one_result(k: int, folder: Path, reference: dict[str, float]) -> None:
     unit = list(UNITS)[k]
     study = in_units(folder, unit, list(BIAS)[(k + 1) % 5], list(THICKNESS)[(k + 1) % 6])

@@ -13,7 +13,7 @@ from evidence_targets import BANANA, LN_2PI, TWO_MODES, Known, gaussian
 from model_studies import simulated
 from scipy import stats
 from scipy.special import logsumexp
-from shortcuts import slow_after
+from shortcuts import slow_after, slow_but
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Annealed, Effort, Mixture, Pace, Straight, anneal, explore_posterior, run_ensembles
@@ -201,13 +201,14 @@ def test_sabotage_of_a_step_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert surprise(np.array(found), beside=BIAS) < FALSE_ALARM
 
 
-def test_draws_at_a_temperature_are_drawn_by_weight_and_rarely_twice() -> None:
+@pytest.mark.parametrize("name", slow_but(("normal",), ("normal", "normal 4")))
+def test_draws_at_a_temperature_are_drawn_by_weight_and_rarely_twice(name: str) -> None:
     """Means of 500 draws from each run; in 64 draws from thousands of particles hardly one comes twice."""
     found, rng = [], np.random.default_rng(0)
-    for run in runs("normal 4"):
-        found.append(in_sd("normal 4", 0.5, run.resampled(0.5, 500, rng), np.ones(500)))
+    for run in runs(name):
+        found.append(in_sd(name, 0.5, run.resampled(0.5, 500, rng), np.ones(500)))
         few = run.resampled(0.5, 64, rng)
-        assert few.shape == (64, 4)
+        assert few.shape == (64, TARGETS[name].target.size)
         assert np.unique(few[:, 0]).size > 58
     assert surprise(np.array(found), beside=BIAS) > FALSE_ALARM
 

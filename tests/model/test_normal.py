@@ -80,7 +80,7 @@ def student_maximum(y: FloatArray, bias: FloatArray, nu: float, sigma: float | N
     return np.asarray(found)
 
 
-@pytest.mark.parametrize("nu", [2.5, 4.0, 60.0])
+@pytest.mark.parametrize("nu", slow_after(1, [4.0, 2.5, 60.0]))
 @pytest.mark.parametrize("fitted", [False, True])
 def test_least_squares_over_pseudo_values_is_the_maximum_of_the_t_likelihood(nu: float, fitted: bool) -> None:
     study = noisy("student", nu, noise_dof=Fixed(nu))
