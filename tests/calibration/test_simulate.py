@@ -20,11 +20,8 @@ from mtjfit.model import make_posterior
 from mtjfit.study import AboutNominal, Fixed, Parameter, Study, Uniform
 from mtjfit.study.checks import KNOWN as KNOWN_TO_STUDIES
 
-QUICK = (
-    "torkance per volume, a length of each group",
-    "amplitudes that scatter",
-    "correlated points, errors of the bias",
-)
+QUICK = ("torkance per volume, a length of each group", "correlated points, errors of the bias",
+         "amplitudes that scatter")  # fmt: skip
 
 
 def scatter(study: Study, n: int = 12, wrong: dict[str, Any] | None = None) -> tuple[float, float]:
