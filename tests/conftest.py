@@ -33,11 +33,16 @@ TOGETHER = (
 """Files of tests that share what takes seconds to make. One process runs them, where there are several."""
 
 LONG_EXAMPLES = (
+    "mtjfit.comparison.devices.comparison.compare_devices",
     "mtjfit.comparison.mechanisms.comparison.compare_mechanisms",
+    "mtjfit.infer.assumptions.freed_assumptions",
     "mtjfit.infer.identification.identify",
+    "mtjfit.report.findings.findings",
+    "mtjfit.results.headers.header",
+    "mtjfit.results.helps.helps_most",
     "mtjfit.wafer.stack.before.undetermined",
 )
-"""Docstrings whose examples take more than a second: slow tests, beside quick ones of the same functions."""
+"""Docstrings whose examples take a third of a second and more: slow tests, beside quick ones of the same functions."""
 
 REALLY_DRAWN = ("torque", "combinations", "transfer")
 
@@ -177,9 +182,8 @@ def sampled_before(request: pytest.FixtureRequest) -> Callable[[mtjfit.Study, in
     """`series_posterior` for a study and a seed that give exactly those draws, None for others."""
     from mtjfit.infer import describe
 
-    series = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
-
     def found(study: mtjfit.Study, seed: int) -> mtjfit.Posterior | None:
+        series = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
         same = (describe(study, seed), study.sampling) == (describe(series, 1), series.sampling)
         return request.getfixturevalue("series_posterior") if same else None
 

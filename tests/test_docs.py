@@ -25,9 +25,9 @@ DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-LONG = {"commands", "compare", "explorer", "inference", "own_axes", "own_model", "own_sampling", "priors_and_ties",
-        "tutorial"}  # fmt: skip
-"""Pages whose blocks take half a second and more: slow tests. Those of `first-fit.md` run in the quick lane."""
+LONG = {"asymmetric", "commands", "compare", "explorer", "inference", "own_axes", "own_model", "own_sampling",
+        "priors_and_ties", "results_in_python", "tutorial", "what-data-tell"}  # fmt: skip
+"""Pages whose blocks take long: slow tests. Those of `first-fit.md` run in the quick lane."""
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 BLOCK = re.compile(r"^```(\{?[\w-]*\}?)[ ]*(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -42,6 +42,7 @@ def test_sabotage_with_a_sound_bond_it_is_not_named(quick_fits: None) -> None:
     assert BAD not in {odd.device for odd in comparison.find_odd_devices(fit)}
 
 
+@pytest.mark.slow
 def test_the_eleven_others_give_the_truth_and_no_b1(quick_fits: None) -> None:
     """Within three standard errors; that b₁ is 0 is not contradicted at one in a hundred."""
     good = mtjfit.load_study(TWELVE.study_file).without(BAD)

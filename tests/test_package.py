@@ -209,5 +209,6 @@ def test_help_and_studies_do_not_wait_for_slow_imports(statement: str, slow: set
     assert imports_of(statement) & slow == set()
 
 
+@pytest.mark.slow
 def test_sabotage_a_slow_import_is_seen():
     assert imports_of("import scipy") & SLOW_TO_IMPORT == {"scipy"}

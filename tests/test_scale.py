@@ -54,6 +54,7 @@ def test_decimal_twins_differ_by_rounding(s: float) -> None:
         assert differences(fit_of(kind), fit_of(kind, s), s, 1e-4) == []
 
 
+@pytest.mark.slow
 def test_a_twin_that_is_none_is_noticed() -> None:
     """Sabotage: errors that stay as they are, and a constant that is not scaled."""
     one = fit_of("known errors")
@@ -79,7 +80,8 @@ def _off(one: FitResult, other: FitResult, s: float) -> float:
     return max(abs(other.values[name] / (factors[name] * one.values[name]) - 1) for name in one.values)
 
 
-@pytest.mark.parametrize("name", ["kubota2008", pytest.param("sankey2008", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["kubota2008", "sankey2008"])
 def test_where_in_a_flat_valley_a_fit_ends_does_not_depend_on_the_unit(name: str) -> None:
     """One thickness: four lengths are open, and a search by differences would follow their rounding errors."""
     study = load_study(mtjfit.dataset(name).study_file)
@@ -208,8 +210,9 @@ def test_corner_plots_of_twins_look_the_same(s: float) -> None:
     assert "e-" not in "".join(label.get_text() for ax in twin.axes for label in ax.get_xticklabels())
 
 
-@pytest.mark.parametrize("width", slow_after(1, [0.01, 0.03, 0.1]))
-@pytest.mark.parametrize("s", slow_after(1, [0.01, 0.1]))
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [0.01, 0.03, 0.1])
+@pytest.mark.parametrize("s", [0.01, 0.1])
 def test_ticks_of_a_corner_plot_are_as_many_in_every_unit(width: float, s: float) -> None:
     """Two at most: a number of more letters, as 0.082 for 8.2, must not cost a tick."""
     posterior = posterior_of(fitted(), width=width)
@@ -219,6 +222,7 @@ def test_ticks_of_a_corner_plot_are_as_many_in_every_unit(width: float, s: float
     assert max(max(each) for each in one) == 2
 
 
+@pytest.mark.slow
 def test_a_corner_plot_with_another_prior_is_noticed() -> None:
     posterior = posterior_of(fitted())
     wrong = replace(posterior, priors={**posterior.priors, "a1": scaled_prior(posterior.priors["a1"], 0.1)})

@@ -89,6 +89,7 @@ def test_errors_too_large_by_half_are_seen_in_the_log_likelihood_and_nowhere_els
     assert wrong.reasons[0].startswith("log-likelihood: draws are farther from the data than truths are: errors")
 
 
+@pytest.mark.slow
 def test_a_prior_half_as_wide_in_the_sampler_is_seen() -> None:
     wrong = judged(one_bias(), with_half_the_prior, n=80)
     assert failing(wrong) >= set(priors_of(one_bias()))

@@ -10,7 +10,8 @@ import pytest
 from model_studies import declared
 from model_studies import simulated as made
 from scipy import stats
-from simulate_cases import case, every_case, law_of, whitened
+from shortcuts import slow_but
+from simulate_cases import CASES, case, every_case, law_of, whitened
 
 from mtjfit.data import TorqueCurve
 from mtjfit.errors import MtjfitError
@@ -18,6 +19,9 @@ from mtjfit.infer import draw_truth, free_names, priors_of, simulated
 from mtjfit.model import make_posterior
 from mtjfit.study import AboutNominal, Fixed, Parameter, Study, Uniform
 from mtjfit.study.checks import KNOWN as KNOWN_TO_STUDIES
+
+QUICK = ("torkance per volume, a length of each group", "correlated points, errors of the bias",
+         "amplitudes that scatter")  # fmt: skip
 
 
 def scatter(study: Study, n: int = 12, wrong: dict[str, Any] | None = None) -> tuple[float, float]:
@@ -39,12 +43,13 @@ def scatter(study: Study, n: int = 12, wrong: dict[str, Any] | None = None) -> t
     return float(stats.chisquare(counts).pvalue), float(stats.pearsonr(*together).pvalue)
 
 
-@every_case
+@pytest.mark.parametrize("name", slow_but(QUICK, CASES))
 def test_simulated_data_scatter_about_the_model_with_their_errors(name: str) -> None:
     # each p-value is below its limit once in 1e4
     assert min(scatter(case(name))) > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from shortcuts import as_slow
 from sketches import sketch
 from typed import LENGTHS, fixed, invoke
 
@@ -279,10 +280,10 @@ def violated(text: str) -> str:
 
 
 @pytest.mark.parametrize(("file", "edit", "code", "says"), [
-    ("study.toml", lambda text: text, 0,
-     ["(par·V)(par·V²) + (perp·V)(perp·V²) = 0 for each device: holds in all 3"]),
-    ("data.csv", violated, 0,
-     ["VIOLATED by F2.0nm (p = ", "It is not described by Eq. 12 with a1, b2 alone, whatever the lengths are."]),
+    as_slow(("study.toml", lambda text: text, 0,
+     ["(par·V)(par·V²) + (perp·V)(perp·V²) = 0 for each device: holds in all 3"])),
+    as_slow(("data.csv", violated, 0,
+     ["VIOLATED by F2.0nm (p = ", "It is not described by Eq. 12 with a1, b2 alone, whatever the lengths are."])),
     ("study.toml", lambda text: text.replace("mean = 0.0, sd = 1.0", "mean = 0.5, sd = 0.02", 1), 0,
      ["!!! THE DATA CONTRADICT THE PRIOR OF a1",
       "✗ priors agree with the data: a1: prior normal 0.5 ± 0.02, the data without it 0.1",

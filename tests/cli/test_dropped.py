@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 
+import numpy as np
 import pytest
+from scipy.stats import qmc
 from shortcuts import slow_after
 
 import mtjfit
+from mtjfit.errors import MtjfitError
+from mtjfit.model import even_points, layout
 
 FAILING = """
 import sys
@@ -49,7 +54,23 @@ def ended(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("times", slow_after(1, ["1", "0"]))
+@pytest.mark.parametrize(("times", "made"), [(0, True), (1, True), (9, False)])
+def test_points_that_are_all_the_same_are_made_again(times: int, made: bool, monkeypatch: pytest.MonkeyPatch):
+    """A stand-in for scipy, in this process; what scipy does itself is seen below."""
+    failures = [np.zeros((64, 3))] * times
+
+    class Failing(qmc.Sobol):
+        def random(self, n: int) -> np.ndarray:
+            return failures.pop() if failures else super().random(n)
+
+    monkeypatch.setattr(layout.qmc, "Sobol", Failing)
+    with nullcontext() if made else pytest.raises(MtjfitError, match="scipy cannot read its table"):
+        u = even_points(3, 64)
+        assert {tuple(sorted(column)) for column in (u * 64).astype(int).T} == {tuple(range(64))}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", ["1", "0"])
 def test_points_are_even(times: str):
     """Without a second look all points are the same after one failure."""
     assert ended(POINTS, times, "interrupt").stdout.split() == ["True"]

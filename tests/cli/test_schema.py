@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from shortcuts import slow_after
 
 from mtjfit.cli.main import cli
 from mtjfit.data import dataset, datasets
@@ -74,7 +75,7 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("kind", slow_after(1, TABLES))
 def test_templates_are_valid_once_answered_and_name_their_schema(kind: str, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "table.csv").write_text(TABLES[kind], encoding="utf-8")
@@ -136,7 +137,7 @@ FILES: dict[str, tuple[Path, str, Callable[[Path], object]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("kind", slow_after(1, FILES))
 def test_keys_and_types_that_loading_refuses_the_schema_refuses_too(kind: str, tmp_path: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     validator = jsonschema.Draft202012Validator(schema_of(kind))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from device_cases import exact_posterior, linear_study, posterior_of, true_kappa
 from model_studies import AMPLITUDES, simulated
 from scipy import stats
-from shortcuts import slow_after
+from shortcuts import slow_after, slow_but
 
 import mtjfit
 from mtjfit.comparison import DeviceTests, Refits, compare_devices, find_odd_devices, outliers, repeats
@@ -127,8 +128,10 @@ PLANTED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("source", ["fit", "posterior"])
-@pytest.mark.parametrize("reason", PLANTED)
+@pytest.mark.parametrize(("reason", "source"), slow_but(
+    (("both torques are 1.1", "fit"), ("T_perp/T_par", "posterior"), ("no single κ", "fit")),
+    product(PLANTED, ("fit", "posterior")),
+))  # fmt: skip
 def test_a_planted_device_is_found_with_its_reason(reason: str, source: str) -> None:
     study, j = changed(linear_study(D, 7), **PLANTED[reason]), PLANTED[reason]["j"]
     found = judged(study if source == "fit" else exact_posterior(study))

@@ -12,6 +12,7 @@ from device_cases import draws_about, true_coefficients, true_kappa
 from model_studies import AMPLITUDES, TRUTH, simulated
 from scipy import stats
 from scipy.optimize import minimize_scalar
+from shortcuts import as_slow
 
 from mtjfit.comparison import (
     DeterminedQuantity,
@@ -137,9 +138,9 @@ OPEN = ("slope_ratio", "|kappa·(a1 + i b1)|", "Im c2/c1", "T_perp/T_par at 0.2 
     ("kind", "names"),
     [
         ({"seed": 4, "noise": 0.1}, ALL),
-        ({"seed": 4, "noise": 0.05, "quantity": "torkance"}, ALL),
-        ({"seed": 4, "noise": 0.05, "n_bias": 4, "fit_sigma": True, "noise_par": (LogNormal(0.05, 3.0), "device"),
-          "noise_perp": (LogNormal(0.05, 3.0), "device")}, ALL),
+        as_slow(({"seed": 4, "noise": 0.05, "quantity": "torkance"}, ALL)),
+        as_slow(({"seed": 4, "noise": 0.05, "n_bias": 4, "fit_sigma": True,
+                  "noise_par": (LogNormal(0.05, 3.0), "device"), "noise_perp": (LogNormal(0.05, 3.0), "device")}, ALL)),
         # with a1, b1, a2 and b2 the phase is open, and each component keeps its own polynomial
         ({"seed": 5, "noise": 0.05, "b1": Normal(0.0, 3.0), "a2": Normal(0.0, 3.0)}, OPEN),
     ],

@@ -22,7 +22,7 @@ from mechanism_cases import (
     recover,
     series,
 )
-from shortcuts import slow_after
+from shortcuts import slow_after, slow_but
 
 from mtjfit.comparison import (
     MECHANISMS,
@@ -100,7 +100,7 @@ def brute_force(study: Study, name: str, n: int = 40_000) -> tuple[float, float]
     return float(np.log(L.mean()) + log_likelihood.max()), float(L.std() / L.mean() / np.sqrt(n))
 
 
-@pytest.mark.parametrize("name", list(MECHANISMS))
+@pytest.mark.parametrize("name", slow_but(("ballistic", "ballistic+b1", "diffusion-bulk"), MECHANISMS))
 def test_the_evidence_is_that_of_the_printed_law(name: str) -> None:
     """False alarm 6e-5 for each; laws of Eq. 1–2, 13–14 and 12 written here as printed. Another law is another."""
     study = few(3)

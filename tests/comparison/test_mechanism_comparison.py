@@ -170,6 +170,7 @@ def test_two_processes_give_the_same_numbers(both: MechanismComparison) -> None:
     assert_same(compare(both.study, 3, names=BALLISTIC, workers=2), both)
 
 
+@pytest.mark.slow
 def test_where_processes_are_killed_one_continues_alone_with_the_same_numbers(both: MechanismComparison) -> None:
     """Copies of the jobs, as another process has them, in another order."""
     asked = []

@@ -55,7 +55,8 @@ def exactly(found: Sequence[tuple[str, ...]], made: Sequence[Series]) -> float:
     return float(np.mean([names == (one.odd,) for names, one in zip(found, made, strict=True)]))
 
 
-@pytest.mark.parametrize("fault", slow_after(1, FAULTS))
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
 def test_the_odd_device_and_only_it_is_found_with_its_kind(fault: str) -> None:
     one = next(visible(fault, range(200, 240)))
     (found,) = find_odd_devices(mtjfit.fit(one.study))

@@ -65,6 +65,7 @@ def test_the_limit_can_be_raised_and_lowered(tmp_path: Path) -> None:
     assert len(sheet.lines) == 1000
 
 
+@pytest.mark.slow
 def test_sabotage_the_meter_sees_a_reader_that_reads_first(gigabyte: Path) -> None:
     def careless() -> None:
         with gigabyte.open("rb") as stream:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shortcuts import slow_but
 
 from mtjfit.data import bias_factor, conversion, dataset, find_unit, pretty, thickness_factor
 from mtjfit.data.unit_kinds import KINDS, unit_factor, unit_name
@@ -70,7 +71,7 @@ PER_VOLT = (
 POWER = {"z": -21, "a": -18, "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "k": 3, "M": 6, "G": 9}
 
 
-@pytest.mark.parametrize("unit", WHOLE)
+@pytest.mark.parametrize("unit", slow_but(("eV", "erg", "N/m", "erg/cm3", "Oe", "A/m"), WHOLE))
 def test_every_prefix_and_spelling_is_understood(unit: str) -> None:
     known = SYMBOLS[unit.replace("/", " ").split()[0]].prefixes
     checked = 0
@@ -132,11 +133,8 @@ def in_units(folder: Path, unit: str, bias: str, thickness: str) -> Study:
     return load_study(folder / "study.toml")
 
 
-QUICK = (1, 18)
-
-
-@pytest.mark.parametrize("k", [pytest.param(k, marks=() if k in QUICK else pytest.mark.slow, id=unit)
-                               for k, unit in enumerate(UNITS)])  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("k", range(len(UNITS)), ids=list(UNITS))
 def test_one_study_in_thirty_units_has_one_result(k: int, folder: Path, reference: dict[str, float]) -> None:
     unit = list(UNITS)[k]
     study = in_units(folder, unit, list(BIAS)[(k + 1) % 5], list(THICKNESS)[(k + 1) % 6])

@@ -91,7 +91,7 @@ def test_former_names_warn(former: str, name: str):
         assert getattr(explorer, former) is getattr(explorer, name)
 
 
-@pytest.mark.parametrize("kind", slow_after(3, KINDS))
+@pytest.mark.parametrize("kind", slow_after(1, KINDS))
 def test_chi2_dof_and_p_are_those_of_the_fit_at_its_optimum(kind: str):
     explored = ExploredStudy(simulated(**KINDS[kind]))
     with few_starts():  # wherever a fit ends, both count alike

@@ -141,6 +141,7 @@ def test_studies_of_them(first: int, tmp_path: Path) -> None:
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 def test_sabotage_a_row_that_is_gone_is_seen() -> None:
     file = next(each for each in map(made, range(1000)) if each.sound and each.container == "text")
     assert not faults_of(file)

@@ -13,7 +13,7 @@ from evidence_targets import BANANA, LN_2PI, TWO_MODES, Known, gaussian
 from model_studies import simulated
 from scipy import stats
 from scipy.special import logsumexp
-from shortcuts import slow_after
+from shortcuts import slow_after, slow_but
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Annealed, Effort, Mixture, Pace, Straight, anneal, explore_posterior, run_ensembles
@@ -158,6 +158,7 @@ def test_particles_of_all_levels_weighted_are_any_tempered_distribution(name: st
     assert surprise(np.array(found), beside=BIAS) > FALSE_ALARM
 
 
+@pytest.mark.slow
 def test_a_temperature_is_told_from_its_neighbours() -> None:
     """Sabotage: the test above would notice weights of 0.5 that are taken for those of 0.6."""
     found = [in_sd("normal 4", 0.6, *run.weighted(0.5)) for run in runs("normal 4")]
@@ -192,6 +193,7 @@ def test_two_modes_keep_their_weights() -> None:
         assert np.std(found) < 0.05
 
 
+@pytest.mark.slow
 def test_sabotage_of_a_step_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jumps without the density of their proposal: the very statistics of the tests above see it."""
     monkeypatch.setattr(Mixture, "log_density", lambda self, v: np.zeros(len(v)))
@@ -199,13 +201,14 @@ def test_sabotage_of_a_step_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert surprise(np.array(found), beside=BIAS) < FALSE_ALARM
 
 
-def test_draws_at_a_temperature_are_drawn_by_weight_and_rarely_twice() -> None:
+@pytest.mark.parametrize("name", slow_but(("normal",), ("normal", "normal 4")))
+def test_draws_at_a_temperature_are_drawn_by_weight_and_rarely_twice(name: str) -> None:
     """Means of 500 draws from each run; in 64 draws from thousands of particles hardly one comes twice."""
     found, rng = [], np.random.default_rng(0)
-    for run in runs("normal 4"):
-        found.append(in_sd("normal 4", 0.5, run.resampled(0.5, 500, rng), np.ones(500)))
+    for run in runs(name):
+        found.append(in_sd(name, 0.5, run.resampled(0.5, 500, rng), np.ones(500)))
         few = run.resampled(0.5, 64, rng)
-        assert few.shape == (64, 4)
+        assert few.shape == (64, TARGETS[name].target.size)
         assert np.unique(few[:, 0]).size > 58
     assert surprise(np.array(found), beside=BIAS) > FALSE_ALARM
 

@@ -36,7 +36,8 @@ def of(result: FitResult, name: str) -> Assumption:
     return next(one for one in result.assumptions if one.name == name)
 
 
-@pytest.mark.parametrize("noise", slow_after(1, NOISE))
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", NOISE)
 def test_an_amplitude_that_is_there_is_found_and_one_that_is_not_is_not(noise: str) -> None:
     """b0 of 0.1 in the data, b1 not; errors of any kind."""
     full = simulated(SERIES, b0=WIDE, noise=0.02, **NOISE[noise])

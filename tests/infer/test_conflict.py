@@ -125,7 +125,7 @@ ONE_WRONG: dict[str, tuple[Study, str, float, float]] = {
 }
 
 
-@pytest.mark.parametrize("kind", slow_after(2, ONE_WRONG))
+@pytest.mark.parametrize("kind", slow_after(1, ONE_WRONG))
 def test_only_the_wrong_prior_is_accused(kind: str) -> None:
     study, name, told, rel = ONE_WRONG[kind]
     (one,) = found(study)
@@ -165,7 +165,7 @@ NOTHING_WRONG = {
 }
 
 
-@pytest.mark.parametrize("kind", slow_after(3, NOTHING_WRONG))
+@pytest.mark.parametrize("kind", slow_after(1, NOTHING_WRONG))
 def test_what_the_data_do_not_contradict_raises_no_alarm(kind: str) -> None:
     assert found(NOTHING_WRONG[kind]) == ()
 

@@ -63,6 +63,7 @@ def test_the_error_is_calibrated_for_chains(rho: float) -> None:
     assert_calibrated(z_scores(target, 200, fitted(target, rng), rng, rho))
 
 
+@pytest.mark.slow
 def test_sabotage_a_density_without_its_constant_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     target, rng = gaussian(2), np.random.default_rng(4)
     jump = fitted(target, rng)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from journal_runs import STUDY, Death, Killed, contents, refused, run, run_in, same
+from shortcuts import slow_but
 
 import mtjfit.infer.store.journal as journal_module
 from mtjfit.infer import Chains, Check, Verdict, open_journal
@@ -36,7 +37,7 @@ def test_a_saved_run_is_the_run(tmp_path: Path, undisturbed: Chains):
     assert [each["holds"] for each in listed(tmp_path / "run")].count("refitted") == 2
 
 
-@pytest.mark.parametrize("stop", [5, 23, 65, 74])
+@pytest.mark.parametrize("stop", slow_but((23,), (5, 23, 65, 74)))
 def test_a_run_with_a_larger_limit_goes_on_as_if_it_always_had_it(tmp_path: Path, undisturbed: Chains, stop: int):
     run_in(tmp_path / "run", max_steps=stop)
     assert same(run_in(tmp_path / "run"), undisturbed)
@@ -100,6 +101,7 @@ FORGETS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forgets", ["random state", "wide"])
 def test_sabotage_a_stage_that_forgets_something_is_seen(tmp_path: Path, undisturbed: Chains, monkeypatch, forgets):
     def broken(data: bytes) -> tuple:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from journal_runs import STUDY, Bell, Killed, contents, refused, run, run_in, same
+from shortcuts import slow_after
 
 import mtjfit.infer.store.journal as journal_module
 from mtjfit.errors import MtjfitError
@@ -82,7 +83,7 @@ def test_other_versions_are_told_and_remembered(tmp_path: Path, monkeypatch: pyt
 # disks and folders
 
 
-@pytest.mark.parametrize(("number", "after"), [(errno.ENOSPC, 0), (errno.ENOSPC, 1), (errno.EIO, 3)])
+@pytest.mark.parametrize(("number", "after"), slow_after(1, [(errno.ENOSPC, 1), (errno.ENOSPC, 0), (errno.EIO, 3)]))
 def test_a_full_disk_loses_nothing(begun: Path, undisturbed: Chains, monkeypatch, number: int, after: int):
     before = contents(begun, "segment*")
     left = [2 + after]  # one operation opens the folder, one more is to see it work

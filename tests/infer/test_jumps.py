@@ -11,7 +11,7 @@ from emcee import moves
 from infer_targets import BANANA, GAUSSIAN, TARGETS, Exact, fitted_jump, jump_of, three_bells, z_scores
 from scipy import stats
 from scipy.special import gammaln, logsumexp
-from shortcuts import slow_after
+from shortcuts import slow_after, slow_but
 
 from mtjfit.infer import Jump, Mixture, Straight, ess
 from mtjfit.infer.ensembles.fit import covering, fitted
@@ -265,7 +265,7 @@ LONG = pytest.param(40, 4000, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(("walkers", "steps"), [(200, 300), LONG])
-@pytest.mark.parametrize("name", list(MOVES))
+@pytest.mark.parametrize("name", slow_but(("warm-up", "production"), MOVES))  # these use all others
 @pytest.mark.parametrize("density", slow_after(1, list(TARGETS)))
 def test_a_move_leaves_the_target_as_it_is(density: str, name: str, walkers: int, steps: int) -> None:
     check(run(TARGETS[density], MOVES[name](TARGETS[density]), walkers, steps))
@@ -292,6 +292,7 @@ def test_sabotage_the_snooker_move_of_emcee_is_caught() -> None:
     assert np.mean(white[:, 1500:].std(axis=(0, 1))) < 0.95  # on its way from exact draws to 0.87
 
 
+@pytest.mark.slow
 def test_sabotage_a_jump_without_its_density_is_caught() -> None:
     class Careless(Jump):
         def log_density(self, x: np.ndarray) -> np.ndarray:
@@ -306,6 +307,7 @@ def test_sabotage_a_jump_without_its_density_is_caught() -> None:
         check(run(BANANA, careless))
 
 
+@pytest.mark.slow
 def test_sabotage_a_jump_that_forgets_where_other_moves_went_is_caught() -> None:
     """The density of the proposal at each walker is remembered from step to step; it must not outlive other moves."""
 

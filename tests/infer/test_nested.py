@@ -43,6 +43,7 @@ def test_a_mode_that_every_run_missed_is_noticed_by_what_the_draws_do_not_reach(
     assert found.evidence is None
 
 
+@pytest.mark.slow
 def test_sabotage_a_proposal_lent_by_the_second_method_reaches_everything() -> None:
     chains = independent(TWO_MODES, only_above_zero=True)
     second = explore_posterior(TWO_MODES, 2, np.random.default_rng(1))

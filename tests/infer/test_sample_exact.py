@@ -56,6 +56,7 @@ def posterior() -> Posterior:
     return mtjfit.sample(three(), seed=1, progress=False)
 
 
+@pytest.mark.slow
 def test_the_grid_has_converged(exact: Reference) -> None:
     """Half the spacing, 16 times the points, moves no mean or sd by more than 0.02 sd; quantiles are checked below."""
     coarse = on_grid(exact.model, step=0.8)
@@ -66,7 +67,7 @@ def test_the_grid_has_converged(exact: Reference) -> None:
     np.testing.assert_allclose(np.sqrt(np.diagonal(covariance)) / sd, 1.0, atol=0.02)
 
 
-@pytest.mark.slow  # a second proof of the reference, 3 s; the fast one is that the grid has converged
+@pytest.mark.slow  # a second proof of the reference, 3 s
 def test_importance_sampling_agrees_with_the_grid(exact: Reference) -> None:
     """Two references that share no integration rule: 0.05 sd is five standard errors of 20 000 draws."""
     other = by_importance(exact.model, 60_000)

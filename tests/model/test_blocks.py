@@ -186,6 +186,7 @@ def _shifted_alone(A: np.ndarray, h: np.ndarray, rng: Any, bounded: Bounded) -> 
     return x
 
 
+@pytest.mark.slow
 def test_sabotage_is_noticed() -> None:
     assert integral_error(_without_determinant, 2, None) > 0.1
     assert integral_error(_prior_not_normalised, 2, CASES["two, first bounded"][1]) > 0.1

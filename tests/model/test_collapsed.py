@@ -12,7 +12,7 @@ import pytest
 from model_studies import A1, B2, OWN, TRUTH, at_values, half_fitted, named_points, peak_memory, simulated, uneven
 from model_studies import NARROW as LENGTHS
 from model_studies import UNCERTAIN_THICKNESS as FREE
-from shortcuts import slow_after
+from shortcuts import slow_after, slow_but
 
 from mtjfit.errors import MtjfitError
 from mtjfit.model import Coordinates, DeviceIntegral, FullPosterior, MarginalPosterior, Thickness
@@ -97,6 +97,8 @@ UNCERTAIN: dict[str, Callable[[], Study]] = {
     "dead layer": lambda: study(**FREE, dead_layer=Uniform(0.0, 0.8)),
     "dead layer, per volume, own": lambda: study(**FREE, **OWN, dead_layer=Uniform(0.0, 0.8), per="volume"),
 }
+QUICK = ("own, group and shared", "half of the noise fitted", "angles", "bounded own", "scatter of both, per volume",
+         "dead layer")  # fmt: skip
 
 
 def cases(table: dict[str, Callable[[], Study]]) -> Any:
@@ -149,13 +151,13 @@ def by_raw_named_points(model: MarginalPosterior, z: np.ndarray) -> np.ndarray:
     return np.array([brute.all_devices(model.study, point) for point in named_points(model, z)])
 
 
-@cases(UNCERTAIN)
-def test_uncertain_thicknesses_by_raw_points(make: Callable[[], Study]) -> None:
+@pytest.mark.parametrize("name", slow_but(QUICK, UNCERTAIN))
+def test_uncertain_thicknesses_by_raw_points(name: str) -> None:
     """The integrand to rounding, wherever it lies; the quick quadrature to 1e-4 where the posterior is.
 
     Up to a constant, of 1e-5 for each device for the tails that its nodes leave out.
     """
-    model = MarginalPosterior(make())
+    model = MarginalPosterior(UNCERTAIN[name]())
     z = near_truth(model)
     near = by_raw_named_points(model, z)
     difference = model.log_likelihood(z) - near

@@ -13,6 +13,7 @@ from model_studies import A1, AMPLITUDES, B2, OWN, TRUTH, at_values, dense_condi
 from model_studies import NARROW as LENGTHS
 from model_studies import UNCERTAIN_THICKNESS as FREE
 from scipy import stats
+from shortcuts import slow_but
 
 from mtjfit.data import TorqueCurve
 from mtjfit.model import DeviceIntegral, MarginalPosterior, Scattered, Thickness, with_own_amplitudes
@@ -166,9 +167,9 @@ def own_p_value(made: Study) -> float:
     return float(min(tests))
 
 
-@pytest.mark.parametrize("make", UNCERTAIN.values(), ids=list(UNCERTAIN))
-def test_thicknesses_and_own_amplitudes(make: Callable[[], Study]) -> None:
-    made = make()
+@pytest.mark.parametrize("name", slow_but(("bounded own", "dead layer, torkance"), UNCERTAIN))
+def test_thicknesses_and_own_amplitudes(name: str) -> None:
+    made = UNCERTAIN[name]()
     assert thickness_p_value(made) > ALARM
     if any(brute.is_own(made, name) for name in made.amplitudes):
         assert own_p_value(made) > ALARM
@@ -277,13 +278,8 @@ JOINT = {
 }
 
 
-QUICK = ("shared half-normal, sampled",)  # it contains what others test
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "priors", [pytest.param(p, id=k, marks=[] if k in QUICK else [pytest.mark.slow]) for k, p in JOINT.items()]
-)
+@pytest.mark.parametrize("priors", JOINT.values(), ids=list(JOINT))
 def test_the_joint_distribution_is_calibrated(priors: dict[str, Any]) -> None:
     """Up to six parameters at 1e-4 each, five designs: one seed in 300 would fail."""
     assert rank_p_value(designed(**priors)) > 1e-4
@@ -292,6 +288,7 @@ def test_the_joint_distribution_is_calibrated(priors: dict[str, Any]) -> None:
 # sabotage
 
 
+@pytest.mark.slow
 def test_sabotage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = UNCERTAIN["own, few data"]()
     about = Thickness.about  # a grid too coarse to draw from

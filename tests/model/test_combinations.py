@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from model_studies import AMPLITUDES, TRUTH, simulated
 from scipy import optimize, stats
+from shortcuts import slow_but
 
 from mtjfit.errors import NotDetermined
 from mtjfit.model import DeviceCombinations, FullPosterior, combinations, noise_estimate, quantities_table
@@ -30,7 +31,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "few points": {"n_bias": 4},
     "own noise": {"fit_sigma": True, "noise_par": (OWN, "device"), "noise_perp": (OWN, "device")},
 }
-every_kind = pytest.mark.parametrize("kind", list(KINDS))
+every_kind = pytest.mark.parametrize("kind", slow_but(("thick", "per volume", "own noise"), KINDS))
 
 
 def devices(n: int = N, seed: int = 0, d: float = 1.5, **changes: Any) -> Study:
@@ -143,6 +144,7 @@ def test_errors_known_for_one_component_alone_are_tested_alone() -> None:
     assert stats.kstest([one.scatter_p_value for one in found], "uniform").pvalue > 1e-3  # false-alarm rate 1e-3
 
 
+@pytest.mark.slow
 def test_own_noise_with_the_wrong_distribution_would_fail() -> None:
     """Sabotage: χ² in place of F for errors that 4 points estimate rejects right models too often."""
     prior = (LogNormal(0.01, 3.0), "device")
@@ -247,7 +249,7 @@ def test_the_table_has_units() -> None:
 
 TORQUE: dict[str, Any] = {"noise": 0.01, "n_bias": 9}
 FORMS: dict[str, dict[str, Any]] = {"torque": TORQUE, "torkance": TORQUE | {"quantity": "torkance"}}
-both = pytest.mark.parametrize("kind", list(FORMS))
+both = pytest.mark.parametrize("kind", slow_but(("torkance",), FORMS))
 
 
 def by_product(study: Study, sign: float = 1.0) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from model_studies import AMPLITUDES, LENGTH, LENGTHS, TRUTH, naive, simulated
+from shortcuts import as_slow, slow_after
 
 import mtjfit
 from mtjfit.model import (
@@ -26,7 +27,7 @@ from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Stu
 
 OWN = {"a1": (Normal(1.0, 1.0), "device"), "b2": (Normal(0.6, 1.0), "device")}
 SERIES = (0.8, 1.5, 2.5, 4.0, 6.0)
-both = pytest.mark.parametrize("quantity", ["torque", "torkance"])
+both = pytest.mark.parametrize("quantity", slow_after(1, ["torque", "torkance"]))
 
 
 def seven(n: int, **changes: Any) -> FullPosterior:
@@ -35,7 +36,7 @@ def seven(n: int, **changes: Any) -> FullPosterior:
 
 
 @both
-@pytest.mark.parametrize(("n", "rank"), [(1, 3), (2, 5), (3, 6), (4, 6), (5, 6)])
+@pytest.mark.parametrize(("n", "rank"), slow_after(3, [(1, 3), (2, 5), (3, 6), (4, 6), (5, 6)]))
 def test_shared_amplitudes(quantity: str, n: int, rank: int) -> None:
     found = structure(seven(n, quantity=quantity))
     assert (found.rank, found.n_parameters) == (rank, 7)
@@ -61,7 +62,7 @@ def test_neither_normalisation_nor_errors_of_the_thickness_nor_repetition_count(
 
 
 @both
-@pytest.mark.parametrize(("n", "short"), [(2, 2), (3, 1), (4, 0), (5, 0)])
+@pytest.mark.parametrize(("n", "short"), slow_after(3, [(2, 2), (3, 1), (4, 0), (5, 0)]))
 def test_own_amplitudes_need_four_thicknesses(quantity: str, n: int, short: int) -> None:
     """3 numbers for each device against 2 n amplitudes, 4 length combinations: 12 of 13 with D_ratio for n = 4."""
     found = structure(seven(n, quantity=quantity, **OWN))
@@ -82,7 +83,7 @@ def test_phase_degeneracy_stays_for_any_number_of_thicknesses(quantity: str) -> 
 
 
 @both
-@pytest.mark.parametrize("free", [("b1",), ("a2",), ("a2", "b1")], ids="+".join)
+@pytest.mark.parametrize("free", [("b1",), as_slow((("a2",),)), ("a2", "b1")], ids="+".join)
 def test_the_phase_of_the_current_costs_one_direction_only_with_both_parts(
     quantity: str, free: tuple[str, ...]
 ) -> None:
@@ -347,8 +348,8 @@ def test_the_derivative_by_the_dead_layer(per: str, prior: Any) -> None:
     np.testing.assert_allclose(found[:, k], -own * (DEAD if model.layout.entries[k].log else 1.0), rtol=1e-13)
 
 
-@pytest.mark.parametrize("quantity", ["torque", "torkance"])
-@pytest.mark.parametrize(("n", "rank"), [(1, 3), (2, 5), (3, 7), (4, 7), (5, 7)])
+@pytest.mark.parametrize("quantity", slow_after(1, ["torkance", "torque"]))
+@pytest.mark.parametrize(("n", "rank"), slow_after(3, [(1, 3), (2, 5), (3, 7), (4, 7), (5, 7)]))
 def test_a_common_dead_layer_is_seen_from_three_thicknesses_on(quantity: str, n: int, rank: int) -> None:
     found = structure(FullPosterior(simulated(FILMS[:n], quantity=quantity, dead_layer=Uniform(0.0, 0.8), **ONE)))
     assert (found.rank, found.n_parameters) == (rank, 7)

@@ -11,6 +11,7 @@ import pytest
 from independent_profile import Design, random_design, rise_by_scipy
 from model_studies import FEW, LENGTHS, TRUTH, naive, simulated
 from scipy import stats
+from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.infer import identify
@@ -91,7 +92,7 @@ def fit_of_noisy() -> mtjfit.FitResult:
     return mtjfit.fit(noisy())
 
 
-@pytest.mark.parametrize("name", ["lambda_J", "lambda_sf_N"])
+@pytest.mark.parametrize("name", slow_after(1, ["lambda_J", "lambda_sf_N"]))
 def test_ends_are_where_another_minimiser_reaches_the_threshold(name: str) -> None:
     """Both ends at 95 %: χ² rises by 3.84, to the error of a straight line in √rise between close points."""
     one = profile_of_noisy(name).interval(0.95)
@@ -276,9 +277,8 @@ def _probes(found: Profile, one: Interval, design: Design) -> list[tuple[str, fl
     return [each for each in out if to(low) <= to(each[1]) <= to(high)]
 
 
-@pytest.mark.parametrize(("seed", "names"), [
-    (3, ("lambda_J",)), pytest.param(4, ("lambda_phi",), marks=pytest.mark.slow),  # one is enough while one waits
-])  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "names"), [(3, ("lambda_J",)), (4, ("lambda_phi",))])
 def test_intervals_of_random_studies_agree_with_an_independent_multistart(seed: int, names: tuple[str, ...]) -> None:
     design = random_design(seed)
     model = FullPosterior(design.study())

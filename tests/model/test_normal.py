@@ -80,7 +80,7 @@ def student_maximum(y: FloatArray, bias: FloatArray, nu: float, sigma: float | N
     return np.asarray(found)
 
 
-@pytest.mark.parametrize("nu", [2.5, 4.0, 60.0])
+@pytest.mark.parametrize("nu", slow_after(1, [4.0, 2.5, 60.0]))
 @pytest.mark.parametrize("fitted", [False, True])
 def test_least_squares_over_pseudo_values_is_the_maximum_of_the_t_likelihood(nu: float, fitted: bool) -> None:
     study = noisy("student", nu, noise_dof=Fixed(nu))
@@ -256,6 +256,7 @@ def test_constraint_tests_of_single_devices_are_uniform(kind: str, size: float) 
     assert stats.kstest(p, "uniform").pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_sabotage_errors_as_declared_are_seen() -> None:
     study = many_devices("jitter", 0.03)
     plain = study.replace(parameters={n: p for n, p in study.parameters.items() if not n.startswith("jitter")})

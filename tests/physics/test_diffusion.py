@@ -211,6 +211,7 @@ def test_the_checks_notice_a_wrong_formula(sabotage, part):
     assert collocation_profile_error(formula, "mJ"[part]) > 0.01
 
 
+@pytest.mark.slow
 def test_the_checks_notice_m_without_the_ratio_of_diffusion_constants():
     def forgotten(x, d, *lambdas):
         *lengths, D_ratio = lambdas

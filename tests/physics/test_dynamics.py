@@ -110,6 +110,7 @@ def test_the_checks_notice_a_wrong_formula(formula):
     assert torque_error(formula) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_density_check_notices_D_N_and_the_sign():
     assert pde_density_error(lambda z, t, b: pulse_accumulation(z, t, replace(b, D_N=b.D_F))) > 0.01
     assert pde_density_error(lambda z, t, b: np.conj(pulse_accumulation(z, t, b))) > 0.1

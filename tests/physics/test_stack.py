@@ -93,6 +93,7 @@ def test_the_references_hold_all_kinds_of_layers():
         assert {math.isinf(getattr(stack.layers[-1], "thickness", 0.0)) for stack in stacks} == {True, False}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_sabotage_both_references_notice_a_wrong_stack(name):
     wrong = WRONG[name]
@@ -102,6 +103,7 @@ def test_sabotage_both_references_notice_a_wrong_stack(name):
         assert profile_error(wrong(stack_profile), stacks, local=tolerance == TOLERANCE) > 1e5 * tolerance
 
 
+@pytest.mark.slow
 def test_sabotage_both_references_notice_other_wrong_formulas():
     def other_axis(*point):
         return np.conj(kappa_stack(*point))

@@ -119,6 +119,7 @@ def test_information_agrees_with_nested_monte_carlo_where_it_is_moderate() -> No
     assert abs(found.bits - exact) < 0.15 + 6 * error
 
 
+@pytest.mark.slow
 def test_sabotage_forgetting_the_own_thickness_is_seen_by_nested_monte_carlo() -> None:
     exact, error = nested(moderate(0.2), 400, 8000)
     draws = draws_from_priors(moderate(0.2), 256, np.random.default_rng(1))

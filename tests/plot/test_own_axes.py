@@ -15,7 +15,7 @@ from every_plot import EVERY, drawn_by
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from plot_cases import by_gid, fitted, posterior_of, texts
-from shortcuts import as_slow
+from shortcuts import slow_but
 
 import mtjfit
 from mtjfit.infer import Posterior
@@ -25,9 +25,8 @@ GRIDS = {1: (1, 1), 2: (1, 2), 3: (1, 3), 4: (2, 2), 5: (1, 5), 6: (2, 3), 7: (1
 THEORY = {"plot_accumulation", "plot_frequency_response", "plot_signatures", "plot_studies",
           "plot_thickness_dependence", "plot_thin_validity"}  # fmt: skip
 """Plots whose call in `EVERY` shows no data, or measured ones."""
-COSTLY = {"plot_identifiability", "plot_prior_posterior", "plot_mechanisms", "plot_control", "plot_consequences",
-          "plot_smooth", "plot_accumulation_band", "plot_thin_validity", "plot_forest"}  # fmt: skip
-"""Plots that take a second and more; every other one goes the same way."""
+QUICK = {"plot_accumulation", "plot_beside", "plot_combinations", "plot_corner", "plot_kittel", "plot_torque"}
+"""Plots of theory, of a wafer, of a study and of spectra; every other one goes the same way."""
 
 
 def own(n: int) -> tuple[Figure, list[Axes]]:
@@ -61,7 +60,7 @@ def test_every_public_plot_takes_axes() -> None:
         assert (axes.kind, axes.default) == (axes.KEYWORD_ONLY, None), name
 
 
-@pytest.mark.parametrize("name", [as_slow(name) if name in COSTLY else name for name in EVERY])
+@pytest.mark.parametrize("name", slow_but(QUICK, EVERY))
 def test_what_is_drawn_is_that_of_the_figure_and_the_style_its_owner_s(name: str) -> None:
     alone = drawn_by(name)
     figure, axes = own(EVERY[name].n_axes)

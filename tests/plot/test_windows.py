@@ -9,10 +9,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
-from plot_cases import fitted
 from shortcuts import slow_after
 
-from mtjfit.plot import NotebookFigure, plot_combinations
+from mtjfit.plot import NotebookFigure
 
 WINDOWS = """
 import sys, types
@@ -65,7 +64,7 @@ def windows() -> str:
 
 
 def test_no_window_is_a_warning_with_advice_that_works(tmp_path: Path) -> None:
-    figure = plot_combinations(fitted())
+    figure = NotebookFigure(figsize=(2, 1))
     with pytest.warns(UserWarning, match=r"'agg' opens no windows: save the figure with fig\.savefig\(") as warned:
         figure.show()
     assert [each.filename for each in warned] == [__file__]

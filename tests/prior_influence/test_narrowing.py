@@ -155,6 +155,7 @@ def shuffled(n: int, rng: np.random.Generator) -> np.ndarray:
     return rng.permuted(standing(n, rng).reshape(1, -1), axis=1).reshape(20, -1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "chains", "seam"),
     [("prior", shuffled, {}), ("narrow", shuffled, {}), ("prior", independent, {"mean_log": np.log})],

@@ -39,6 +39,7 @@ def quantile(values: np.ndarray, share: float) -> float:
     return float(ordered[below] + (place - below) * (ordered[min(below + 1, len(ordered) - 1)] - ordered[below]))
 
 
+@pytest.mark.slow
 def test_the_table_of_numbers_names_the_quantiles_that_it_holds(finished, eighty: Findings) -> None:
     usual = findings(finished.fit, finished.posterior, {})
     ends = {"q10": 0.1, "q50": 0.5, "q90": 0.9}, {"q05": 0.05, "q50": 0.5, "q95": 0.95}

@@ -116,6 +116,7 @@ def test_the_page_can_be_heard_and_walked_through(html: str):
     assert faults(Page(html)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "seen"),
     [

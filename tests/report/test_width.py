@@ -73,6 +73,7 @@ def test_every_picture_of_the_page_is_looked_at(found: Findings) -> None:
     assert set(NAMES) == set(pictures(found))
 
 
+@pytest.mark.slow
 def test_sabotage_a_figure_that_is_only_cut_to_a_width_loses_letters(found: Findings) -> None:
     figure = pictures(found)["consequences"].draw()
     assert beyond(figure) < ROOM

@@ -44,6 +44,7 @@ def test_a_wrong_quantity_is_named_first(kind: str, seeds: range) -> None:
     assert sum("the values may be tor" in lines[0] for lines in found) >= 0.9 * len(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", SEEDS)
 def test_a_flipped_axis_is_not_called_another_quantity(seeds: range) -> None:
     """Of some designs the curves do not show the axis; 22 of 23 that are flagged, when this was made."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from model_studies import simulated
-from shortcuts import slow_after
 
 from mtjfit.infer import FitResult, fit
 from mtjfit.report import findings, result_document
@@ -53,7 +52,8 @@ def test_a_number_that_the_data_contradict_is_named() -> None:
     assert said.says.startswith("the data contradict b0 = 0: free it is 0.0989 ± 0.0006 arb. units")
 
 
-@pytest.mark.parametrize(("times", "asks"), slow_after(1, [(1.0, False), (10.0, True)]))
+@pytest.mark.slow
+@pytest.mark.parametrize(("times", "asks"), [(1.0, False), (10.0, True)])
 def test_angstroms_called_nanometres(times: float, asks: bool) -> None:
     """Everything ten times too long, and every layer below the 10 nm that are unusual on their own."""
     lengths = {"lambda_J": 1.0, "lambda_phi": 1.2, "lambda_sf_F": 1.5, "lambda_sf_N": 1.0}

@@ -168,6 +168,7 @@ def test_what_may_be_wrong_beside_the_p_value_of_the_whole_is_said(good: mtjfit.
     golden("notices", told((case, all_notices(fit)) for case, fit in cases.items()), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_torkance_declared_as_torque_is_named(good: mtjfit.FitResult):
     """Its coefficients may pass the constraint test; its points never follow a1 V."""
     curves = tuple(replace(curve, quantity="torque", unit="arb") for curve in good.study.curves[:1])

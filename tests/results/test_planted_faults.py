@@ -13,7 +13,6 @@ from dataclasses import replace
 import pytest
 from planted_series import FAULTS, Series, planted, series, study
 from scipy.stats import binom
-from shortcuts import slow_but
 
 import mtjfit
 from mtjfit.comparison import find_odd_devices
@@ -55,7 +54,8 @@ def is_named(fit: mtjfit.FitResult, fault: str, truth: Series) -> bool:
     return (truth.odd or CAUSE[fault]) in first or (fault == "a2" and "a2" in hangs_on(fit))
 
 
-@pytest.mark.parametrize("fault", slow_but(("b0",), FAULTS))
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_named(fault: str):
     truth = planted(fault, 0)
     assert is_named(mtjfit.fit(study(truth)), fault, truth)

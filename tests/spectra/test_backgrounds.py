@@ -184,6 +184,7 @@ def test_errors_of_torkances_hold_both(drifting: SpectraResult):
         assert together == pytest.approx(of_s, abs=of_width * (1 + 1e-9))
 
 
+@pytest.mark.slow
 def test_sabotage_statistical_errors_alone_cover_little(drifting: SpectraResult):
     fits = drifting.fits[:3]
     z = np.array([(1e6 * fit.s[0] + 40) / (1e6 * fit.errors[2, 0]) for fit in fits])

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from containers import CONTAINERS, Written
+from shortcuts import slow_after
 
 from mtjfit.study import load_study, study_template
 
@@ -96,7 +97,7 @@ def _answered(text: str, truth: Mapping[str, str]) -> Iterator[str]:
         yield re.sub(r'"<[^"]*\?>"', lambda _, path=path: truth[path], line) if not line.startswith("#") else line
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", slow_after(3, range(12)))
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_every_row_is_read(container: str, seed: int, tmp_path: Path) -> None:
     suffix, write = CONTAINERS[container]

@@ -143,6 +143,7 @@ def broken(prior: Prior, reference: stats.rv_continuous) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_after(3, list(WIDER)))
 def test_sabotage_a_width_12_per_cent_off_is_seen(name: str) -> None:
     """Too little for simulation-based calibration with 300 runs; as a whole, or in one of the functions only."""

@@ -45,6 +45,7 @@ def test_designs_at_random_by_brute_force(seed: int) -> None:
     assert np.any(general != model.log_likelihood(z))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [("_NODES", 0.5 * narrow_integral._NODES), ("_FLATTEST", 50.0), ("_NEAR", 1e9)],

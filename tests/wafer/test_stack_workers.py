@@ -171,6 +171,7 @@ def arrived(order: Sequence[int]) -> Callable[..., Iterator[FloatArray]]:
     return compute
 
 
+@pytest.mark.slow
 def test_sabotage_sums_in_order_of_arrival_are_noticed() -> None:
     """Three numbers have three sums, by the pair that is added first; the rule of pieces allows one of them."""
     model = replace(stack(), nodes_at_once=25 * 14 * 1000)  # all rows at a time

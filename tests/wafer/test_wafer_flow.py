@@ -29,7 +29,7 @@ def filled_in(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """lot.csv of the program in the documentation, and wafer.toml as `mtjfit init` proposes it, answered."""
+    """lot.csv of the program in the documentation, and what `mtjfit init` proposes for its first rows, answered."""
     if not HOW_TO.is_file():
         pytest.skip("the documentation is not here")
     folder = tmp_path_factory.mktemp("flow")
@@ -40,7 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         runpy.run_path("lot.py", run_name="__main__")
         for kind in list(KINDS):  # pictures, which take time
             patch.delitem(KINDS, kind)
-        said("init", "lot.csv", "--output", "ready.toml")
+        Path("first.csv").write_text(first_rows(), encoding="utf-8")
+        said("init", "first.csv", "--output", "ready.toml")
         Path("ready.toml").write_text(filled_in(Path("ready.toml").read_text(encoding="utf-8")), encoding="utf-8")
         yield folder
 

@@ -265,6 +265,7 @@ def test_all_problems_of_a_declaration_at_once() -> None:
 # sabotage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [

@@ -172,7 +172,7 @@ def on_small_axes(layout: str | None, height: float) -> Figure:
     return fig
 
 
-@pytest.mark.parametrize(("layout", "height"), [("constrained", 90.0), (None, 120.0)])
+@pytest.mark.parametrize(("layout", "height"), slow_after(1, [("constrained", 90.0), (None, 120.0)]))
 def test_on_small_axes_the_legend_covers_no_data(layout: str | None, height: float) -> None:
     fig = on_small_axes(layout, height)
     assert covered(fig) == 0
@@ -180,6 +180,7 @@ def test_on_small_axes_the_legend_covers_no_data(layout: str | None, height: flo
     assert (len(said), said[-1]) == (8, "median error of measurement")
 
 
+@pytest.mark.slow
 def test_sabotage_a_legend_without_room_covers_data() -> None:
     fig = on_small_axes("constrained", 90.0)
     for ax in fig.axes:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
+from shortcuts import slow_but
 from wafer_cases import Wafer, simulated_wafer, wafer_study
 
 from mtjfit.data import TorqueCurve
@@ -83,7 +84,7 @@ def disagreement(study: WaferStudy, curves: list[TorqueCurve], reduced: Reduced)
 
 
 @pytest.mark.parametrize("n", [5, pytest.param(60, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", slow_but(("per volume", "fitted and uneven", "four powers", "no phase"), KINDS))
 def test_a_chunk_holds_what_each_device_tells_alone(kind: str, n: int, tmp_path: Path) -> None:
     """To 1e-9; but χ² only to 1e-7 where V and V² are nearly the same and torques 1e7 times their errors."""
     wafer, study = case(tmp_path, n, **KINDS[kind])

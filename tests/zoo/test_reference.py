@@ -13,6 +13,7 @@ from reference_layout import Entry
 from reference_likelihood import Target
 from reference_sampler import anneal, importance
 from scipy import integrate, stats
+from shortcuts import slow_but
 
 import mtjfit
 from mtjfit import study as declared
@@ -76,7 +77,7 @@ def some_coordinates(study, n=4):
     return target, x, [dict(zip([e.name for e in target.layout.entries], row, strict=True)) for row in x.T]
 
 
-@pytest.mark.parametrize("kind", GAUSSIAN)
+@pytest.mark.parametrize("kind", slow_but(("scatter", "fitted-noise", "covariance", "angles", "groups"), GAUSSIAN))
 def test_likelihood_is_that_of_all_values_at_once(kind):
     for seed in range(3):
         study = design(seed, kind).study

@@ -6,7 +6,7 @@ import collapsed_brute as brute
 import numpy as np
 import pytest
 from designs import design
-from shortcuts import slow_after
+from shortcuts import slow_after, slow_but
 from test_reference import some_coordinates
 
 from mtjfit import model
@@ -45,7 +45,7 @@ def test_likelihood_is_that_of_the_values_in_use(kind):
     assert {"MarginalPosterior", "JitterPosterior", "StudentPosterior"} <= seen
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but(("only-par", "parts"), KINDS))
 def test_likelihood_is_that_of_the_reference(kind):
     """Errors of the bias among them, for which brute force has no slopes."""
     with_bias_errors = 0
