@@ -46,7 +46,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=OLDEST, venv_backend="uv", default=False)
 def lowest(session: nox.Session) -> None:
     """Tests with the oldest packages that pyproject.toml allows."""
-    oldest = ("--resolution", "lowest-direct", "pyparsing>=3.2,<3.3")  # the next one warns of what matplotlib 3.9 calls
+    oldest = ("--resolution", "lowest-direct", "pyparsing>=3.2,<3.3")  # newer ones warn of what matplotlib 3.10 calls
     session.install(*oldest, "--editable", ".", *group("test"))
     # an old package may use what a newer one deprecates: that is theirs to mend
     run_tests(session, "-W", "ignore::DeprecationWarning")

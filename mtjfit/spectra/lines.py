@@ -281,8 +281,8 @@ def fit_spectrum(
     >>> f = np.linspace(4.0, 6.0, 101)
     >>> u = (f - 5.0) / 0.1
     >>> result = fit_spectrum(f, (3.0 + u) / (1 + u * u) + 1e-3 * np.sin(40 * f))
-    >>> round(result.params["s_1"].value, 2), round(result.params["a_1"].value, 2)
-    (3.0, 1.0)
+    >>> [round(float(result.params[name].value), 2) for name in ("s_1", "a_1")]
+    [3.0, 1.0]
     """
     from lmfit import minimize
 

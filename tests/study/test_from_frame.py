@@ -42,8 +42,9 @@ def changed(**columns: Any) -> pd.DataFrame:
 
 
 def at(row: int, column: str, value: object) -> pd.DataFrame:
-    frame = table().astype({column: object})
-    frame.loc[row, column] = value
+    cells = list(table()[column])
+    cells[row] = value
+    frame = table().assign(**{column: pd.Series(cells, dtype=object)})
     return frame.set_index(pd.Index([f"r{k}" for k in range(len(frame))]))
 
 
