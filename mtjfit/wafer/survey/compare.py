@@ -90,11 +90,11 @@ def wafer_means(
     """
     relative = _relative(survey, own, common)
     values, errors, usable = survey.values(quantity), survey.errors(quantity), survey.usable(quantity)
-    codes, owners = pd.factorize(pd.MultiIndex.from_frame(survey.frame.loc[usable, ["wafer", "population"]]))
-    if not len(owners):
+    if not usable.any():
         columns = ["wafer", "population", "n", "mean", "sd", "sd_wafer"]
         empty = pd.DataFrame(columns=columns, index=pd.Index([], name="name"))
         return WaferMeans(quantity, empty, Spread(0, math.nan, math.nan, 0.0, 0.0, math.inf, math.nan, 0.0), {}, common)
+    codes, owners = pd.factorize(pd.MultiIndex.from_frame(survey.frame.loc[usable, ["wafer", "population"]]))
     mixed = len(owners) > owners.get_level_values(0).nunique()
     wafers, populations = owners.get_level_values(0), owners.get_level_values(1)
     share = np.array([relative.get(wafer, 0.0) for wafer in wafers])
