@@ -99,13 +99,16 @@ def _plausible(fit: FitResult) -> Answer:
 def _noise(fit: FitResult) -> Answer:
     name = "residuals are noise"
     if not fit.patterns:
-        return Answer(name, "yes", "no further power of V, drift, difference of sweeps or runs of one sign")
+        nothing = "no further power of V, drift, difference of sweeps or runs of one sign"
+        if fit.p_value < P_BAD:  # patterns are looked for about each device's own polynomials
+            return Answer(name, "open", f"about the own polynomials of each device {nothing}; the best fit is refused")
+        return Answer(name, "yes", nothing)
     first, *others = fit.patterns
     more = f", and {counted(len(others), 'more pattern')}" if others else ""
     return Answer(name, "no", pattern_words(fit.study, first) + more)
 
 
-def _draws_fit(posterior: Posterior | None, drawn: DrawnChi2 | None) -> Answer:
+def _draws_fit(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None) -> Answer:
     name = "draws fit the data"
     if posterior is None:
         return Answer(name, "open", "nothing was sampled")
@@ -115,7 +118,10 @@ def _draws_fit(posterior: Posterior | None, drawn: DrawnChi2 | None) -> Answer:
         return Answer(name, "open", f"nothing is left to test: {drawn.says}")
     if not drawn.ok:
         return Answer(name, "no", f"the draws miss what the best fit does not: {drawn.says} ({p_text(drawn.p_value)})")
-    return Answer(name, "yes", f"{drawn.says} ({p_text(drawn.p_value)})")
+    says = f"{drawn.says} ({p_text(drawn.p_value)})"
+    if fit.p_value < P_BAD:
+        return Answer(name, "open", f"draws lie as near to the data as the best fit, which is refused: {says}")
+    return Answer(name, "yes", says)
 
 
 def _priors_agree(fit: FitResult) -> Answer:
@@ -142,6 +148,7 @@ def _assumed(fit: FitResult) -> Answer:
 def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None) -> tuple[Answer, ...]:
     """Determined, converged, χ² plausible, residuals are noise, draws fit the data, priors agree, assumptions hold.
 
+    None is "yes" that compares with a best fit which the data refuse, but convergence, which asks the draws alone.
     `posterior` is None where one thickness made sampling pointless; `drawn` comes from
     `mtjfit.infer.convergence.excess.chi2_of_draws` of a posterior that converged.
     """
@@ -150,7 +157,7 @@ def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None)
         _converged(posterior),
         _plausible(fit),
         _noise(fit),
-        _draws_fit(posterior, drawn),
+        _draws_fit(fit, posterior, drawn),
         _priors_agree(fit),
         _assumed(fit),
     )

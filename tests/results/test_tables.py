@@ -174,10 +174,10 @@ def states(fit, posterior) -> list[str]:
 def test_checks_can_say_no(finished, one_thickness_fit, flipped_fit):
     fit, posterior, mute = finished.fit, finished.posterior, replace(finished.posterior, verdict=NOT_YET)
     assert states(fit, posterior) == ["partly", "yes", "yes", "yes", "yes", "yes", "partly"]
-    assert states(flipped_fit, mute) == ["open", "no", "no", "yes", "open", "open", "open"]
+    assert states(flipped_fit, mute) == ["open", "no", "no", "open", "open", "open", "open"]
     assert states(one_thickness_fit, None) == ["no", "open", "yes", "yes", "open", "yes", "open"]
     assert states(replace(fit, p_value=float("nan")), posterior)[2] == "open"
-    assert [check.mark for check in checked(flipped_fit, mute)] == ["–", "✗", "✗", "✓", "–", "–", "–"]
+    assert [check.mark for check in checked(flipped_fit, mute)] == ["–", "✗", "✗", "–", "–", "–", "–"]
     assert checked(fit, posterior)[0].mark == "◐"
 
 
@@ -189,6 +189,15 @@ def test_draws_that_miss_the_data_are_refused(finished):
     check = checked(finished.fit, replace(posterior, chain=chain))[4]
     assert check.state == "no"
     assert check.says.startswith("the draws miss what the best fit does not: χ² of the draws ")
+
+
+def test_no_draws_fit_the_data_that_their_best_fit_does_not(finished):
+    refused = replace(finished.fit, p_value=1e-87)
+    noise, draws = checked(refused, finished.posterior)[3:5]
+    assert (noise.mark, draws.mark) == ("–", "–")
+    assert draws.says.startswith("draws lie as near to the data as the best fit, which is refused: χ² of the draws ")
+    assert noise.says.endswith("the best fit is refused")
+    assert [one.name for one in checked(refused, finished.posterior) if one.state == "yes"] == ["converged"]
 
 
 @pytest.mark.slow
