@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from mtjfit.infer import FitResult
-from mtjfit.infer.causes import Cause
+from mtjfit.infer.causes import P_BAD, Cause
 from mtjfit.study import SCATTER
 from mtjfit.text import p_text
 
@@ -34,6 +35,14 @@ def _what(fit: FitResult, cause: Cause) -> tuple[str, str]:
     if cause.kind == "scatter":
         names = cause.name.replace(", ", " and ")
         return f"{names} may differ between the devices: if so,", f"declare {_scatters(cause)}"
+    of_points = next((one for one in fit.devices if one.device == cause.name and one.scatter_p_value < P_BAD), None)
+    if of_points is not None:
+        times = math.sqrt(of_points.scatter_chi2 / of_points.scatter_dof)
+        return (
+            f"the errors of device {cause.name} may be too small: its points scatter {times:.2g} times as far about "
+            "its own curve; without it",
+            "enlarge them, or look for outliers, drift or a power of V that is not declared",
+        )
     return (
         f"device {cause.name} does not belong to the others: without it",
         "look at its area, thickness and sign, or leave it out with the reason",

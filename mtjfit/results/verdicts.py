@@ -12,7 +12,7 @@ from mtjfit.infer.causes import P_BAD
 from mtjfit.infer.convergence.excess import DrawnChi2
 from mtjfit.results.assumptions import assumptions_table, contradicted, hangs_on, nothing_hangs
 from mtjfit.results.causes import cause_words
-from mtjfit.results.headers import free_lengths
+from mtjfit.results.headers import free_lengths, too_good
 from mtjfit.results.patterns import pattern_words
 from mtjfit.results.tables import bare_limit, interval_of
 from mtjfit.study import ParameterName, is_amplitude
@@ -93,6 +93,8 @@ def _plausible(fit: FitResult) -> Answer:
         return Answer("χ² plausible", "open", "nothing is left to test: " + fit.chi2_says)
     if fit.p_value < P_BAD:
         return Answer("χ² plausible", "no", f"the model does not describe these data ({fit.chi2_says})")
+    if says := too_good(fit):
+        return Answer("χ² plausible", "partly", f"{says}: the errors may be overestimated; {fit.chi2_says}")
     return Answer("χ² plausible", "yes", fit.chi2_says)
 
 
