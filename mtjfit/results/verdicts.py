@@ -236,7 +236,7 @@ def not_determined(fit: FitResult, posterior: Posterior | None) -> tuple[str, ..
     >>> from mtjfit.infer import fit
     >>> from mtjfit.study import load_study
     >>> not_determined(fit(load_study(dataset("thickness-series").study_file)), None)
-    ('lambda_sf_F: only a lower limit; beyond it the prior decides',)
+    ('lambda_sf_F: these data give only a lower limit; beyond it the prior decides',)
     """
     words, found = list(fit.identifiability.null_directions), dict[str, list[str]]()
     if posterior is not None and posterior.verdict.converged:
@@ -244,8 +244,9 @@ def not_determined(fit: FitResult, posterior: Posterior | None) -> tuple[str, ..
     elif posterior is None and fit.study.n_thicknesses > 1:
         for name, answer in fit.limits.items():
             found.setdefault(answer, []).append(name)
-    words += [f"{name}: only a {kind}; beyond it the prior decides" for kind in ("lower limit", "upper limit")
-              for name in found.get(kind, [])]  # fmt: skip
+    words += [f"{name}: these data give only {kind}; beyond it the prior decides"
+              for kind, answer in (("a lower limit", "lower limit"), ("an upper limit", "upper limit"))
+              for name in found.get(answer, [])]  # fmt: skip
     words += [f"{name}: no limit from the data; the prior decides" for name in found.get("no", [])]
     if fit.study.n_thicknesses < 3 and free_lengths(fit.study):
         words.append("devices of three or more thicknesses are needed to determine all lengths")

@@ -235,6 +235,18 @@ def test_checks_of_determination_by_answer(finished, monkeypatch: pytest.MonkeyP
         assert checked(finished.fit, replace(finished.posterior))[0].state == state
 
 
+def test_the_note_on_thicknesses_stands_where_one_has_an_error(finished):
+    said = "A thickness combines its declared error with the curves."
+    assert said not in posterior_table(finished.posterior).note
+    assert said in posterior_table(with_thickness(finished.posterior, 0.8, 0.02)).note
+
+
+def test_limits_are_those_of_the_data(finished, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Posterior, "determined", lambda self, name: "upper limit")
+    first, *_ = not_determined(finished.fit, replace(finished.posterior))
+    assert first == "lambda_J: these data give only an upper limit; beyond it the prior decides"
+
+
 def test_masks_are_listed_by_device_and_fixed_parameters_among_the_priors(finished, golden, tmp_path):
     curve = finished.fit.study.curves[0]
     study = finished.fit.study.replace(curves=(curve.mask(curve.bias > 0.45, "breakdown"),))

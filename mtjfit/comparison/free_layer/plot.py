@@ -173,6 +173,6 @@ def _note(found: Consequences) -> str:
         "" if found.posterior.verdict.converged else "NOT CONVERGED: nothing here is a result.",
         f"Parameters of device {found.device}." if found.device else "",
         f"Partly set by the priors of {names}: see the table." if names else "",
-        "Signs of the ratio as for e_perp = M × P along the moments.",
+        "Signs of the ratio as for T_⊥ along M × P, with M and P along the moments.",
     ]
     return " ".join(part for part in parts if part)
