@@ -106,7 +106,7 @@ def plot_torque(
         # Everything is placed in inches: a layout engine takes ten times as long for this many panels.
         fig = sheet(None, (1, 1), figsize=(width, height))
         fig.legend(
-            handles, labels, loc="upper center", bbox_to_anchor=(0.5, 1 - 0.05 / height), borderaxespad=0.0,
+            handles, labels, loc="upper left", bbox_to_anchor=(0.05 / width, 1 - 0.05 / height), borderaxespad=0.0,
             ncols=min(keys, len(handles)), columnspacing=1.4,
         )  # fmt: skip
         if together:
