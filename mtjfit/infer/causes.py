@@ -81,7 +81,7 @@ def _changed(study: Study, patterns: Sequence[Pattern]) -> Iterator[tuple[CauseK
         yield "quantity", "", other.study
     if _both_measured(study):
         yield "perp_axis", "", flipped(model).study
-        yield "components", "", study.replace(curves=tuple(map(exchanged, study.curves)))
+        yield "components", "", study.replace(curves=tuple(map(with_exchanged_components, study.curves)))
     for kind in dict.fromkeys(each.kind for each in patterns if each.kind in ("points", "drift", "sweeps")):
         yield "pattern", kind, without_pattern(study, kind)
     named = {f"{'a' if each.component == 'par' else 'b'}{each.kind[-1]}" for each in patterns if each.kind[:2] == "V^"}
@@ -96,7 +96,7 @@ def _both_measured(study: Study) -> bool:
     return all(curve.measured.any(axis=1).all() for curve in study.curves)
 
 
-def exchanged(curve: TorqueCurve) -> TorqueCurve:
+def with_exchanged_components(curve: TorqueCurve) -> TorqueCurve:
     """The curve if its columns of T_par and T_perp had been named the other way round, with their errors."""
     sign, n = (1.0 if curve.declared_perp_axis == "MxP" else -1.0), curve.bias.size
     turned = np.r_[n : 2 * n, :n]  # out-of-plane values first
@@ -110,7 +110,7 @@ def exchanged(curve: TorqueCurve) -> TorqueCurve:
 def _exchanged_in_a_device(study: Study) -> Iterator[tuple[CauseKind, str, Study]]:
     if _LEAST_DEVICES <= study.n_devices <= _MOST_DEVICES and _both_measured(study):
         for device in _devices(study):
-            curves = (exchanged(curve) if curve.device == device else curve for curve in study.curves)
+            curves = (with_exchanged_components(curve) if curve.device == device else curve for curve in study.curves)
             yield "components", device, study.replace(curves=tuple(curves))
 
 

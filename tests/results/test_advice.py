@@ -14,7 +14,7 @@ from shortcuts import slow_after
 
 import mtjfit
 from mtjfit.data import Quantity, TorqueCurve
-from mtjfit.infer.causes import P_BAD, Outcome, exchanged, likely_causes
+from mtjfit.infer.causes import P_BAD, Outcome, likely_causes, with_exchanged_components
 from mtjfit.results import notices
 from mtjfit.study import DOF, Fixed, LogNormal, Parameter, Prior, Study
 
@@ -55,7 +55,9 @@ def test_a_flipped_axis_is_not_called_another_quantity(seeds: range) -> None:
 
 def with_exchanged(study: Study, *names: str) -> Study:
     """Columns of T_par and T_perp named the other way round, for some devices or for all."""
-    return study.replace(curves=tuple(exchanged(c) if not names or c.device in names else c for c in study.curves))
+    return study.replace(
+        curves=tuple(with_exchanged_components(c) if not names or c.device in names else c for c in study.curves)
+    )
 
 
 @pytest.mark.slow
@@ -63,7 +65,7 @@ def with_exchanged(study: Study, *names: str) -> Study:
 @pytest.mark.parametrize("odd", ["", "D2"])
 @pytest.mark.parametrize("seeds", SEEDS)
 def test_exchanged_components_are_named(odd: str, seeds: range) -> None:
-    """Nine of ten of those that are flagged; of some series all devices fit exchanged, too."""
+    """Nine of ten of those that are flagged; some series fit as well with all devices exchanged."""
     names = [odd] if odd else []
     found = [lines for seed in seeds if (lines := loud_lines(with_exchanged(planted_study(series(seed)), *names)))]
     assert found
@@ -85,12 +87,14 @@ def test_an_exchange_is_undone_with_its_errors_and_its_sign() -> None:
     covariance = np.diag([1.0, 4.0, 9.0, 16.0]) + 0.1
     curve = TorqueCurve("A", [-0.1, 0.2], [1.0, 2.0], [3.0, 4.0], 2.0, "torque", "device", covariance=covariance,
                         declared_perp_axis="PxM", used_values=np.array([[True, False], [True, True]]))  # fmt: skip
-    turned = exchanged(curve)
+    turned = with_exchanged_components(curve)
     assert (turned.par.tolist(), turned.perp.tolist()) == ([-3.0, -4.0], [-1.0, -2.0])
     assert np.diagonal(turned.covariance).tolist() == [9.1, 16.1, 1.1, 4.1]
     assert turned.used_values.tolist() == [[True, True], [True, False]]
-    assert exchanged(turned).perp.tolist() == curve.perp.tolist()
-    errors = exchanged(replace(curve, covariance=None, sigma_par=[0.1, 0.2], sigma_perp=[0.3, 0.4], used_values=()))
+    assert with_exchanged_components(turned).perp.tolist() == curve.perp.tolist()
+    errors = with_exchanged_components(
+        replace(curve, covariance=None, sigma_par=[0.1, 0.2], sigma_perp=[0.3, 0.4], used_values=())
+    )
     assert (errors.sigma_par.tolist(), errors.sigma_perp.tolist()) == ([0.3, 0.4], [0.1, 0.2])
 
 
