@@ -55,7 +55,9 @@ def check_command(steps: Steps | None, study: Path) -> None:
     fit = (steps or usual_steps()).fit(loaded)
     known = fit.identifiability
     echo(str(header(loaded, fit)), masks_table(loaded), "\nIdentifiability")
-    echo(f"{known.rank} of {known.n_parameters} parameters are determined by this design, thicknesses known")
+    echo(
+        f"{known.rank} of {known.n_parameters} parameters are determined by this design in principle, thicknesses known"
+    )
     echo(*(f"  - {words}" for words in not_determined(fit, None)))
     echo(*(table for table in (device_combinations_table(fit), undetermined_table(fit)) if table.rows))
     progress("freeing what the study takes as known")

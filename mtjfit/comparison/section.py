@@ -169,7 +169,9 @@ def consequences_table(implied: Consequences) -> Table:
     if (shown["extrapolated"] != "").any():
         remarks.append(f"{_EXTRAPOLATED}: extrapolated beyond the measured range.")
     if leaning := leaned_on(shown):
-        remarks.append(f"{_FROM_PRIOR}: inherited from the priors of {leaning}, which the data left alone.")
+        remarks.append(
+            f"{_FROM_PRIOR}: inherited from the priors of {leaning}, which the data bound on one side at most."
+        )
     remarks.append("More quantities and all digits: consequences.csv.")
     return Table("Spin current and torques", header, body, " ".join(remarks))
 

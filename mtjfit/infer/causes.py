@@ -1,18 +1,22 @@
 """Likely causes of a misfit, each tried: what the fit would be if it were the cause.
 
 A study whose model fails, or whose residuals show a pattern, is fitted again with one thing changed at a time: the
-other quantity, the other perp_axis, one more amplitude, one kind of pattern taken off; where nothing of that makes it
-fit well, one device left out; and where that does not either, amplitudes that differ from device to device. The cause
-that leaves the best fit comes first; one after which a pattern remains comes after those that leave none.
+other quantity, the other perp_axis, the components exchanged, one more amplitude, one kind of pattern taken off; where
+nothing of that makes it fit well, the components of one device exchanged; then one device left out; and where that
+does not either, amplitudes that differ from device to device. The cause that leaves the best fit comes first; one after
+which a pattern remains comes after those that leave none.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+import numpy as np
+
+from mtjfit.data import TorqueCurve
 from mtjfit.infer.assumptions import amplitude_size
 from mtjfit.infer.optimum import as_other_quantity, flipped
 from mtjfit.model.equivalent_noise import least_squares_model
@@ -21,7 +25,7 @@ from mtjfit.study import DOF, SCATTER, LogNormal, Normal, Parameter, Study
 
 P_BAD = 1e-3
 """p-value below which the model does not describe the data."""
-CauseKind: TypeAlias = Literal["quantity", "perp_axis", "amplitude", "pattern", "device", "scatter"]
+CauseKind: TypeAlias = Literal["quantity", "perp_axis", "components", "amplitude", "pattern", "device", "scatter"]
 _TRIED = ("b0", "a2", "b1", "a3", "b3")
 _LEAST_DEVICES, _MOST_DEVICES = 4, 20  # of fewer the odd one cannot be told, of more each fit takes too long
 _SCATTER = LogNormal(0.05, 2.0)  # least squares does not use it: each device has an amplitude of its own
@@ -54,7 +58,8 @@ class Cause:
     """One thing that may be wrong, and how well the model would describe the data if it were.
 
     `name` is that of an amplitude, a device or a kind of pattern, or those of amplitudes that scatter, with commas;
-    empty for quantity and perp_axis. `helps`: it explains everything, or makes χ² per degree of freedom much smaller.
+    empty for quantity and perp_axis, and for the components of all
+    devices. `helps`: it explains everything, or makes χ² per degree of freedom much smaller.
     """
 
     kind: CauseKind
@@ -74,8 +79,9 @@ def _changed(study: Study, patterns: Sequence[Pattern]) -> Iterator[tuple[CauseK
     other = as_other_quantity(model)
     if other is not None:
         yield "quantity", "", other.study
-    if all(curve.measured.any(axis=1).all() for curve in study.curves):
+    if _both_measured(study):
         yield "perp_axis", "", flipped(model).study
+        yield "components", "", study.replace(curves=tuple(map(with_exchanged_components, study.curves)))
     for kind in dict.fromkeys(each.kind for each in patterns if each.kind in ("points", "drift", "sweeps")):
         yield "pattern", kind, without_pattern(study, kind)
     named = {f"{'a' if each.component == 'par' else 'b'}{each.kind[-1]}" for each in patterns if each.kind[:2] == "V^"}
@@ -86,9 +92,35 @@ def _changed(study: Study, patterns: Sequence[Pattern]) -> Iterator[tuple[CauseK
             yield "amplitude", name, study.replace(parameters={**study.parameters, name: free})
 
 
+def _both_measured(study: Study) -> bool:
+    return all(curve.measured.any(axis=1).all() for curve in study.curves)
+
+
+def with_exchanged_components(curve: TorqueCurve) -> TorqueCurve:
+    """The curve if its columns of T_par and T_perp had been named the other way round, with their errors."""
+    sign, n = (1.0 if curve.declared_perp_axis == "MxP" else -1.0), curve.bias.size
+    turned = np.r_[n : 2 * n, :n]  # out-of-plane values first
+    return replace(
+        curve, par=sign * curve.perp, perp=sign * curve.par, sigma_par=curve.sigma_perp, sigma_perp=curve.sigma_par,
+        covariance=None if curve.covariance is None else curve.covariance[np.ix_(turned, turned)],
+        used_values=curve.used_values[::-1],
+    )  # fmt: skip
+
+
+def _exchanged_in_a_device(study: Study) -> Iterator[tuple[CauseKind, str, Study]]:
+    if _LEAST_DEVICES <= study.n_devices <= _MOST_DEVICES and _both_measured(study):
+        for device in _devices(study):
+            curves = (with_exchanged_components(curve) if curve.device == device else curve for curve in study.curves)
+            yield "components", device, study.replace(curves=tuple(curves))
+
+
+def _devices(study: Study) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(curve.device for curve in study.curves))
+
+
 def _without_a_device(study: Study) -> Iterator[tuple[CauseKind, str, Study]]:
     if _LEAST_DEVICES <= study.n_devices <= _MOST_DEVICES:
-        for device in dict.fromkeys(curve.device for curve in study.curves):
+        for device in _devices(study):
             yield "device", device, study.replace(curves=tuple(c for c in study.curves if c.device != device))
 
 
@@ -113,11 +145,12 @@ def likely_causes(
     `before` is its χ² per degree of freedom; `judge` fits a changed study. Causes that do not help are returned, too.
     """
     found: list[Cause] = []
-    for changes in (_changed(study, patterns), _without_a_device(study), _with_scatter(study)):
+    simplest = (_changed(study, patterns), _exchanged_in_a_device(study))
+    for changes in (*simplest, _without_a_device(study), _with_scatter(study)):
         for kind, name, changed in changes:
             outcome = judge(changed)
             helps = outcome.is_good or outcome.chi2_per_dof * _SMALLER < before
             found.append(Cause(kind, name, outcome, helps))
-        if any(cause.explains and cause.outcome.p_value > _WELL for cause in found):  # simpler than what follows
-            break
+        if any(cause.explains and (cause.outcome.p_value > _WELL or cause.kind == "components") for cause in found):
+            break  # simpler than what follows; an exchange has no freedom that could make it fit by chance
     return tuple(sorted(found, key=lambda each: each.outcome.rank))

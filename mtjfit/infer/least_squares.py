@@ -32,7 +32,7 @@ from mtjfit.model.patterns import Pattern, find_patterns
 from mtjfit.model.profile import determined_by_profile
 from mtjfit.model.rank import structure
 from mtjfit.study import JITTER, NOISE, EqualTo, ParameterName, Study
-from mtjfit.text import number, p_text, table, value_with_error
+from mtjfit.text import number, p_text, some, table, value_with_error
 
 _STARTS_OF_CAUSES = 3
 
@@ -122,7 +122,9 @@ class FitResult(ShownAsCard):
     def chi2_says(self) -> str:
         """χ², degrees of freedom and p-value in one phrase."""
         free = [name for name, known in self.study.parameters.items() if not known.is_fixed]
-        for names, what in ((NOISE, "errors fitted"), (JITTER, "jitter estimated")):
+        fitted = [curve.name for curve in self.study.curves if curve.sigma_is_fitted]
+        errors = "errors" if len(fitted) == len(self.study.curves) else f"errors of {some(fitted)}"
+        for names, what in ((NOISE, f"{errors} fitted"), (JITTER, "jitter estimated")):
             if any(name in free for name in names):
                 test = "nothing left for" if math.isnan(self.p_value) else f"{p_text(self.p_value)} by"
                 return f"{what} from the scatter; {test} a lack-of-fit test"

@@ -139,7 +139,8 @@ def noise_words(study: Study) -> str:
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
     >>> noise_words(load_study(dataset("thickness-series").study_file))
-    'Normal errors with the standard errors of the data. Assumes that they are right and independent of each other.'
+    'Errors are normal, with the standard errors of the data. This assumes that they are right and independent of each \
+other.'
     """
     return " ".join(_sentences(study))
 
@@ -148,31 +149,31 @@ def _sentences(study: Study) -> Iterator[str]:
     known = [curve for curve in study.curves if not curve.sigma_is_fitted]
     fitted = len(known) < len(study.curves)
     source = "with fitted scales" if not known else "with the standard errors of the data"
-    source += ", fitted for curves without any" if known and fitted else ""
+    source += " and, for curves without any, fitted scales" if known and fitted else ""
     jitter = [name.removeprefix("jitter_") for name in JITTER if name in study.parameters]
     correlated = any(curve.rho is not None or curve.covariance is not None for curve in known)
     if DOF in study.parameters:
         value = study.parameters[DOF].value
         nu = "a sampled number of degrees" if value is None else f"{value:g} degrees"
-        yield f"Student-t errors of {nu} of freedom {source} as their scale."
-        yield "Assumes independent errors; a single point far out moves the result little."
+        yield f"The errors are Student-t errors of {nu} of freedom {source} as their scale."
+        yield "This assumes independent errors; a single point far out moves the result little."
         yield "The best fit and χ² draw points in as far as these tails let them count, judged by their scatter about"
         yield "each device's own polynomials."
     elif jitter:
         which = " and ".join({"par": "in-plane", "perp": "out-of-plane"}[each] for each in jitter)
-        yield f"Normal errors {source}, enlarged by a sampled jitter s of the {which} component: σ² = σ_k² + s²."
-        yield "Assumes that what the errors lack is the same at every point and independent from point to point."
+        yield f"Errors are normal, {source}, enlarged by a sampled jitter s of the {which} component: σ² = σ_k² + s²."
+        yield "This assumes that what the errors lack is the same at every point and independent from point to point."
         yield "The best fit and χ² use the jitter that the scatter about each device's own polynomials shows."
     else:
-        yield f"Normal errors {source}."
+        yield f"Errors are normal, {source}."
         if fitted:
-            yield "Assumes one scale for all points that share it, and errors independent of each other."
+            yield "This assumes one scale for all points that share it, and errors that are independent of each other."
         elif not correlated:
-            yield "Assumes that they are right and independent of each other."
+            yield "This assumes that they are right and independent of each other."
     if correlated:
         how = [("rho", "between the two components of a point"), ("covariance", "in the covariance of all values")]
         found = [words for name, words in how if any(getattr(curve, name) is not None for curve in known)]
         yield f"Correlations are as declared, {' or '.join(found)}, and taken to be right."
     if any(curve.sigma_bias is not None for curve in known):
-        yield "Errors of the bias are included by effective variance, with the slopes of each device's own polynomials:"
-        yield "assumes that they are small, and independent from point to point."
+        yield "Errors of the bias are included by effective variance, with the slopes of each device's own polynomials."
+        yield "This assumes that they are small, and independent from point to point."

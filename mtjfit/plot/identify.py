@@ -150,6 +150,7 @@ def _profile(ax: Axes, found: Profile, unit: str, *, first: bool, last: bool) ->
 
 
 def _matrix(ax: Axes, drawn: tuple[Direction, ...]) -> None:
+    drawn = tuple(sorted(drawn, key=lambda one: one.factor_sd))
     names = list(drawn[0].weights)
     share = np.array([[one.weights[name] ** 2 for name in names] for one in drawn])
     columns = np.sort(np.argsort(-share.max(axis=0), kind="stable")[:_MOST_COLUMNS])

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mtjfit.data import COMPONENTS, Component, Quantity
+from mtjfit.data import COMPONENTS, Component, Quantity, TorqueCurve
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.plot.own_axes import AxesLike
 from mtjfit.plot.panels import (
@@ -42,6 +42,7 @@ from mtjfit.plot.style import (
     sheet,
     style,
 )
+from mtjfit.text import some
 
 _ONE_A_ROW, _TWO_A_ROW = 6, 12  # devices up to which there is one, two a row; beyond them one map of residuals
 _NAMED = 8  # devices that a legend can name
@@ -105,7 +106,7 @@ def plot_torque(
         # Everything is placed in inches: a layout engine takes ten times as long for this many panels.
         fig = sheet(None, (1, 1), figsize=(width, height))
         fig.legend(
-            handles, labels, loc="upper center", bbox_to_anchor=(0.5, 1 - 0.05 / height), borderaxespad=0.0,
+            handles, labels, loc="upper left", bbox_to_anchor=(0.05 / width, 1 - 0.05 / height), borderaxespad=0.0,
             ncols=min(keys, len(handles)), columnspacing=1.4,
         )  # fmt: skip
         if together:
@@ -291,14 +292,21 @@ def _key(drawn: Sequence[Drawn], posterior: Posterior | None) -> tuple[list[Line
 
 
 def _note(drawn: Sequence[Drawn], posterior: Posterior | None, *, residuals: bool) -> str:
-    fitted = any(one.curve.sigma_is_fitted for one in drawn)
     band = ""
     if posterior is not None and drawn[0].band:
         band = f"; band: {posterior.band} of points that the posterior would predict, noise included"
-    bars = "error bars: noise scale fitted from the scatter" if fitted else "error bars: 1 σ"
+    bars = literal(_error_bars([one.curve for one in drawn], "noise scale fitted from the scatter"))
     axes = r"$\parallel$ along M × (P × M), $\perp$ along M × P"
     away = "; Δ/σ: (data − best fit)/standard error" if residuals else ""
-    return f"{axes}; {bars}{away}{band}."
+    return f"{axes}; error bars: {bars}{away}{band}."
+
+
+def _error_bars(curves: Sequence[TorqueCurve], scatter: str) -> str:
+    """What error bars show, in the words for fitted ones where all are fitted."""
+    fitted = [curve.name for curve in curves if curve.sigma_is_fitted]
+    if not fitted:
+        return "1 σ"
+    return scatter if len(fitted) == len(curves) else f"1 σ ({some(fitted)}: {scatter})"
 
 
 def torque_caption(fit: FitResult, posterior: Posterior | None = None, *, detail: bool = True) -> str:
@@ -306,7 +314,7 @@ def torque_caption(fit: FitResult, posterior: Posterior | None = None, *, detail
     curves = fit.study.curves
     what = " and ".join(_CAPTION[quantity] for quantity in dict.fromkeys(curve.quantity for curve in curves))
     masked = any(np.any(curve.measured & ~curve.used_values) for curve in curves)
-    bars = "from the scatter of the points" if any(curve.sigma_is_fitted for curve in curves) else "1 σ"
+    bars = _error_bars(curves, "from the scatter of the points")
     said = [
         f"In-plane (∥) and out-of-plane (⊥) {what} against bias V of {fit.study.counted}; "
         f"n = {fit.study.n_values} values. Points: data, error bars {bars}. "

@@ -59,6 +59,8 @@ def narrowing_table(posterior: Posterior, found: pd.DataFrame, joint: JointGain)
         share = max(float(row["shrinkage"]), 0.0)
         shrinkage = "> 99.9 %" if share > 0.999 else f"{100 * share:.{1 if share > 0.9 else 0}f} %"
         by = "the prior alone" if row["from_prior"] else "prior and data" if gain < _MOSTLY_DATA else "mostly the data"
+        if gain >= _MOSTLY_DATA and posterior.determined(str(name)) in ("lower limit", "upper limit"):
+            by = "the data on one side, the prior on the other"
         before, after = _median(row, level, "prior_"), _median(row, level)
         unit = pretty(posterior.study.unit_of(str(name)))
         rows.append((str(name), before, after, unit, shrinkage, bits(gain, error), by))

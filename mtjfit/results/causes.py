@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from mtjfit.infer import FitResult
-from mtjfit.infer.causes import Cause
+from mtjfit.infer.causes import P_BAD, Cause
 from mtjfit.study import SCATTER
 from mtjfit.text import p_text
 
@@ -26,6 +27,15 @@ def _what(fit: FitResult, cause: Cause) -> tuple[str, str]:
     if cause.kind == "perp_axis":
         other = "PxM" if first.declared_perp_axis == "MxP" else "MxP"
         return "T_perp may be flipped: with the other perp_axis", f'is perp_axis = "{other}" right?'
+    if cause.kind == "components":
+        where, also = "[data.columns]", "sigma_par and sigma_perp with them"
+        if cause.name:
+            where = f"{where} of its file, or its values in a table of several devices"
+        whose = f" of device {cause.name}" if cause.name else ""
+        return (
+            f"T_par and T_perp{whose} may be exchanged: with the columns the other way round",
+            f"exchange par and perp in {where}, and {also}",
+        )
     if cause.kind == "amplitude":
         also = ", or take the offset of the instrument off" if cause.name == "b0" else ""
         return f"{cause.name} is not declared: with it", f"declare {cause.name}{also}"
@@ -34,6 +44,14 @@ def _what(fit: FitResult, cause: Cause) -> tuple[str, str]:
     if cause.kind == "scatter":
         names = cause.name.replace(", ", " and ")
         return f"{names} may differ between the devices: if so,", f"declare {_scatters(cause)}"
+    of_points = next((one for one in fit.devices if one.device == cause.name and one.scatter_p_value < P_BAD), None)
+    if of_points is not None:
+        times = math.sqrt(of_points.scatter_chi2 / of_points.scatter_dof)
+        return (
+            f"the errors of device {cause.name} may be too small: its points scatter {times:.2g} times as far about "
+            "its own curve; without it",
+            "enlarge them, or look for outliers, drift or a power of V that is not declared",
+        )
     return (
         f"device {cause.name} does not belong to the others: without it",
         "look at its area, thickness and sign, or leave it out with the reason",
@@ -80,6 +98,8 @@ def _tried(causes: Iterable[Cause]) -> Iterator[str]:
 
 def _trial(cause: Cause) -> str:
     names = {"quantity": "the other quantity", "perp_axis": "the other perp_axis", "device": "leaving out one device"}
+    if cause.kind == "components":
+        return f"T_par and T_perp exchanged{' in one device' if cause.name else ''}"
     if cause.kind in names:
         return names[cause.kind]
     if cause.kind == "scatter":

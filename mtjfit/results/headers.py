@@ -18,14 +18,15 @@ from mtjfit.model import DeviceCombinations
 from mtjfit.model.noise import noise_words
 from mtjfit.results.causes import cause_lines
 from mtjfit.results.patterns import pattern_words
-from mtjfit.study import Study
+from mtjfit.study import DOF, Study
 from mtjfit.study.parameter import SCATTER
-from mtjfit.text import p_text
+from mtjfit.text import p_text, some
 from mtjfit.version import __version__
 
 P_TOO_GOOD = 0.999
 """p-value above which the scatter is smaller than the errors."""
 
+_LAST_DIGIT = 1e-15  # a p-value is not nearer to 1 than a double can tell
 _WIDTH = 100
 _LABEL = 15
 _MOST_DEVICES = 12
@@ -45,7 +46,7 @@ _SIN_THETA = {
 }
 
 
-_WHY_SCATTERED = "wrong quantity (torque or torkance)? outliers or drift? a power of V not declared? errors too small?"
+_WHY_SCATTERED = "errors too small? outliers or drift? a power of V not declared? wrong quantity (torque or torkance)?"
 
 
 @dataclass(frozen=True)
@@ -200,9 +201,8 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
     if fit.p_value < P_BAD:
         title = f"THE MODEL DOES NOT DESCRIBE THESE DATA: {p_text(fit.p_value)}. Do not use the numbers below."
         found.append(Notice(True, title, (*cause_lines(fit), *_other_causes(fit))))
-    elif fit.p_value > P_TOO_GOOD:
-        title = f"the data scatter less than their errors predict (1 - p = {1 - fit.p_value:.1g})"
-        found.append(Notice(False, title, ("the errors may be overestimated, and with them the error bars below",)))
+    elif says := too_good(fit):
+        found.append(Notice(False, says, ("the errors may be overestimated, and with them the error bars below",)))
     if fit.patterns:
         says = "THE RESIDUALS SHOW A PATTERN that the declared powers of V lack; the errors below do not allow for it"
         causes = () if fit.p_value < P_BAD else cause_lines(fit)
@@ -239,6 +239,23 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
     return tuple(found)
 
 
+def too_good(fit: FitResult) -> str:
+    """That the data scatter less than their errors predict, or some devices less than those declared; else empty."""
+    whole, fitted = fit.p_value > P_TOO_GOOD, any(curve.sigma_is_fitted for curve in fit.study.curves)
+    tested = [] if DOF in fit.study.parameters else [one for one in fit.devices if one.scatter_dof > 0]
+    tight = [one for one in tested if 1 - one.scatter_p_value < P_BAD / len(tested)]
+    if tight and (fitted or not whole):
+        highest = max(one.scatter_p_value for one in tight)
+        names = some([one.device for one in tight])
+        return f"the points of {names} scatter less than their declared errors predict ({_beyond(highest)})"
+    return f"the data scatter less than their errors predict ({_beyond(fit.p_value)})" if whole else ""
+
+
+def _beyond(p: float) -> str:
+    left = 1 - p
+    return f"1 - p = {left:.1g}" if left > _LAST_DIGIT else f"1 - p < {_LAST_DIGIT:g}"
+
+
 def _one_component(study: Study) -> Iterator[Notice]:
     """What a study of one component cannot determine, or only by other means."""
     there = np.any([curve.used_values.any(axis=1) for curve in study.curves], axis=0)
@@ -271,8 +288,14 @@ def _scatter(device: DeviceCombinations) -> str:
 
 def _other_causes(fit: FitResult) -> Iterator[str]:
     """What may be the cause and cannot be tried."""
+    fitted = any(curve.sigma_is_fitted for curve in fit.study.curves)
+    small = [one for one in fit.devices if one.scatter_p_value < P_BAD]
+    if fitted and small and not any(cause.explains and cause.kind == "device" for cause in fit.causes):
+        factor = math.sqrt(sum(one.scatter_chi2 for one in small) / sum(one.scatter_dof for one in small))
+        names = some([one.device for one in small])
+        yield f"underestimated errors of {names}: the points scatter {factor:.2g} times as far as declared"
     yield f'per area or per volume: per = "{fit.study.curves[0].per}" decides whether the data carry 1/d'
-    if not any(curve.sigma_is_fitted for curve in fit.study.curves):
+    if not fitted:
         factor = math.sqrt(fit.chi2 / fit.dof)
         yield f"underestimated errors: errors {factor:.2g} times larger would make χ² equal its degrees of freedom"
     else:

@@ -96,7 +96,8 @@ def intervals_table(known: Identification) -> Table:
 
 def directions_table(found: Sequence[Direction]) -> Table:
     """Combinations of parameters from the best known one to the least known one."""
-    rows = tuple((known_to(one.factor_sd), one.words) for one in found)
+    best_first = sorted(found, key=lambda one: one.factor_sd)  # not by sd, which is that of normalised weights
+    rows = tuple((known_to(one.factor_sd), one.words) for one in best_first)
     note = (
         "Independent combinations at the best fit, small exponents left out. Thicknesses, and amplitudes that each "
         "device has for itself, follow."

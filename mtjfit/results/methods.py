@@ -84,14 +84,15 @@ def _sentences(fit: FitResult, posterior: Posterior | None, versions: Mapping[st
     if study.label:
         yield f"The data are {study.label}."
     yield noise_words(study)
+    cited = REFERENCES if posterior is not None else {name: REFERENCES[name] for name in ("theory", "lmfit")}
     if posterior is None:
         yield "One thickness does not determine the lengths; combinations that it does determine are given instead."
     else:
         yield from _of_posterior(study, posterior)
-    yield f"The best fit has {fit.chi2_says}."
+    yield f"The best fit, by LMFIT [{list(cited).index('lmfit') + 1}], has {fit.chi2_says}."
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
-    yield f"Computed with {named}."
-    cited = REFERENCES if posterior is not None else {name: REFERENCES[name] for name in ("theory", "lmfit")}
+    if named:
+        yield f"All was computed with {named}."
     for k, reference in enumerate(cited.values(), start=1):
         yield f"[{k}] {reference}."
 
@@ -134,14 +135,14 @@ def _of_posterior(study: Study, posterior: Posterior) -> Iterator[str]:
     if posterior.verdict.converged:
         r_hat = float(np.nanmax(posterior.summary()["r_hat"]))
         yield (
-            f"Longest autocorrelation time {tau:.1f} steps, smallest effective sample size {float(ess.min()):.0f}, "
-            f"largest rank R-hat [3] {r_hat:.3f}, nested R-hat [4] below {MAX_NESTED_R_HAT:g}"
-            f"{_second_opinion(posterior)}."
+            f"The longest autocorrelation time is {tau:.1f} steps, the smallest bulk effective sample size "
+            f"{float(ess.min()):.0f} ({ess.idxmin()}), the largest rank R-hat [3] {r_hat:.3f}; nested R-hat [4] "
+            f"is below {MAX_NESTED_R_HAT:g}{_second_opinion(posterior)}."
         )
     else:
         yield "The run did NOT converge: its draws are no result."
     if posterior.evidence is not None:
-        yield f"Log evidence {posterior.evidence.value:.2f} ± {posterior.evidence.error:.2g}."
+        yield f"The log evidence is {posterior.evidence.value:.2f} ± {posterior.evidence.error:.2g}."
     yield (
         f"Intervals are central, {posterior.interval}; a parameter that the data bound on one side only is given as a "
         f"{posterior.interval.one_sided} limit."

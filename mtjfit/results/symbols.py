@@ -13,7 +13,9 @@ from mtjfit.study import ParameterName, Study, is_amplitude
 from mtjfit.text import visible
 
 _COMPONENTS = {"T_par": "T_∥", "T_perp": "T_⊥", "J_par": "J_∥", "J_perp": "J_⊥", "J0": "J_0", "kappa": "κ"}
+_COMPONENTS |= {"slope_ratio": "slope ratio", "V^2": "V²", "V^3": "V³", "V^4": "V⁴"}
 _WORD = "thickness"  # a parameter, but a word of most sentences
+_POWER = re.compile(r"\^(-?\d+(?:\.\d+)?)")
 _TAGS = {"_": "sub", "^": "sup"}
 
 
@@ -59,9 +61,17 @@ def symbols_as_html(words: str, symbols: Mapping[str, str]) -> Markup:
 
     >>> str(symbols_as_html("<lambda_sf_F>", {"lambda_sf_F": "λ_sf^F"}))
     '&lt;λ<sub>sf</sub><sup>F</sup>&gt;'
+    >>> str(symbols_as_html("lambda_J^0.26", {"lambda_J": "λ_J"}))
+    'λ<sub>J</sub><sup>0.26</sup>'
     """
-    parts = _pattern(symbols).split(visible(words, "\n\t"))
-    return Markup("").join(_set(symbols[part]) if k % 2 else escape(part) for k, part in enumerate(parts))
+    first, *rest = _pattern(symbols).split(visible(words, "\n\t"))
+    found = escape(first)
+    for name, after in zip(rest[::2], rest[1::2], strict=True):
+        symbol, power = symbols[name], _POWER.match(after)
+        shown = Markup("({})").format(_set(symbol)) if power and "^" in symbol else _set(symbol)
+        found += shown + (Markup("<sup>{}</sup>").format(power[1]) if power else "")
+        found += escape(after[power.end() :] if power else after)
+    return found
 
 
 def _set(symbol: str) -> Markup:

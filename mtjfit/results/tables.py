@@ -135,7 +135,9 @@ def posterior_table(posterior: Posterior) -> Table:
             mean = ""  # the spread of draws that have not converged is no error
         rows.append((str(name), result, mean, pretty(str(row["unit"])), prior_text(posterior, str(name))))
     title = "Parameters"
-    note = "Limits hold with the prior beside them. A thickness combines its declared error with the curves."
+    note = "Limits hold with the prior beside them."
+    if any(ParameterName(str(name)).is_thickness for name in posterior.names):
+        note += " A thickness combines its declared error with the curves."
     if not posterior.verdict.converged:
         title = f"NOT CONVERGED, no result: {title[0].lower()}{title[1:]}"
     return Table(

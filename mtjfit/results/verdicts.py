@@ -12,7 +12,7 @@ from mtjfit.infer.causes import P_BAD
 from mtjfit.infer.convergence.excess import DrawnChi2
 from mtjfit.results.assumptions import assumptions_table, contradicted, hangs_on, nothing_hangs
 from mtjfit.results.causes import cause_words
-from mtjfit.results.headers import free_lengths
+from mtjfit.results.headers import free_lengths, too_good
 from mtjfit.results.patterns import pattern_words
 from mtjfit.results.tables import bare_limit, interval_of
 from mtjfit.study import ParameterName, is_amplitude
@@ -93,19 +93,24 @@ def _plausible(fit: FitResult) -> Answer:
         return Answer("χ² plausible", "open", "nothing is left to test: " + fit.chi2_says)
     if fit.p_value < P_BAD:
         return Answer("χ² plausible", "no", f"the model does not describe these data ({fit.chi2_says})")
+    if says := too_good(fit):
+        return Answer("χ² plausible", "partly", f"{says}: the errors may be overestimated; {fit.chi2_says}")
     return Answer("χ² plausible", "yes", fit.chi2_says)
 
 
 def _noise(fit: FitResult) -> Answer:
     name = "residuals are noise"
     if not fit.patterns:
-        return Answer(name, "yes", "no further power of V, drift, difference of sweeps or runs of one sign")
+        nothing = "no further power of V, drift, difference of sweeps or runs of one sign"
+        if fit.p_value < P_BAD:  # patterns are looked for about each device's own polynomials
+            return Answer(name, "open", f"about the own polynomials of each device {nothing}; the best fit is refused")
+        return Answer(name, "yes", nothing)
     first, *others = fit.patterns
     more = f", and {counted(len(others), 'more pattern')}" if others else ""
     return Answer(name, "no", pattern_words(fit.study, first) + more)
 
 
-def _draws_fit(posterior: Posterior | None, drawn: DrawnChi2 | None) -> Answer:
+def _draws_fit(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None) -> Answer:
     name = "draws fit the data"
     if posterior is None:
         return Answer(name, "open", "nothing was sampled")
@@ -115,7 +120,10 @@ def _draws_fit(posterior: Posterior | None, drawn: DrawnChi2 | None) -> Answer:
         return Answer(name, "open", f"nothing is left to test: {drawn.says}")
     if not drawn.ok:
         return Answer(name, "no", f"the draws miss what the best fit does not: {drawn.says} ({p_text(drawn.p_value)})")
-    return Answer(name, "yes", f"{drawn.says} ({p_text(drawn.p_value)})")
+    says = f"{drawn.says} ({p_text(drawn.p_value)})"
+    if fit.p_value < P_BAD:
+        return Answer(name, "open", f"draws lie as near to the data as the best fit, which is refused: {says}")
+    return Answer(name, "yes", says)
 
 
 def _priors_agree(fit: FitResult) -> Answer:
@@ -142,6 +150,7 @@ def _assumed(fit: FitResult) -> Answer:
 def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None) -> tuple[Answer, ...]:
     """Determined, converged, χ² plausible, residuals are noise, draws fit the data, priors agree, assumptions hold.
 
+    None is "yes" that compares with a best fit which the data refuse, but convergence, which asks the draws alone.
     `posterior` is None where one thickness made sampling pointless; `drawn` comes from
     `mtjfit.infer.convergence.excess.chi2_of_draws` of a posterior that converged.
     """
@@ -150,7 +159,7 @@ def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None)
         _converged(posterior),
         _plausible(fit),
         _noise(fit),
-        _draws_fit(posterior, drawn),
+        _draws_fit(fit, posterior, drawn),
         _priors_agree(fit),
         _assumed(fit),
     )
@@ -227,7 +236,7 @@ def not_determined(fit: FitResult, posterior: Posterior | None) -> tuple[str, ..
     >>> from mtjfit.infer import fit
     >>> from mtjfit.study import load_study
     >>> not_determined(fit(load_study(dataset("thickness-series").study_file)), None)
-    ('lambda_sf_F: only a lower limit; beyond it the prior decides',)
+    ('lambda_sf_F: these data give only a lower limit; beyond it the prior decides',)
     """
     words, found = list(fit.identifiability.null_directions), dict[str, list[str]]()
     if posterior is not None and posterior.verdict.converged:
@@ -235,8 +244,9 @@ def not_determined(fit: FitResult, posterior: Posterior | None) -> tuple[str, ..
     elif posterior is None and fit.study.n_thicknesses > 1:
         for name, answer in fit.limits.items():
             found.setdefault(answer, []).append(name)
-    words += [f"{name}: only a {kind}; beyond it the prior decides" for kind in ("lower limit", "upper limit")
-              for name in found.get(kind, [])]  # fmt: skip
+    words += [f"{name}: these data give only {kind}; beyond it the prior decides"
+              for kind, answer in (("a lower limit", "lower limit"), ("an upper limit", "upper limit"))
+              for name in found.get(answer, [])]  # fmt: skip
     words += [f"{name}: no limit from the data; the prior decides" for name in found.get("no", [])]
     if fit.study.n_thicknesses < 3 and free_lengths(fit.study):
         words.append("devices of three or more thicknesses are needed to determine all lengths")

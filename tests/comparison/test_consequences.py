@@ -212,8 +212,9 @@ def test_diffusion_takes_from_the_competition_and_an_opposite_b1_adds_to_it() ->
     """Im κ < 0: the odd T_perp is opposite to T_par. With b1 large and positive it is not, and the words turn."""
     asked = {"thickness": [1.0], "bias": [0.3]}
     found = consequences(posterior(simulated((1.0, 1.5))), **asked)
-    assert "compete at +0.3 V" in found.says[0] or "cooperate at +0.3 V" in found.says[0]
-    assert "cooperate at −0.3 V" in found.says[0]
+    assert "the torques cooperate at both signs of V: at +0.3 V (" in found.says[0] or (
+        "compete at +0.3 V (" in found.says[0] and "and cooperate at −0.3 V (" in found.says[0])  # fmt: skip
+    assert "it supports T_par, which" in found.says[0]
     assert "helps against back-hopping" in found.says[0]
     assert draws_of(found, "odd part of T_perp over T_par", 1.0, 0.3).max() < 0
     asymmetric = simulated((1.0, 1.5), b1=Normal(0.0, 3.0))

@@ -202,7 +202,7 @@ def test_thickness_panels_show_both_signs_of_the_bias_at_the_measured_values() -
 
 def test_priors_and_marks_are_named_under_the_consequences() -> None:
     note = " ".join(text.get_text() for text in reversed(implied()[1].texts))
-    assert "lambda_sf_F" in note
+    assert "λ_sf^F" in note
     assert "SIMULATED" in note
     assert "NOT CONVERGED" not in note
     refused = consequences(posterior_of(fitted(), converged=False), thickness=[1.0], bias=[0.3])

@@ -102,7 +102,7 @@ def test_what_a_reader_needs_is_there(real: Page):
         "per device: no 1/d",
         "T_⊥ along M x P, as declared",
         "Determined by each device on its own, without any length",
-        "λ_sf^F: only a lower limit; beyond it the prior decides",
+        "λ_sf^F: these data give only a lower limit; beyond it the prior decides",
         "Convergence gate: converged",
         "none of 123 points",
         "data sha256: data.csv",

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from designs import design
-from planted_series import series
+from planted_series import planted, series
 from planted_series import study as planted_study
 from shortcuts import slow_after
 
 import mtjfit
-from mtjfit.data import Quantity
-from mtjfit.infer.causes import P_BAD, Outcome, likely_causes
+from mtjfit.data import Quantity, TorqueCurve
+from mtjfit.infer.causes import P_BAD, Outcome, likely_causes, with_exchanged_components
 from mtjfit.results import notices
 from mtjfit.study import DOF, Fixed, LogNormal, Parameter, Prior, Study
 
@@ -51,6 +51,65 @@ def test_a_flipped_axis_is_not_called_another_quantity(seeds: range) -> None:
     found = [lines for seed in seeds if (lines := loud_lines(flipped(design(seed, "plain").study)))]
     assert found
     assert sum("T_perp may be flipped" in lines[0] for lines in found) >= 0.9 * len(found)
+
+
+def with_exchanged(study: Study, *names: str) -> Study:
+    """Columns of T_par and T_perp named the other way round, for some devices or for all."""
+    return study.replace(
+        curves=tuple(with_exchanged_components(c) if not names or c.device in names else c for c in study.curves)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("odd", ["", "D2"])
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_exchanged_components_are_named(odd: str, seeds: range) -> None:
+    """Nine of ten of those that are flagged; some series fit as well with all devices exchanged."""
+    names = [odd] if odd else []
+    found = [lines for seed in seeds if (lines := loud_lines(with_exchanged(planted_study(series(seed)), *names)))]
+    assert found
+    whose = f" of device {odd}" if odd else ""
+    assert sum(f"T_par and T_perp{whose} may be exchanged" in lines[0] for lines in found) >= 0.9 * len(found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("fault", ["flipped", "gain", "thickness", "quantity"])
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_other_faults_are_not_called_an_exchange(fault: str, seeds: range) -> None:
+    """One in twenty at most: large faults, of series that are right but for them."""
+    first = [lines[0] for seed in seeds if (lines := loud_lines(planted_study(planted(fault, seed, 3.0))))]
+    assert sum("may be exchanged" in line for line in first) <= 0.05 * len(first)
+
+
+def test_an_exchange_is_undone_with_its_errors_and_its_sign() -> None:
+    covariance = np.diag([1.0, 4.0, 9.0, 16.0]) + 0.1
+    curve = TorqueCurve("A", [-0.1, 0.2], [1.0, 2.0], [3.0, 4.0], 2.0, "torque", "device", covariance=covariance,
+                        declared_perp_axis="PxM", used_values=np.array([[True, False], [True, True]]))  # fmt: skip
+    turned = with_exchanged_components(curve)
+    assert (turned.par.tolist(), turned.perp.tolist()) == ([-3.0, -4.0], [-1.0, -2.0])
+    assert np.diagonal(turned.covariance).tolist() == [9.1, 16.1, 1.1, 4.1]
+    assert turned.used_values.tolist() == [[True, True], [True, False]]
+    assert with_exchanged_components(turned).perp.tolist() == curve.perp.tolist()
+    errors = with_exchanged_components(
+        replace(curve, covariance=None, sigma_par=[0.1, 0.2], sigma_perp=[0.3, 0.4], used_values=())
+    )
+    assert (errors.sigma_par.tolist(), errors.sigma_perp.tolist()) == ([0.3, 0.4], [0.1, 0.2])
+
+
+def test_an_exchange_is_tried_for_all_devices_then_for_each() -> None:
+    study = planted_study(series(0))
+    told = likely_causes(study, (), 100.0, lambda _: Outcome(0.0, 100.0, False))
+    assert [cause.name for cause in told if cause.kind == "components"] == ["", *study.devices]
+
+    def judge(other: Study) -> Outcome:
+        right = all(np.array_equal(one.par, true.par) for one, true in zip(other.curves, study.curves, strict=True))
+        return Outcome(0.01 if right else 0.0, 100.0, False)
+
+    undone = likely_causes(with_exchanged(study, "D1"), (), 100.0, judge)
+    assert (undone[0].kind, undone[0].name) == ("components", "D1")
+    assert not any(cause.kind in ("device", "scatter") for cause in undone), "which come after what explains all"
 
 
 def scattering(seed: int, size: float) -> Study:

@@ -87,12 +87,15 @@ def test_the_paragraph_says_what_was_done(finished, one_thickness_fit, golden, t
         "Eq. 12 of Manchon et al. [1], with the interface current J_par = a1 V, J_perp = b2 V².",
         f"{used['ensembles']} independent ensembles of {used['walkers']} walkers",
         f"{used['steps_after_warm_up']} steps each after warm-up (seed {used['seed']})",
-        f"smallest effective sample size {finished.posterior.summary()['ess'].min():.0f}",
+        f"smallest bulk effective sample size {finished.posterior.summary()['ess'].min():.0f}",
         "lambda_J: log-uniform 0.1 to 100",
         "mtjfit 9.9, emcee 3.1.6",
         *REFERENCES.values(),
     ):
         assert words in said, words
+    references = re.findall(r"\[\d\] [A-Z]\. ", said)
+    assert len(references) == len(REFERENCES) == 6
+    assert all(said.count(each[:3]) >= 2 for each in references), "a reference that is listed and not cited"
     golden("methods", "\n".join([said, methods(one_thickness_fit, None, {})]), tmp_path, numbers=False)
 
 

@@ -37,12 +37,19 @@ def test_symbols_are_those_that_one_writes(name: str, symbol: str) -> None:
         ("b2/a1 in J0(V), |kappa|", "b_2/a_1 in J_0(V), |κ|"),
         ("scatter of a1[left]", "scatter of a_1[left]"),
         ("one thickness", "one thickness"),
+        ("slope_ratio: coefficient of V^2", "slope ratio: coefficient of V²"),
         *[(file, file) for file in ("lambda_J.csv", "data/a1.csv", "a1/data.csv", "run-a1", "x.a1")],
         ("my_lambda_J, lambda_J2, A1", "my_lambda_J, lambda_J2, A1"),
     ],
 )  # fmt: skip
 def test_names_in_sentences_become_symbols_and_files_do_not(study: Study, words: str, shown: str) -> None:
     assert in_symbols(words, symbols_of(study)) == shown
+
+
+def test_powers_of_symbols_are_raised_in_html(study: Study) -> None:
+    html = symbols_as_html("lambda_phi^0.26 lambda_sf_N^-2 x^3", symbols_of(study))
+    raised = "λ<sub>φ</sub><sup>0.26</sup> (λ<sub>sf</sub><sup>N</sup>)<sup>-2</sup> x^3"
+    assert str(html) == raised
 
 
 def test_a_device_keeps_its_name(study: Study) -> None:

@@ -174,10 +174,10 @@ def states(fit, posterior) -> list[str]:
 def test_checks_can_say_no(finished, one_thickness_fit, flipped_fit):
     fit, posterior, mute = finished.fit, finished.posterior, replace(finished.posterior, verdict=NOT_YET)
     assert states(fit, posterior) == ["partly", "yes", "yes", "yes", "yes", "yes", "partly"]
-    assert states(flipped_fit, mute) == ["open", "no", "no", "yes", "open", "open", "open"]
+    assert states(flipped_fit, mute) == ["open", "no", "no", "open", "open", "open", "open"]
     assert states(one_thickness_fit, None) == ["no", "open", "yes", "yes", "open", "yes", "open"]
     assert states(replace(fit, p_value=float("nan")), posterior)[2] == "open"
-    assert [check.mark for check in checked(flipped_fit, mute)] == ["–", "✗", "✗", "✓", "–", "–", "–"]
+    assert [check.mark for check in checked(flipped_fit, mute)] == ["–", "✗", "✗", "–", "–", "–", "–"]
     assert checked(fit, posterior)[0].mark == "◐"
 
 
@@ -189,6 +189,15 @@ def test_draws_that_miss_the_data_are_refused(finished):
     check = checked(finished.fit, replace(posterior, chain=chain))[4]
     assert check.state == "no"
     assert check.says.startswith("the draws miss what the best fit does not: χ² of the draws ")
+
+
+def test_no_draws_fit_the_data_that_their_best_fit_does_not(finished):
+    refused = replace(finished.fit, p_value=1e-87)
+    noise, draws = checked(refused, finished.posterior)[3:5]
+    assert (noise.mark, draws.mark) == ("–", "–")
+    assert draws.says.startswith("draws lie as near to the data as the best fit, which is refused: χ² of the draws ")
+    assert noise.says.endswith("the best fit is refused")
+    assert [one.name for one in checked(refused, finished.posterior) if one.state == "yes"] == ["converged"]
 
 
 @pytest.mark.slow
@@ -224,6 +233,18 @@ def test_checks_of_determination_by_answer(finished, monkeypatch: pytest.MonkeyP
     for answer, state in (("yes", "yes"), ("no", "no"), ("upper limit", "partly")):
         monkeypatch.setattr(Posterior, "determined", lambda self, name, answer=answer: answer)
         assert checked(finished.fit, replace(finished.posterior))[0].state == state
+
+
+def test_the_note_on_thicknesses_stands_where_one_has_an_error(finished):
+    said = "A thickness combines its declared error with the curves."
+    assert said not in posterior_table(finished.posterior).note
+    assert said in posterior_table(with_thickness(finished.posterior, 0.8, 0.02)).note
+
+
+def test_limits_are_those_of_the_data(finished, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Posterior, "determined", lambda self, name: "upper limit")
+    first, *_ = not_determined(finished.fit, replace(finished.posterior))
+    assert first == "lambda_J: these data give only an upper limit; beyond it the prior decides"
 
 
 def test_masks_are_listed_by_device_and_fixed_parameters_among_the_priors(finished, golden, tmp_path):

@@ -119,7 +119,7 @@ _DEFINITIONS = (
 )
 _ASYMMETRIES = (
     "Asymmetry: (|T_perp(+V)| − |T_perp(−V)|)/(|T_perp(+V)| + |T_perp(−V)|). Odd part: [T_perp(V) − T_perp(−V)]/2, "
-    "here over T_par at the same V; negative where it takes from the competition of the torques."
+    "here over T_par at the same V; negative where it supports T_par, positive where it works against it."
 )
 
 
@@ -290,4 +290,7 @@ def _says(
         )
     if names := leaned_on(table):
         n = int((table["leans_on"] != "").sum())
-        yield f"{n} of {len(table)} rows depend on priors that the data left alone: of {names}."
+        yield (
+            f"{n} of {len(table)} rows depend on the prior of {names}, which the data bound on one side at most; the "
+            "tables mark them, and the column leans_on names them."
+        )

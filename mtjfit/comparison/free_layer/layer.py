@@ -79,8 +79,9 @@ SURE = 0.95
 """Probability above which a sentence states a direction."""
 
 WHY = (
-    "Equal signs of T_perp and T_par mean that they drive the moment to opposite states, which lets a junction hop "
-    "back. That holds for e_perp = M × P with M and P along the moments, whatever the sign of V; data whose axis was "
+    "The torques compete where T_perp and T_par have equal signs: they drive the moment to opposite states, which lets "
+    "a junction hop back. With opposite signs they cooperate: both drive it to the same state. That holds for T_perp "
+    "along M × P with M and P along the moments, whatever the sign of V; data whose axis was "
     "declared wrongly turn each of these statements round."
 )
 
@@ -92,23 +93,26 @@ def competing(ratios: Sequence[FloatArray], V: float) -> str:
         p = float(np.mean(ratio > 0))
         verdict = "compete" if p > SURE else "cooperate" if p < 1 - SURE else "may do either"
         low, middle, high = np.quantile(ratio, [0.025, 0.5, 0.975])
-        where.append(f"{verdict} at {sign}{V:g} V (T_perp/T_par = {interval(low, middle, high)})")
-    return f"the torques {' and '.join(where)}."
+        where.append((verdict, f"at {sign}{V:g} V (T_perp/T_par = {interval(low, middle, high)})"))
+    (first, at), (second, there) = where
+    if first == second:
+        return f"the torques {first} at both signs of V: {at}, {there}."
+    return f"the torques {first} {at} and {second} {there}."
 
 
 def odd_part(odd: Sequence[FloatArray]) -> str:
-    """Whether the odd part of T_perp adds to the competition, from draws of it over T_par at +V and at −V."""
+    """Whether the odd part of T_perp supports T_par or opposes it, from draws of it over T_par at +V and at −V."""
     against = float(np.mean((odd[0] < 0) & (odd[1] < 0)))
     along = float(np.mean((odd[0] > 0) & (odd[1] > 0)))
     if against > SURE:
         return (
-            f"The odd part of T_perp is opposite to T_par at both signs of V (probability {against:.2f}): it takes "
-            "from the competition, which helps against back-hopping."
+            f"The odd part of T_perp is opposite to T_par at both signs of V (probability {against:.2f}): it supports "
+            "T_par, which helps against back-hopping."
         )
     if along > SURE:
         return (
-            f"The odd part of T_perp has the sign of T_par at both signs of V (probability {along:.2f}): it adds to "
-            "the competition, which makes back-hopping likelier."
+            f"The odd part of T_perp has the sign of T_par at both signs of V (probability {along:.2f}): it works "
+            "against T_par, which makes back-hopping likelier."
         )
     return (
         "Whether the odd part of T_perp helps or hurts is not determined (probability that it is opposite to T_par at "

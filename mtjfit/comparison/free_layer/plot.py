@@ -29,6 +29,7 @@ from mtjfit.plot.style import (
     style,
 )
 from mtjfit.results.coefficients import torque_unit
+from mtjfit.results.symbols import in_symbols, symbols_of
 
 _GRID = 61
 _BEYOND = 1.25  # of the measured ranges, drawn if nothing farther was asked for
@@ -168,11 +169,11 @@ def consequences_caption(found: Consequences) -> str:
 
 
 def _note(found: Consequences) -> str:
-    names = leaned_on(found.table)
+    names = in_symbols(leaned_on(found.table), symbols_of(found.posterior.study))
     parts = [
         "" if found.posterior.verdict.converged else "NOT CONVERGED: nothing here is a result.",
         f"Parameters of device {found.device}." if found.device else "",
         f"Partly set by the priors of {names}: see the table." if names else "",
-        "Signs of the ratio as for e_perp = M × P along the moments.",
+        "Signs of the ratio as for T_⊥ along M × P, with M and P along the moments.",
     ]
     return " ".join(part for part in parts if part)
