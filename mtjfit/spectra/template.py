@@ -113,8 +113,10 @@ def _files(kind: SpectraFiles, folder: Path) -> Iterator[str]:
     yield f"file = {_names(kind)}"
     roles = {*named_roles(kind.pattern), *named_roles(kind.wide.name if kind.wide else "")}
     held = "frequency" if against == "field" else "field"
-    if kind.pattern and roles - {*columns, *(["frequency", "field"] if "fixed" in columns else [])}:
-        yield f"pattern = {toml_string(kind.pattern)}  # GUESS: what the names hold"
+    taken = {*columns, *(["frequency", "field"] if "fixed" in columns else [])}
+    if kind.pattern and roles - taken:
+        pattern = re.sub(r"\{(\w+)[^{}]*\}", lambda field: "{*}" if field[1] in taken else field[0], kind.pattern)
+        yield f"pattern = {toml_string(pattern)}  # GUESS: what the names hold"
     else:
         roles = {*named_roles(kind.wide.name if kind.wide else "")}
     if "device" not in columns and "device" not in roles:
@@ -161,6 +163,8 @@ def _read(kind: SpectraFiles) -> Iterator[str]:
     lines = []
     if kind.read.comment != "#":
         lines.append(f"comment = {toml_string(kind.read.comment)}  # GUESS")
+    if kind.read.decimal:
+        lines.append(f"decimal = {toml_string(kind.read.decimal)}  # GUESS")
     if kind.wide is not None and kind.reader == "tidy":
         lines.append('reader = "wide"  # GUESS')
     if lines:
@@ -244,7 +248,8 @@ def _trial(text: str, folder: Path) -> list[str]:
         match = re.match(r'(\w+) = "<.*?\?>"', line)
         if match is not None:
             key = match[1]
-            value = {"bias": '"V"', "fixed": '"GHz"'}.get(key) if section == "files.units" else None
+            held = '"mT"' if 'against = "frequency"' in text else '"GHz"'
+            value = {"bias": '"V"', "fixed": held}.get(key) if section == "files.units" else None
             value = value or _LEFT_OPEN[key]
             if key == "x" and 'against = "frequency"' in text:
                 value = '"GHz"'
