@@ -44,7 +44,18 @@ background = 1                    # degree of the polynomial below the line
 # window = 5.0                    # half widths on each side of the lines to use
 # width = "shared"                # one half width for all biases of a device at one field or frequency
 
-# For torkance against bias declare [constants] and [[devices]]: see "From spectra" in the documentation.
+# For torkance against bias fill in constants and devices ("From spectra" in the documentation); a constant may also
+# stand under one device. Without them the lines are fitted, and nothing is calibrated.
+# [constants]
+# I_rf = { value = ?, relative = ?, unit = "uA" }          # peak amplitude of the current through the junction
+# V_thetaI = { value = ?, relative = ?, unit = "ohm/rad" } # ∂²V/∂θ∂I, or dR/dθ of an ohmic junction
+# dV_dI = { value = ?, sd = ?, unit = "ohm" }              # differential resistance
+# Ms_Vol = { value = ?, relative = ?, unit = "A m2" }      # total moment of the free layer
+# Meff = { value = ?, sd = ?, unit = "T" }                 # or, against frequency without a known field, Nx_Meff
+# theta = { value = 90.0, sd = ?, unit = "deg" }           # angle between the moments
+# [[devices]]
+# name = "?"                      # as the files name it; one table for each device
+# thickness = ?                   # of the free layer, in nm
 """
 
 
@@ -157,6 +168,8 @@ def _units(kind: SpectraFiles, held_open: bool) -> Iterator[str]:
         elif role == "fixed" and held_open and kind.found.against != "frequency":
             yield ('fixed = "GHz"                     # of the frequency that was held' if kind.found.against
                    else 'fixed = "<unit of what was held, such as GHz or mT?>"')  # fmt: skip
+        elif role == "fixed" and held_open:
+            yield '# fixed = "mT"                   # of the field that was held'
 
 
 def _read(kind: SpectraFiles) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +139,15 @@ def test_lines_that_say_nothing_are_no_parameters():
     lines = ["V = 1, I = 2", "2024-05-03 14:12", "1: 2", "H = 4 GHz;H = 5 GHz", "no colon", "empty:", ": 3"]
     assert parameters_in(lines) == {}
     assert parameters_in(["Time: 14:12", "t = −1,5 (mV)"]) == {"Time": ("14:12",), "t": ("−1,5 mV",)}
+
+
+def test_what_a_person_fills_in_is_prepared(tmp_path: Path):
+    """The comments of a template, once marks are removed and numbers given, declare a study that is calibrated."""
+    text = proposed(tmp_path, "# Device: K7\n# DC bias: {} mV\n")
+    assert "# fixed = 400.0" in text
+    head, tail = text.split("# [constants]")
+    tail = re.sub(r"^# ", "", "# [constants]" + tail, flags=re.MULTILINE).replace('name = "?"', 'name = "K7"')
+    head = re.sub(r"^# (fixed = )", r"\1", head, flags=re.MULTILINE)
+    study = loaded(tmp_path, head + tail.replace("= ?", "= 0.5"))
+    assert {each.fixed for each in study.spectra} == {0.4}
+    assert study.devices["K7"].constants is not None
