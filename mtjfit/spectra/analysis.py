@@ -17,7 +17,7 @@ from mtjfit.spectra.kittel import KittelFit, fit_kittel, held_groups, resonance_
 from mtjfit.spectra.lines import fit_lines, stacked
 from mtjfit.spectra.notices import analysis_notices, kittel_notices, sharing_notices, window_notice
 from mtjfit.spectra.orders import MOST_ORDERS
-from mtjfit.spectra.spectrum import LineFits, Spectrum
+from mtjfit.spectra.spectrum import LineFits, Spectrum, in_order
 from mtjfit.spectra.study import (
     Hysteresis,
     LineOptions,
@@ -53,10 +53,10 @@ class _Group:
 def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None) -> SpectraResult:
     """Fit all spectra of a study and calibrate them where constants are declared.
 
-    Spectra that are not described by their lines are flagged, and stay. `progress` is called with the number of spectra
-    that were just fitted.
+    Fits are sorted by device, bias and what was held. Spectra that are not described by their lines are flagged, and
+    stay. `progress` is called with the number of spectra that were just fitted.
     """
-    spectra, options = study.spectra, study.options
+    spectra, options = sorted(study.spectra, key=in_order), study.options
     used = [np.ones(each.x.size, dtype=bool) for each in spectra]
     x, y, inside = _stack(spectra, used)
     fits = fit_lines(x, y, options.model, used=inside, progress=progress)

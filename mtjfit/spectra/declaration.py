@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from pydantic import AfterValidator, Discriminator, Field, PlainValidator, create_model
 
 from mtjfit.data.curve_checks import LARGEST, SIZE, written_angle_fault
-from mtjfit.data.format import ReadOptions
+from mtjfit.data.format import NamePattern, ReadOptions
 from mtjfit.errors import Problem, did_you_mean
 from mtjfit.spectra.calibration import (
     CONSTANT_UNITS,
@@ -136,6 +136,12 @@ class FilesTable(TomlTable):
     mask: tuple[RowMask, ...] = ()
     wide: WideTable | None = None
     read: Annotated[ReadTable, PlainValidator(_read_table, json_schema_input_type=file_shape(ReadTable))] = ReadTable()
+
+    @property
+    def named(self) -> frozenset[str]:
+        """What names of files or series hold, by the declared patterns."""
+        patterns = (self.pattern, self.wide.name if self.wide else "")
+        return frozenset(name for each in patterns if each for name in NamePattern(each).names)
 
 
 class DerivativeTable(TomlTable):

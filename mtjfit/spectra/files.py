@@ -15,8 +15,10 @@ from mtjfit.data.readers import Sheet, SourceFile, Wide, blocks, read_source, se
 from mtjfit.data.table import comments_of
 from mtjfit.errors import ConfigError, DataError, Line, Problem, ProblemLog
 from mtjfit.input import backslash_advice, files_fitting, files_nearly_fitting
+from mtjfit.spectra.alike import grouped_notices, grouped_problems
 from mtjfit.spectra.declaration import FilesTable, fits_name
 from mtjfit.spectra.from_rows import TOO_FEW, cut_to, spectra_of
+from mtjfit.spectra.preamble import contradicting_bias, with_preamble
 from mtjfit.spectra.rows import spectra_rows, unmasked
 from mtjfit.spectra.spectrum import Against, Spectrum
 from mtjfit.spectra.study import LineOptions, RowCount
@@ -136,8 +138,8 @@ def read_spectra(
     problems += log.error().problems if log.count else []
     problems += _counted_twice(found)
     if problems:
-        raise DataError(problems)
-    found.notes, found.notices = list(dict.fromkeys(found.notes)), list(dict.fromkeys(found.notices))
+        raise DataError(grouped_problems(problems))
+    found.notes, found.notices = list(dict.fromkeys(found.notes)), list(grouped_notices(found.notices))
     found.notices[:0] = [f"{_first(places)}: {text}" for text, places in found.noticed.items()]
     return found
 
@@ -149,6 +151,7 @@ def _first(places: Sequence[str]) -> str:
 def declared_spectra(source: SourceFile, table: FilesTable) -> tuple[Sheet, ...]:
     """The sheets of one file as declared, fields of its name among their header parameters, wide ones cut up."""
     sheets = sheets_from_bytes(source, table.read.reader, table.read)
+    sheets = with_preamble(source, sheets, table.read.max_bytes, {*table.columns.model_dump().values()})
     if table.wide is not None:
         sheets = blocks(sheets, Wide(table.wide.columns, (), table.wide.name, table.wide.name_in))
     if not table.pattern:
@@ -175,6 +178,7 @@ def _take(
     used = outside = 0
     parts = list(spectra_rows(sheet, table, against, least, notes))
     for rows in parts:
+        found.notices += contradicting_bias(sheet, table, rows.bias)
         label = sheet.label if len(parts) == 1 else f"{sheet.label}[{rows.device}, {rows.bias:g} V]"
         try:
             for one in spectra_of(rows, sheet.label, label, against, options, notes):

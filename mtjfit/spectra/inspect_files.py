@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mtjfit.data.format import MAX_BYTES, Wide
@@ -11,6 +11,7 @@ from mtjfit.data.readers.packed import unpacked
 from mtjfit.data.readers.text import comment_mark
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.spectra.declaration import ReadTable
+from mtjfit.spectra.preamble import with_preamble
 from mtjfit.spectra.recognise import RecognisedSpectrum, name_pattern, named_roles, recognised
 
 
@@ -38,6 +39,9 @@ def inspected(path: Path, pattern: str) -> SpectraFiles | None:
         read = ReadTable(comment=comment_mark(first))
         reader = recognised_in(source)
         sheets = sheets_from_bytes(source, reader.name, read)
+        if all(sheet.decimal == "," for sheet in sheets):
+            read = replace(read, decimal=",")
+        sheets = with_preamble(source, sheets, MAX_BYTES)
         named = dict.fromkeys(named_roles(pattern), "")
         wide = _wide(sheets[0]) if len(sheets) == 1 else None
         for_roles = blocks(sheets, wide) if wide else sheets

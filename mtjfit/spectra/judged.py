@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.special import fdtrc
 
 from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.model.residuals import ResidualTests, residual_tests, tangent_space
+from mtjfit.spectra.another_line import another_line
 from mtjfit.spectra.joint import DeviceLines
 from mtjfit.spectra.lineshape import background
 from mtjfit.spectra.orders import (
@@ -101,10 +103,13 @@ def judged_spectrum(
         orders.tests, (), inflation,
     )  # fmt: skip
     flags = [*_line_flags(fit, x, residual, converged)]
-    if p_smooth < FALSE_ALARMS:
-        flags.append(likely_cause(residual, tangent, orders, model.degree, p_smooth, tests.autocorrelation))
-    elif p < FALSE_ALARMS:
-        flags.append(_not_white(tests, p))
+    if p < FALSE_ALARMS:
+        of_line = partial(another_line, spectrum, used, model, line[0], residual, orders.tests)
+        if p_smooth < FALSE_ALARMS:
+            cause = likely_cause(residual, tangent, orders, model.degree, p_smooth, tests.autocorrelation, of_line)
+        else:
+            cause = f"{words} (p = {p:.1g})" if (words := of_line()) else _not_white(tests, p)
+        flags.append(cause)
     n = MOST_ORDERS if p_smooth < FALSE_ALARMS else ACCEPTED
     return JudgedSpectrum(replace(fit, flags=tuple(flags)), orders.pull, orders.excess(n))
 
@@ -115,6 +120,11 @@ def _not_white(tests: ResidualTests, p: float) -> str:
         return f"the residuals of neighbours alternate: p = {p:.1g} ({size}); as of aliasing or merged sweeps"
     cause = f"; {correlated(tests.autocorrelation)}" if tests.autocorrelation > 0 else ""
     return f"the residuals are not white noise: p = {p:.1g} ({size}){cause}"
+
+
+def is_of_residuals(flag: str) -> bool:
+    """Whether tests of residuals, which have a rate of false alarms, gave a flag; others are of lines and sweeps."""
+    return not flag.startswith(("no line", "line", "the background alone", "its sweeps"))
 
 
 def _line_flags(fit: SpectrumFit, x: FloatArray, residual: FloatArray, converged: bool) -> Iterable[str]:

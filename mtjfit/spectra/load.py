@@ -12,6 +12,7 @@ from mtjfit.data.format import NamePattern
 from mtjfit.data.unit_kinds import unit_name
 from mtjfit.data.units import check_unit
 from mtjfit.errors import ConfigError, Problem
+from mtjfit.other_kind import refuse_other_kind
 from mtjfit.spectra.calibration import factor_or_problem
 from mtjfit.spectra.declaration import (
     ADVICE,
@@ -57,6 +58,7 @@ def study_of(
     text: str, raw: Mapping[str, Any], path: Path, progress: Callable[[int, int], object] | None = None
 ) -> SpectraStudy:
     """Like `load_spectra`, for the text of a file `path` and its content as `tomllib` gives it."""
+    refuse_other_kind(raw, ("spectra", "files"), path.name)
     problems: list[Problem] = list(placeholders(raw))
     if problems:
         raise ConfigError(prefixed(problems, f"{path.name}: "))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,11 +134,17 @@ def found_by(tests: ResidualTests, orders: OrderTests) -> tuple[float, float]:
 
 
 def likely_cause(
-    residual: FloatArray, tangent: FloatArray, orders: FurtherOrders, degree: int, p: float, noisy: float
+    residual: FloatArray,
+    tangent: FloatArray,
+    orders: FurtherOrders,
+    degree: int,
+    p: float,
+    noisy: float,
+    line: Callable[[], str],
 ) -> str:
     """What a test of smooth structure found, in words: orders of the background, structure as wide as the line, noise.
 
-    `noisy` is the correlation of neighbouring residuals.
+    `noisy` is the correlation of neighbouring residuals, `line` says what a further line explains, nothing if none.
     """
 
     def rest_is_white(n: int) -> bool:
@@ -150,20 +156,18 @@ def likely_cause(
     for more in range(1, min(_PROPOSED, HIGHEST_DEGREE - degree, orders.tests.z.size) + 1):
         if not orders.tests.p_beyond[more] < FALSE_ALARMS and rest_is_white(more):
             return _asks(more, degree, p)
+    if one := line():
+        return f"{one} (p = {p:.1g})"
     if rest_is_white(orders.tests.z.size):
         return f"{_AS_WIDE} (p = {p:.1g})"
     return f"{correlated(noisy)} (p = {p:.1g})"
 
 
-AS_WIDE = (
-    "structure about as wide as the line is left: a ripple slower than the line, a second line, or another line form"
-)
-
-
 def correlated(alike: float) -> str:
     """Cause of residuals with a correlation of neighbours that no smooth structure explains."""
     points = max(2, round((1 + alike) / (1 - min(alike, 0.99))))
-    return f"the noise is correlated over about {points} points: 1/f noise or a filter, or structure as narrow as that"
+    what = "1/f noise or a filter, or structure as narrow as that, such as further lines"
+    return f"the noise is correlated over about {points} points: {what}"
 
 
 def _asks(more: int, degree: int, p: float) -> str:

@@ -16,6 +16,7 @@ from mtjfit.html import PlannedFigure, inline_svg, program_of, template
 from mtjfit.plot import render
 from mtjfit.results.methods import provenance
 from mtjfit.spectra import SpectraResult, TorkanceCurve
+from mtjfit.spectra.judged import is_of_residuals
 from mtjfit.spectra.orders import FALSE_ALARMS
 from mtjfit.spectra.pictures import MOST_DEVICES, spectra_device_pictures, thumbnail_pictures
 from mtjfit.study import Study
@@ -32,7 +33,9 @@ def spectra_says(result: SpectraResult) -> tuple[str, ...]:
     n, flagged = len(result.fits), len(result.flagged)
     devices = len(result.study.devices)
     said = [f"{n} spectra of {devices} device{'' if devices == 1 else 's'}, {flagged} of them flagged"]
-    said[0] += f"; {number(FALSE_ALARMS * n, 2)} expected by chance." if n else "."
+    tested = sum(any(map(is_of_residuals, fit.flags)) for fit in result.flagged)
+    chance = number(FALSE_ALARMS * n, 2)
+    said[0] += f"; {tested} by tests of residuals, where {chance} are expected by chance." if n else "."
     said.append(_rows_said(result))
     for device, fit in result.kittel.items():
         parts = [f"μ0 Meff = {value_with_error(fit.Meff, fit.errors['Meff'])} T"]
@@ -150,7 +153,7 @@ def flagged_table(result: SpectraResult) -> Table:
     note = "They stay in the curves (column flagged), with errors raised where neighbouring residuals are correlated, "
     note += "and by all that smooth structure in the residuals does to the lines."
     note += f" {left} more are in lines.csv." if left > 0 else ""
-    return Table("Flagged: not described by their lines", ("spectrum", "why", "file"), tuple(rows[:_MOST_ROWS]), note)
+    return Table("Flagged spectra", ("spectrum", "why", "file"), tuple(rows[:_MOST_ROWS]), note)
 
 
 def spectra_document(result: SpectraResult, command: str = "") -> Mapping[str, Any]:

@@ -145,17 +145,26 @@ def _parameters(
         if plain[name] in _DEVICE and name not in columns.values():
             columns.setdefault("device", name)
     held = "frequency" if against == "field" else "field"
+    likely = _FREQUENCY if held == "frequency" else _FIELD
+    found: dict[tuple[str, bool], tuple[str, WrittenUnit | None]] = {}  # the first of each role, named so or not
     for name, value in sheet.metadata.items():
         if _plain(name) in _DEVICE and value.strip():
             columns.setdefault("device", name)
         try:
-            unit = written_unit(sheet.parameter(name).unit or "")
+            written = sheet.parameter(name).unit
         except DataError:
             continue
-        if unit is not None and unit.quantity == held and "fixed" not in columns:
-            columns["fixed"], units[name] = name, unit
-        elif _plain(name) in _BIAS and unit is not None and unit.quantity == "voltage" and "bias" not in columns:
-            columns["bias"], units[name] = name, unit
+        unit = written_unit(written or "")
+        if _plain(name) in _BIAS and (written is None or (unit is not None and unit.quantity == "voltage")):
+            found.setdefault(("bias", True), (name, unit))
+        elif unit is not None and unit.quantity == held:
+            found.setdefault(("fixed", _plain(name) in likely), (name, unit))
+        elif written is None and _plain(name) in likely:
+            found.setdefault(("fixed", True), (name, None))
+    for role, is_named in (("bias", True), ("fixed", True), ("fixed", False)):
+        if role not in columns and (role, is_named) in found:
+            columns[role], unit = found[role, is_named]
+            units |= {} if unit is None else {columns[role]: unit}
 
 
 def name_pattern(names: Sequence[str], *, device: bool = True) -> str:

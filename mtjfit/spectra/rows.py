@@ -13,7 +13,7 @@ from mtjfit.data.readers import Sheet
 from mtjfit.data.table import column_or_parameter
 from mtjfit.data.tidy import is_missing
 from mtjfit.data.unit_kinds import unit_factor
-from mtjfit.data.written_units import WrittenUnit, agrees
+from mtjfit.data.written_units import WrittenUnit, agrees, written_unit
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.spectra.calibration import factor_or_problem
 from mtjfit.spectra.declaration import FilesTable, fits_name
@@ -116,7 +116,8 @@ def _devices(sheet: Sheet, table: FilesTable) -> tuple[list[str], IntArray]:
             where = f"{sheet.label}:{empty}: column {name!r}"
             raise DataError([Problem(where, "is empty", "name the device of each row, or mask the row")])
         return list(index), np.array(codes, dtype=np.intp)
-    one = str(found) if name else table.device or sheet.metadata.get("device", "")
+    named = sheet.metadata.get("device", "") if "device" in table.named else ""
+    one = str(found) if name else table.device or named
     return [one.strip()], np.zeros(len(sheet.lines), dtype=np.intp)
 
 
@@ -132,7 +133,7 @@ def _of_rows(sheet: Sheet, table: FilesTable, role: str, units: str, field: str 
         return np.asarray(values * unit_factor(unit, units))
     if constant is not None:
         return np.full(n, constant * unit_factor(unit, units))
-    if (field or role) not in sheet.metadata:
+    if (field or role) not in table.named or (field or role) not in sheet.metadata:
         return np.full(n, math.nan)
     named, problems = sheet.parameter(field or role), list[Problem]()
     scale = factor_or_problem(named.unit or unit, units, f"{sheet.label}: {field or role}", problems)
@@ -144,6 +145,7 @@ def _of_rows(sheet: Sheet, table: FilesTable, role: str, units: str, field: str 
 def _same_units(sheet: Sheet, table: FilesTable, against: Against, notes: list[tuple[str, str]]) -> None:
     """DataError where a file names another unit than the declared one; a note where it cannot be understood."""
     problems = []
+    written: dict[str, WrittenUnit | None] = {}
     for role, units in column_units(against).items():
         column, declared = getattr(table.columns, role), getattr(table.units, role)
         said = column_or_parameter(sheet, role, column)[1] if column else None
@@ -155,9 +157,17 @@ def _same_units(sheet: Sheet, table: FilesTable, against: Against, notes: list[t
             note = f"unit {said!r} of {column!r} is not understood; taken as {declared}, as declared"
             notes.append((sheet.where, note))
         elif not same:
-            todo = "correct whichever is wrong; to overrule the file, rename its column with [files.read] names"
+            written[role] = written_unit(said)
+            is_column = bool(sheet.named.places(column))
+            todo = "correct whichever is wrong"
+            todo += "; to overrule the file, rename its column with [files.read] names" if is_column else ""
             what = f"is in {said!r} in the file, but {declared!r} is declared"
-            problems.append(Problem(f"{sheet.where}: column {column!r}", what, todo))
+            kind = "column" if is_column else "header parameter"
+            problems.append(Problem(f"{sheet.where}: {kind} {column!r}", what, todo))
+    x, voltage = (each.quantity if (each := written.get(role)) else "" for role in ("x", "voltage"))
+    if (x, voltage) == ("voltage", against):
+        what = f"x = {table.columns.x!r} is a voltage, voltage = {table.columns.voltage!r} a {against}"
+        problems = [Problem(sheet.where, what, "exchange x and voltage in [files.columns]")]
     if problems:
         raise DataError(problems)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeAlias
@@ -14,6 +15,8 @@ from mtjfit.cards import ShownAsCard
 from mtjfit.data.curve_checks import SIZE, odd_sizes
 from mtjfit.errors import DataError, Problem
 from mtjfit.spectra.lineshape import Form, background, complex_line, line_derivatives
+
+_DIGITS = re.compile(r"([0-9]{1,18})")
 
 Against: TypeAlias = Literal["frequency", "field"]
 
@@ -96,6 +99,14 @@ def side_of_all(field: FloatArray) -> int:
         if np.all(other < max(spacing, np.finfo(float).tiny)) and np.any(other < 0):
             return sign
     return 0
+
+
+def in_order(spectrum: Spectrum) -> tuple[object, ...]:
+    """Key for the order in which people look: device, A2 before A10, then bias, then what was held, if it is known."""
+    device = [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part)
+              for part in _DIGITS.split(spectrum.device) if part]  # fmt: skip
+    held = -math.inf if math.isnan(spectrum.fixed) else spectrum.fixed
+    return device, spectrum.bias, held
 
 
 def branches(spectrum: Spectrum, least: int) -> Iterator[Spectrum]:

@@ -44,7 +44,18 @@ background = 1                    # degree of the polynomial below the line
 # window = 5.0                    # half widths on each side of the lines to use
 # width = "shared"                # one half width for all biases of a device at one field or frequency
 
-# For torkance against bias declare [constants] and [[devices]]: see "From spectra" in the documentation.
+# For torkance against bias fill in constants and devices ("From spectra" in the documentation); a constant may also
+# stand under one device. Without them the lines are fitted, and nothing is calibrated.
+# [constants]
+# I_rf = { value = ?, relative = ?, unit = "uA" }          # peak amplitude of the current through the junction
+# V_thetaI = { value = ?, relative = ?, unit = "ohm/rad" } # ∂²V/∂θ∂I, or dR/dθ of an ohmic junction
+# dV_dI = { value = ?, sd = ?, unit = "ohm" }              # differential resistance
+# Ms_Vol = { value = ?, relative = ?, unit = "A m2" }      # total moment of the free layer
+# Meff = { value = ?, sd = ?, unit = "T" }                 # or, against frequency without a known field, Nx_Meff
+# theta = { value = 90.0, sd = ?, unit = "deg" }           # angle between the moments
+# [[devices]]
+# name = "?"                      # as the files name it; one table for each device
+# thickness = ?                   # of the free layer, in nm
 """
 
 
@@ -113,8 +124,10 @@ def _files(kind: SpectraFiles, folder: Path) -> Iterator[str]:
     yield f"file = {_names(kind)}"
     roles = {*named_roles(kind.pattern), *named_roles(kind.wide.name if kind.wide else "")}
     held = "frequency" if against == "field" else "field"
-    if kind.pattern and roles - {*columns, *(["frequency", "field"] if "fixed" in columns else [])}:
-        yield f"pattern = {toml_string(kind.pattern)}  # GUESS: what the names hold"
+    taken = {*columns, *(["frequency", "field"] if "fixed" in columns else [])}
+    if kind.pattern and roles - taken:
+        pattern = re.sub(r"\{(\w+)[^{}]*\}", lambda field: "{*}" if field[1] in taken else field[0], kind.pattern)
+        yield f"pattern = {toml_string(pattern)}  # GUESS: what the names hold"
     else:
         roles = {*named_roles(kind.wide.name if kind.wide else "")}
     if "device" not in columns and "device" not in roles:
@@ -155,12 +168,16 @@ def _units(kind: SpectraFiles, held_open: bool) -> Iterator[str]:
         elif role == "fixed" and held_open and kind.found.against != "frequency":
             yield ('fixed = "GHz"                     # of the frequency that was held' if kind.found.against
                    else 'fixed = "<unit of what was held, such as GHz or mT?>"')  # fmt: skip
+        elif role == "fixed" and held_open:
+            yield '# fixed = "mT"                   # of the field that was held'
 
 
 def _read(kind: SpectraFiles) -> Iterator[str]:
     lines = []
     if kind.read.comment != "#":
         lines.append(f"comment = {toml_string(kind.read.comment)}  # GUESS")
+    if kind.read.decimal:
+        lines.append(f"decimal = {toml_string(kind.read.decimal)}  # GUESS")
     if kind.wide is not None and kind.reader == "tidy":
         lines.append('reader = "wide"  # GUESS')
     if lines:
@@ -244,7 +261,8 @@ def _trial(text: str, folder: Path) -> list[str]:
         match = re.match(r'(\w+) = "<.*?\?>"', line)
         if match is not None:
             key = match[1]
-            value = {"bias": '"V"', "fixed": '"GHz"'}.get(key) if section == "files.units" else None
+            held = '"mT"' if 'against = "frequency"' in text else '"GHz"'
+            value = {"bias": '"V"', "fixed": held}.get(key) if section == "files.units" else None
             value = value or _LEFT_OPEN[key]
             if key == "x" and 'against = "frequency"' in text:
                 value = '"GHz"'

@@ -17,6 +17,7 @@ from mtjfit.data.readers import SourceFile, read_source
 from mtjfit.data.table import curves_from_sources
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
 from mtjfit.input import backslash_advice, files_fitting, files_nearly_fitting
+from mtjfit.other_kind import refuse_other_kind
 from mtjfit.study.checks import curve_problems, joint_problems, name_problems, parameter_problems
 from mtjfit.study.kappa_model import EQ12, KappaModel
 from mtjfit.study.parameter import DOF, Parameter
@@ -129,6 +130,7 @@ def load_study(path: str | Path, *, model: KappaModel = EQ12) -> Study:
     """
     path = Path(path)
     text, raw = read_toml(path)
+    refuse_other_kind(raw, ("study", "data"), path.name)
     found = CollectedProblems()
     found.config += placeholders(raw)
     if "wafer" in raw:

@@ -23,6 +23,7 @@ from mtjfit.data.units import unit_meaning
 from mtjfit.data.written_units import WrittenUnit, same_unit
 from mtjfit.errors import Problem
 from mtjfit.model.phase import Terms
+from mtjfit.other_kind import refuse_other_kind
 from mtjfit.study import NOISE, Parameter, Sampling, Study, amplitudes_of, parse_amplitude
 from mtjfit.study.checks import KNOWN, joint_problems, parameter_problems
 from mtjfit.study.load import declared_name, declared_parameters, understood
@@ -250,6 +251,7 @@ def load_wafer(path: str | Path, table: str | Path | None = None) -> WaferStudy:
     """
     path = Path(path)
     text, raw = read_toml(path)
+    refuse_other_kind(raw, ("study", "data"), path.name)
     found = CollectedProblems()
     found.config += placeholders(raw)
     found.keep(validated_table(WaferDocument, raw, ""))

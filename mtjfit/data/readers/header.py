@@ -23,7 +23,8 @@ def n_header_lines(options: ReadOptions, rows: Sequence[Row]) -> int:
     """Number of lines above the rows: as declared, else all before the first row of the table.
 
     A row is at least half of numbers. Settings such as ``Power,18``, a text and a number, are none where they are
-    shorter than the last line, begin with texts that do not repeat, and stand above a line that names all columns.
+    shorter than the last line, or end their first text with a colon, begin with texts that do not repeat, and stand
+    above a line that names all columns.
     """
     if options.header or options.names:
         return len(options.header)
@@ -35,7 +36,8 @@ def n_header_lines(options: ReadOptions, rows: Sequence[Row]) -> int:
             continue
         first = n if first is None else first
         key = cells[0]
-        if len(list(filter(None, cells))) == 2 < width and key and key not in settings and not is_number(key):
+        is_short = len(list(filter(None, cells))) == 2 < width or key.endswith(":")
+        if is_short and key and key not in settings and not is_number(key):
             settings.add(key)
         elif named:
             return n
