@@ -19,9 +19,10 @@ from typing import Any, BinaryIO, Literal
 
 from mtjfit.errors import MtjfitError
 
-OTHER_FILE = "free the disk, or name another file"
+_FREE = "free the disk, or "
+OTHER_FILE = f"{_FREE}name another file"
 DRAWN = b"drawn by mtjfit"  # in every figure, by which it is recognised
-OTHER_FOLDER = "free the disk, or name another folder with --output"
+OTHER_FOLDER = f"{_FREE}name another folder with --output"
 _LONGEST_MARKER = 2**25  # bytes
 _NEAR = 2**16  # bytes at either end of a file, in which a mark is looked for
 _POSIX = os.name == "posix"
@@ -147,7 +148,10 @@ class OutputFolder:
 def prepare_folder(path: Path, todo: str = OTHER_FOLDER) -> None:
     """Make a folder, and see that files can be written in it; MtjfitError with the advice `todo` if not."""
     with _saying(path, todo):
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise OSError(error.errno, "a file is in the place of a folder") from error
         with tempfile.TemporaryFile(dir=path):
             pass
 
@@ -329,8 +333,12 @@ def _take_free_name(temporary: Path, path: Path) -> None:
 
 
 def not_written(path: Path, error: OSError | ValueError, todo: str = OTHER_FOLDER) -> MtjfitError:
-    """The error for a file or folder that cannot be written."""
+    """The error for a file or folder that cannot be written; only a full disk is one to be freed."""
+    number = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if number not in (errno.ENOSPC, errno.EDQUOT):
+        denied = number in (errno.EACCES, errno.EPERM)
+        todo = ("check the permissions, or " if denied else "") + todo.removeprefix(_FREE)
     return MtjfitError(f"{path}: cannot be written: {reason}; {todo}")
 
 
