@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,7 +156,11 @@ def stored_study(configuration: Configuration, table: Path) -> WaferStudy:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "wafer.toml"
         file.write_text(configuration.study, encoding="utf-8")
-        return load_wafer(file, table)
+        try:
+            return load_wafer(file, table)
+        except ConfigError as error:  # of a place that is gone in a moment
+            named = [replace(each, where=each.where.removeprefix(f"{folder}{os.sep}")) for each in error.problems]
+            raise ConfigError(named) from None
 
 
 def kept_otherwise(catalogue: Catalogue, study: WaferStudy) -> tuple[str, ...]:
