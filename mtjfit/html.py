@@ -56,8 +56,11 @@ class Section:
 
 
 def program_of(name: str, call: str, beginning: str) -> str:
-    """A whole program: from the folder of the page to a PDF of the figure."""
-    return f'{beginning}\nfigure = {call}\nfigure.savefig("{name}.pdf")'
+    """A whole program: from the folder of the page to a PDF of the figure beside that folder.
+
+    Not inside: mtjfit writes no page again into a folder in which a file was added or changed.
+    """
+    return f'{beginning}\nfigure = {call}\nfigure.savefig("../{name}.pdf")  # beside the folder of this page'
 
 
 def seen_from(folder: Path, file: Path) -> str:

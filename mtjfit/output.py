@@ -12,16 +12,17 @@ import secrets
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from mtjfit.errors import MtjfitError
 
-OTHER_FILE = "free the disk, or name another file"
+_FREE = "free the disk, or "
+OTHER_FILE = f"{_FREE}name another file"
 DRAWN = b"drawn by mtjfit"  # in every figure, by which it is recognised
-OTHER_FOLDER = "free the disk, or name another folder with --output"
+OTHER_FOLDER = f"{_FREE}name another folder with --output"
 _LONGEST_MARKER = 2**25  # bytes
 _NEAR = 2**16  # bytes at either end of a file, in which a mark is looked for
 _POSIX = os.name == "posix"
@@ -100,17 +101,23 @@ class OutputFolder:
             earlier, present = self._earlier(), sorted(self.path.iterdir())
             _refuse_other_case(present, (self.marker, *(earlier or ()), *(written or ())))
         marked, earlier = ([], {}) if earlier is None else ([self.marker], earlier)
-        for each in present if marked else ():
-            known = self._known(each.name, earlier) and each.name != self.marker
-            if known and sum_of(each) not in earlier.get(each.name, ()):
-                what = "was changed or added since mtjfit wrote this folder"
-                raise MtjfitError(f"{each}: {what}; move it away, or name a new folder")
-        if not marked or self.ours is None:  # without a marker not even files of our names are ours
-            listed = {*earlier, *marked}
-            refuse_others(self.path, self.kind, lambda file: file.name in listed or self.beside(file)
-                          or self._known(temporary_of(file.name), listed)
-                          or (written is not None and not self._known(file.name, written)))  # fmt: skip
+        listed = {*earlier, *marked}
+
+        def other(file: Path) -> bool:
+            known = file.name in listed or self.beside(file) or self._known(temporary_of(file.name), listed)
+            return not known and (written is None or self._known(file.name, written))
+
+        if marked:
+            added = other if self.ours is None else lambda file: False
+            _refuse_changed(self.path, [each for each in present if self._is_changed(each, earlier) or added(each)])
+        else:  # not even files of our names are ours
+            refuse_others(self.path, self.kind, lambda file: not other(file))
         return earlier
+
+    def _is_changed(self, file: Path, earlier: Mapping[str, Collection[str]]) -> bool:
+        """True for a file with a name of ours and none of the sums that it may have."""
+        known = self._known(file.name, earlier) and file.name != self.marker
+        return known and sum_of(file) not in earlier.get(file.name, ())
 
     def _known(self, name: str | None, listed: Collection[str]) -> bool:
         """True for names of ours: those that may be written, or those listed."""
@@ -141,7 +148,10 @@ class OutputFolder:
 def prepare_folder(path: Path, todo: str = OTHER_FOLDER) -> None:
     """Make a folder, and see that files can be written in it; MtjfitError with the advice `todo` if not."""
     with _saying(path, todo):
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise OSError(error.errno, "a file is in the place of a folder") from error
         with tempfile.TemporaryFile(dir=path):
             pass
 
@@ -154,6 +164,16 @@ def _refuse_other_case(present: Iterable[Path], names: Iterable[str]) -> None:
         if ours.name != each.name and os.path.lexists(ours) and ours.samefile(each):
             what = f"would be written over as {ours.name}, which is the same name here"
             raise MtjfitError(f"{each}: {what}; move it away, or name a new folder")
+
+
+def _refuse_changed(path: Path, changed: Sequence[Path]) -> None:
+    """MtjfitError with all files that were changed or added, so that they are moved away in one go."""
+    what = "changed or added since mtjfit wrote this folder; move"
+    if len(changed) == 1:
+        raise MtjfitError(f"{changed[0]}: was {what} it away, or name a new folder")
+    if changed:
+        names = ", ".join(each.name for each in changed)
+        raise MtjfitError(f"{path}: {names}: were {what} them away, or name a new folder")
 
 
 def refuse_others(path: Path, kind: str, known: Callable[[Path], bool]) -> None:
@@ -313,8 +333,12 @@ def _take_free_name(temporary: Path, path: Path) -> None:
 
 
 def not_written(path: Path, error: OSError | ValueError, todo: str = OTHER_FOLDER) -> MtjfitError:
-    """The error for a file or folder that cannot be written."""
+    """The error for a file or folder that cannot be written; only a full disk is one to be freed."""
+    number = getattr(error, "errno", None)
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if number not in (errno.ENOSPC, errno.EDQUOT):
+        denied = number in (errno.EACCES, errno.EPERM)
+        todo = ("check the permissions, or " if denied else "") + todo.removeprefix(_FREE)
     return MtjfitError(f"{path}: cannot be written: {reason}; {todo}")
 
 

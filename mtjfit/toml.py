@@ -30,6 +30,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.input import BACKSLASH, read_bytes, refuse_names_not_utf8
 from mtjfit.text import vanishes
+from mtjfit.toml_lines import placed
 
 T = TypeVar("T")
 
@@ -99,13 +100,13 @@ class CollectedProblems:
         except DataError as error:
             self.data += error.problems
 
-    def refuse(self, name: str) -> None:
-        """Raise all problems at once: ConfigError if the file `name` itself has any, DataError if only its data
+    def refuse(self, name: str | Path, text: str = "") -> None:
+        """Raise all problems at once: ConfigError if the file `name` of this text has any, DataError if only its data
         files do.
         """
         blank = {problem.where for problem in self.config if "placeholder" in problem.what}
         config = [problem for problem in self.config if problem.where not in blank or "placeholder" in problem.what]
-        problems = list(dict.fromkeys([*prefixed(config, f"{name}: "), *self.data]))
+        problems = list(dict.fromkeys([*placed(config, name, text), *self.data]))
         if config:
             raise ConfigError(problems)
         if problems:
@@ -124,8 +125,8 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
     except DataError as error:
         raise ConfigError(error.problems) from None
     except UnicodeDecodeError:
-        raise ConfigError([Problem(path.name, "is not UTF-8", "save it as UTF-8")]) from None
-    return text, toml_from(text, path.name)
+        raise ConfigError([Problem(str(path), "is not UTF-8", "save it as UTF-8")]) from None
+    return text, toml_from(text, str(path))
 
 
 def declares(path: Path, table: str) -> bool:

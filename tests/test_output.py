@@ -166,6 +166,17 @@ def test_not_even_our_own_files_are_links_or_pipes(tmp_path: Path, make: Callabl
     assert contents(tmp_path) == before
 
 
+def test_all_files_changed_or_added_are_named_at_once(tmp_path: Path) -> None:
+    listed = OutputFolder(tmp_path / "listed", "numbers", None)
+    for folder, added in ((folder_in(tmp_path), "b.csv"), (listed, "notes.txt")):
+        folder.write({"a.csv": b"1", "z.json": b"1"})
+        for name in ("a.csv", added):
+            (folder.path / name).write_bytes(b"mine")
+        said = rf"{folder.path.name}: a\.csv, {added}: were changed or added since mtjfit wrote this folder; move them"
+        with pytest.raises(MtjfitError, match=said):
+            folder.prepare()
+
+
 @pytest.mark.parametrize("place", [0, 10**6, 2 * 10**6 - 100], ids=["beginning", "middle", "end"])
 def test_a_mark_counts_near_both_ends(tmp_path: Path, place: int) -> None:
     data = bytearray(2 * 10**6)

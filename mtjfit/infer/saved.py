@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -159,16 +160,18 @@ def read_saved(path: Path, *, draws: bool, model: KappaModel = EQ12) -> Saved:
     """A file of `saved_bytes`, with draws or without; MtjfitError with the reason where it cannot be used."""
     data = read_bytes(path, str(path), _MAX_BYTES)
     try:
+        if not data:
+            raise ValueError("it is empty")
         arrays = arrays_in(data, _OF_POSTERIOR if draws else _OF_STUDY)
         return _saved(arrays, draws, model)
     except MtjfitError as error:
         raise MtjfitError(f"{path}: holds a study that is none:", *error.args) from None
     except (ValueError, OverflowError) as error:
-        alone = draws and _MARK not in data
+        alone = draws and _MARK not in data and zipfile.is_zipfile(io.BytesIO(data))
         why = "it holds no study, as of a prior that no file can name, or of an earlier version" if alone else error
         raise MtjfitError(
-            f"{path}: cannot be loaded: {why}; give a file that posterior.save or mtjfit run wrote, or run the study "
-            "again"
+            f"{path}: cannot be loaded: {why}; give a file that posterior.save or mtjfit run wrote, or move it away "
+            "and run the study again"
         ) from None
 
 

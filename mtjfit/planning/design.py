@@ -130,6 +130,6 @@ def load_plan(path: str | Path) -> tuple[Study | Design, PlanRequest]:
     asked = found.keep(plan_request_from(raw["plan"]))
     found.config += parameter_problems(parameters, broken) if parameters is not None else []
     found.config += [] if asked is None else request_problems(asked)
-    found.refuse(path.name)
+    found.refuse(path, text)
     assert asked is not None  # noqa: S101 - else there is a problem
     return Design(name, parameters or {}, asked, sampling, text), asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from mtjfit.errors import MtjfitError
 from mtjfit.infer import Posterior, fit
 from mtjfit.infer.saved import POSTERIOR_FILE, SAVED_STUDY, Saved, read_saved
 from mtjfit.infer.store.fingerprint import describe, versions
+from mtjfit.infer.store.journal import saved_steps
 from mtjfit.input import read_bytes
 from mtjfit.plain import checked_json
 from mtjfit.report.build import ResultFolder, write_report
@@ -20,6 +22,7 @@ from mtjfit.report.findings import findings
 from mtjfit.report.width import figure_width
 from mtjfit.results import provenance
 from mtjfit.study import Study
+from mtjfit.terminal import command_line
 
 _MARKER = "result.json"
 _MAX_BYTES = 256 * 2**20
@@ -58,15 +61,20 @@ class StoredResult(ShownAsCard):
 def read_result(folder: Path) -> StoredResult:
     """The result in a folder of `mtjfit run`, converged or not, or with combinations only; MtjfitError for others."""
     file = folder / _MARKER
-    if not folder.is_dir() or not file.exists():
-        raise MtjfitError(f"{folder}: holds no result of mtjfit run ({_MARKER} is missing); name the folder of a run")
+    _refuse_no_result(folder)
     try:
-        found = checked_json(_Document, read_bytes(file, str(file), _MAX_BYTES))
+        if not (data := read_bytes(file, str(file), _MAX_BYTES)):
+            raise ValueError("it is empty")
+        found = checked_json(_Document, data)
         if found.program != "mtjfit":
             raise ValueError("it is of another program")
-    except ValueError as error:
-        raise MtjfitError(f"{file}: is no document of mtjfit run ({error}); run the study again") from None
+    except ValueError as error:  # without its marker no folder is written again
+        todo = f"move {folder} away, and run the study again"
+        raise MtjfitError(f"{file}: is no document of mtjfit run ({error}); {todo}") from None
     draws = (folder / POSTERIOR_FILE).exists()
+    if not draws and not (folder / SAVED_STUDY).exists():
+        what = f"holds neither {POSTERIOR_FILE} nor {SAVED_STUDY}, of which the page is made"
+        raise MtjfitError(f"{folder}: {what}; run the study again")
     saved = read_saved(folder / (POSTERIOR_FILE if draws else SAVED_STUDY), draws=draws)
     now, then = versions(), found.provenance.get("versions")
     provenance = {name: value for name, value in found.provenance.items() if not name.startswith("redrawn")}
@@ -74,6 +82,19 @@ def read_result(folder: Path) -> StoredResult:
     provenance |= {} if now == then else {"redrawn_with": now}
     pdf = any(folder.glob("*.pdf"))
     return StoredResult(saved, provenance, found.mechanisms is not None, pdf)
+
+
+def _refuse_no_result(folder: Path) -> None:
+    if (folder / _MARKER).exists():
+        return
+    if not folder.is_dir():
+        what = "is no folder" if os.path.lexists(folder) else "there is no such folder"
+        raise MtjfitError(f"{folder}: {what}; name the folder of a run")
+    if (steps := saved_steps(ResultFolder(folder).run)) is not None:
+        words = command_line("run", "STUDY.toml", "--output", folder, "--resume")
+        what = f"holds no result yet, but an unfinished run of {steps} steps"
+        raise MtjfitError(f"{folder}: {what}; continue it: {words}, with the study that it was begun with")
+    raise MtjfitError(f"{folder}: holds no result of mtjfit run ({_MARKER} is missing); name the folder of a run")
 
 
 def finished_run(folder: Path, study: Study, seed: int) -> tuple[Posterior, Mapping[str, str]] | None:

@@ -28,6 +28,7 @@ from mtjfit.spectra.rows import column_units
 from mtjfit.spectra.spectrum import Against, Spectrum
 from mtjfit.spectra.study import SpectraDevice, SpectraStudy
 from mtjfit.toml import placeholders, prefixed, read_toml, validated
+from mtjfit.toml_lines import placed
 
 
 def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None = None) -> SpectraStudy:
@@ -46,8 +47,8 @@ def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None
     ...     try:
     ...         load_spectra(file)
     ...     except ConfigError as error:
-    ...         print(error)
-    spectra.toml: files: is missing; add a [[files]] table
+    ...         print(str(error).removeprefix(folder))
+    /spectra.toml: files: is missing; add a [[files]] table
     """
     path = Path(path)
     text, raw = read_toml(path)
@@ -61,12 +62,12 @@ def study_of(
     refuse_other_kind(raw, ("spectra", "files"), path.name)
     problems: list[Problem] = list(placeholders(raw))
     if problems:
-        raise ConfigError(prefixed(problems, f"{path.name}: "))
+        raise ConfigError(placed(problems, path, text, "files"))
     kept(validated(SpectraDocument, raw, "", ADVICE), problems)
     head = validated(SpectraTable, raw.get("spectra", {}), "spectra", ADVICE)
     if isinstance(head, list):
         problems += head if "spectra" in raw else []
-        raise ConfigError(prefixed(dict.fromkeys(problems), f"{path.name}: "))
+        raise ConfigError(placed(dict.fromkeys(problems), path, text, "files"))
     problems += _head_problems(head)
     tables = _file_tables(raw.get("files"), head.against, problems)
     units = {unit_name(table.units.x, head.against) or table.units.x for table in tables}
@@ -75,19 +76,19 @@ def study_of(
         problems.append(Problem("line.range", "is in no one unit: the [[files]] differ in it", "use one unit of x"))
     devices = devices_from(raw.get("devices", []), raw.get("constants", {}), head.against, problems)
     if problems or options is None:
-        raise ConfigError(prefixed(dict.fromkeys(problems), f"{path.name}: "))
+        raise ConfigError(placed(dict.fromkeys(problems), path, text, "files"))
     notices: list[str] = []
     jobs = files_of(tables, path.parent, notices)
     found = read_spectra(jobs, path.parent, head.against, replace(options, sweeps=head.sweeps), progress)
-    origin = _origin(head.origin, found.origin, path.name)
-    every = _all_devices(found.spectra, devices, path.name)
+    origin = _origin(head.origin, found.origin, str(path))
+    every = _all_devices(found.spectra, devices, str(path))
     try:
         return SpectraStudy(
             head.name, head.against, head.torkance_unit, origin, tuple(found.spectra), options, every, text,
             found.hashes, tuple(found.notes), (*notices, *found.notices), found.rows,
         )  # fmt: skip
     except ConfigError as error:
-        raise ConfigError(prefixed(error.problems, f"{path.name}: ")) from None
+        raise ConfigError(placed(error.problems, path, text, "files")) from None
 
 
 def _origin(declared: str, of_files: Origin, name: str) -> Origin:

@@ -124,9 +124,10 @@ def load_study(path: str | Path, *, model: KappaModel = EQ12) -> Study:
     ...     try:
     ...         load_study(file)
     ...     except ConfigError as error:
-    ...         print(*error.problems[:2], sep="\\n")
-    study.toml: data: is missing; add a [[data]] table for each file
-    study.toml: smapling: is no key; did you mean 'sampling'?
+    ...         for problem in error.problems[:2]:
+    ...             print(str(problem).removeprefix(folder))
+    /study.toml: data: is missing; add a [[data]] table for each file
+    /study.toml:4: smapling: is no key; did you mean 'sampling'?
     """
     path = Path(path)
     text, raw = read_toml(path)
@@ -145,7 +146,7 @@ def load_study(path: str | Path, *, model: KappaModel = EQ12) -> Study:
     mismatch = list(_model_problems(raw.get("study"), model))
     found.config += mismatch
     if mismatch:  # which parameters there are is not known
-        found.refuse(path.name)
+        found.refuse(path, text)
     if parameters is not None:
         brought = default_parameters(model)
         parameters = {**{name: brought[name] for name in brought if name not in broken}, **parameters}
@@ -156,7 +157,7 @@ def load_study(path: str | Path, *, model: KappaModel = EQ12) -> Study:
         found.config += parameter_problems(parameters, broken, model)
     if curves is not None and parameters is not None:
         found.config += understood(joint_problems(curves, parameters), broken)
-    found.refuse(path.name)
+    found.refuse(path, text)
     return as_read(Study(name, tuple(curves or ()), parameters or {}, sampling, model), text, files)
 
 

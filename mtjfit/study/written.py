@@ -39,7 +39,7 @@ def study_files(study: Study) -> dict[str, bytes]:
 def write_study(study: Study, folder: Path) -> Path:
     """Write study and curves into a folder, whatever file the study came from; see `Study.to_toml`."""
     problems = [Problem(f"parameters.{name}", _said(each), _TODO) for name, each in study.parameters.items()
-                if _line(name, each) is None]  # fmt: skip
+                if declared_line(name, each) is None]  # fmt: skip
     if problems:
         raise ConfigError(problems)
     prepare_folder(folder)
@@ -59,7 +59,7 @@ def _said(parameter: Parameter) -> str:
 
 
 def _files(study: Study) -> dict[str, bytes]:
-    parameters = [_line(name, each) or f"# {name}: {_said(each)}" for name, each in study.parameters.items()]
+    parameters = [declared_line(name, each) or f"# {name}: {_said(each)}" for name, each in study.parameters.items()]
     model = [f"model = {toml_string(study.model.name)}"] if study.model.identity else []
     sampling = [f"{name} = {int(value)}" for name, value in vars(study.sampling).items()]
     tables = {
@@ -72,7 +72,7 @@ def _files(study: Study) -> dict[str, bytes]:
     return {STUDY_DATA: curves_json(study.curves), STUDY_FILE: f"{_HEAD}\n{text}\n".encode()}
 
 
-def _line(name: str, parameter: Parameter) -> str | None:
+def declared_line(name: str, parameter: Parameter) -> str | None:
     """The line that declares a parameter; None where no line reads back as the same parameter."""
     try:
         declared = dict(parameter.to_toml())

@@ -154,9 +154,10 @@ class WaferStudy(ShownAsCard):
     ...     try:
     ...         load_wafer(file)
     ...     except ConfigError as error:
-    ...         print(*error.problems[:2], sep="\\n")
-    wafer.toml: data: is missing; add a [[data]] table for each file
-    wafer.toml: wafer.y: is missing beside x; name the columns of both, or of neither
+    ...         for problem in error.problems[:2]:
+    ...             print(str(problem).removeprefix(folder))
+    /wafer.toml: data: is missing; add a [[data]] table for each file
+    /wafer.toml:3: wafer.y: is missing beside x; name the columns of both, or of neither
     """
 
     declaration: TableDeclaration  #: columns, units and errors, as for a study
@@ -264,7 +265,7 @@ def load_wafer(path: str | Path, table: str | Path | None = None) -> WaferStudy:
     found.config += problems
     wafer = WaferTable() if problems else wafer
     parameters, own = _own_parameters(raw.get("parameters"), declaration, wafer, found)
-    found.refuse(path.name)
+    found.refuse(path, text)
     assert data is not None and declaration is not None  # noqa: S101, PT018 - else there is a problem
     place = _place(path.parent, data, table, raw["data"][0])
     template = StudyTemplate(name, MappingProxyType(parameters), sampling)

@@ -144,14 +144,50 @@ def test_combinations_alone_are_drawn(one_thickness_fit: mtjfit.FitResult, tmp_p
         (lambda folder: (folder / "result.json").unlink(), "holds no result"),
         (lambda folder: (folder / "result.json").write_text('{"program": "x"}'), "is no document"),
         (lambda folder: (folder / "result.json").write_text("[" * 10**5), "is no document"),
-        (lambda folder: (folder / "draws.npz").write_bytes(b"PK"), "cannot be loaded"),
-        (lambda folder: (folder / "draws.npz").unlink(), "study.npz"),
-        (shutil.rmtree, "holds no result"),
+        (lambda folder: (folder / "result.json").write_bytes(b""), "it is empty); move FOLDER away, and run the study"),
+        (lambda folder: (folder / "draws.npz").write_bytes(b"PK"), "cannot be loaded: it is no file of arrays"),
+        (
+            lambda folder: (folder / "draws.npz").unlink(),
+            "neither draws.npz nor study.npz, of which the page is made; run",
+        ),
+        (shutil.rmtree, "there is no such folder; name the folder of a run"),
+        (lambda folder: (shutil.rmtree(folder), folder.write_text("x")), "is no folder; name the folder of a run"),
     ],
-    ids=["no marker", "another marker", "nested marker", "damaged draws", "no draws", "no folder"],
+    ids=[
+        "no marker",
+        "another marker",
+        "nested marker",
+        "empty marker",
+        "damaged draws",
+        "no draws",
+        "no folder",
+        "file",
+    ],
 )
 def test_what_is_no_result_is_refused(away: Path, steps: Steps, spoil: Callable[[Path], object], says: str):
     spoil(away)
     result = invoke("report", away, obj=steps)
     assert result.exit_code == 3
-    assert says in result.stderr
+    assert says in result.stderr.replace(str(away), "FOLDER")
+
+
+def test_what_a_report_says_about_empty_files_helps(finished, away: Path, steps: Steps):
+    """The file that is named, moved away: then the folder is drawn, or sampled into, again."""
+    (away / "report.html").write_bytes(b"")
+    said = invoke("report", away, obj=steps).stderr
+    assert f"{away / 'report.html'}: was changed or added since mtjfit wrote this folder; move it away" in said
+    (away / "report.html").unlink()
+    assert invoke("report", away, "-q", obj=steps).exit_code == 0
+    (away / "draws.npz").write_bytes(b"")
+    assert "draws.npz: cannot be loaded: it is empty; give a file" in invoke("report", away, obj=steps).stderr
+    assert "or move it away and run the study again" in invoke("report", away, obj=steps).stderr
+    (away / "draws.npz").unlink()
+    assert "it was sampled" in invoke("run", finished.study_file, "-o", away, obj=steps).stderr
+
+
+def test_an_unfinished_run_is_to_be_continued(steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mtjfit.report.folder.saved_steps", lambda run: 30 if run == tmp_path / "out" / "run" else None)
+    (tmp_path / "out").mkdir()
+    said = invoke("report", tmp_path / "out", obj=steps).stderr
+    assert "out: holds no result yet, but an unfinished run of 30 steps; continue it: mtjfit run STUDY.toml " in said
+    assert " --resume, with the study that it was begun with" in said

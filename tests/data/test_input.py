@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from parsed import nodes
 from reader_files import database, needs, source
 from shortcuts import as_slow
+from unplaced import unplaced
 
 from mtjfit.cli.main import cli
 from mtjfit.data.readers import ReadOptions, read_sheet, read_source, sheets_from_bytes
@@ -184,7 +185,7 @@ def test_numbers_that_no_computer_holds_are_said(written: str, kind: str, tmp_pa
 def test_deep_keys_are_refused_at_once(text: str, tmp_path: Path) -> None:
     study = tmp_path / "study.toml"
     study.write_text(text, encoding="utf-8")
-    assert fault_of(lambda: load_study(study)).startswith("study.toml: is nested too deeply")
+    assert unplaced(fault_of(lambda: load_study(study))).startswith("study.toml: is nested too deeply")
 
 
 def test_names_of_other_files_are_not_shown(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from mtjfit.data import Origin, TorqueCurve
 from mtjfit.infer import MODEL_VERSION, describe, description_changes
 from mtjfit.model import MarginalPosterior
 from mtjfit.study import Fixed, Normal, Parameter, Study
+from mtjfit.toml import toml_value
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,17 @@ def test_every_field_of_a_curve_is_known(study: Study):
     """Whoever adds one decides here whether it changes the numbers; unless said otherwise, it does."""
     counted = {key.partition(": ")[2] for key in describe(study, 1) if key.startswith("device F1.2nm")}
     assert counted == {each.name for each in fields(TorqueCurve)} - module.IGNORED_OF_CURVE
+
+
+def test_parameters_that_differ_are_shown_as_a_study_file_writes_them(study: Study):
+    (line,) = changed(study, lambda s: parameter(s, "a1", prior=Normal(0.0, 2.0, low=-5.0)))
+    words = "was { prior = "
+    assert line.startswith(f'parameters.a1: {words}"normal", mean = 0.0, sd = ')
+    assert line.endswith(', is { prior = "normal", mean = 0.0, sd = 2.0, low = -5.0 }')
+    told = [*map(module._as_declared, map(module._words, study.parameters.values()))]
+    assert [toml_value(each.to_toml()) for each in study.parameters.values()] == told
+    other = "Parameter(name=a1, prior=Own(a=1.0), scope=shared)"
+    assert module._as_declared(other) == other
 
 
 def test_the_differences_are_readable(study: Study):

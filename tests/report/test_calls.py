@@ -16,6 +16,7 @@ from shortcuts import slow_but
 from sketches import sketch
 
 import mtjfit
+from mtjfit.errors import MtjfitError
 from mtjfit.html import PlannedFigure, program_of
 from mtjfit.infer import Check, Verdict
 from mtjfit.plot import render
@@ -83,10 +84,27 @@ def test_the_whole_program_runs_in_the_folder_of_the_page(
     finished, found: Findings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = next(each for each in pictures(found) if each.name == "combinations")
-    shutil.copy(finished.folder / "draws.npz", tmp_path)
-    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "page"
+    page.mkdir()
+    shutil.copy(finished.folder / "draws.npz", page)
+    monkeypatch.chdir(page)
     executed(program_of(picture.name, picture.call, beginning_of(found)), {})
-    assert Path("combinations.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "combinations.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_page_can_be_written_again_after_its_programs_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = mtjfit.report.ResultFolder(tmp_path / "page")
+    folder.write({"report.html": b""}, {})
+    monkeypatch.chdir(folder.path)
+    programs = [program_of(name, "Figure()", "from matplotlib.figure import Figure") for name in ("corner", "torque")]
+    for program in programs:
+        executed(program, {})
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["corner.pdf", "page", "torque.pdf"]
+    folder.prepare()
+    for program in programs:
+        executed(program.replace("../", ""), {})
+    with pytest.raises(MtjfitError, match=r"page: corner\.pdf, torque\.pdf: were changed or added since"):
+        folder.prepare()
 
 
 def test_sabotage_another_call_draws_another_figure(found: Findings, read_again: dict[str, Any]) -> None:

@@ -224,8 +224,10 @@ def test_what_is_no_json_fails_before_anything_is_touched(tmp_path: Path):
 
 def test_a_file_in_the_way_of_the_folder(tmp_path: Path):
     (tmp_path / "out").write_text("I am a file")
-    with pytest.raises(MtjfitError, match=r"out: cannot be written: .*; free the disk, or name another folder"):
-        ResultFolder(tmp_path / "out").prepare()
+    for place in (tmp_path / "out", tmp_path / "out" / "below"):
+        said = f"{place.name}: cannot be written: a file is in the place of a folder; name another folder with --output"
+        with pytest.raises(MtjfitError, match=f"{said}$"):
+            ResultFolder(place).prepare()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -233,7 +235,9 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", denied)  # root, who runs some tests, may write anywhere
-    with pytest.raises(MtjfitError, match="cannot be written: Permission denied"):
+    with pytest.raises(
+        MtjfitError, match="cannot be written: Permission denied; check the permissions, or name another"
+    ):
         ResultFolder(tmp_path).prepare()
 
 

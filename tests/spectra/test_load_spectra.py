@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from unplaced import unplaced
 
 from mtjfit.errors import ConfigError, DataError, MtjfitError
 from mtjfit.spectra import load_spectra
@@ -64,7 +65,7 @@ def write(folder: Path, text: str = TEXT, files: dict[str, str] | None = None) -
 def refused(folder: Path, text: str, kind: type[MtjfitError] = ConfigError, files: dict[str, str] | None = None) -> str:
     with pytest.raises(kind) as caught:
         load_spectra(write(folder, text, files))
-    return str(caught.value)
+    return unplaced(str(caught.value))
 
 
 SIMULATED = "# origin: simulated; macrospin\n" + spectrum_csv()

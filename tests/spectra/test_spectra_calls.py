@@ -168,7 +168,7 @@ def test_the_page_holds_what_its_calls_draw(asked: Asked, read_again: dict[str, 
 @pytest.mark.slow
 def test_the_whole_program_leaves_a_pdf(asked: Asked) -> None:
     executed(program_of("kittel-0", asked.pictures["kittel-0"].call, asked.beginning), asked.folder)
-    assert (asked.folder / "kittel-0.pdf").read_bytes().startswith(b"%PDF")
+    assert (asked.folder.parent / "kittel-0.pdf").read_bytes().startswith(b"%PDF")
 
 
 @pytest.mark.slow

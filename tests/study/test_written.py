@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from model_studies import half_fitted, simulated, uneven
 from small import problems_of
+from unplaced import unplaced
 
 import mtjfit
 from mtjfit.data import Origin, TorqueCurve
@@ -212,7 +213,8 @@ def test_a_damaged_data_file_is_refused_with_its_place(
 def test_the_table_of_curves_takes_nothing_else(series: Study, tmp_path: Path) -> None:
     path = series.to_toml(tmp_path)
     path.write_text(path.read_text().replace("[[data]]\n", '[[data]]\nper = "area"\n'))
-    assert problems_of(mtjfit.load_study, path, kind=ConfigError)[0].startswith("study.toml: data[0].per: is no key")
+    problem = problems_of(mtjfit.load_study, path, kind=ConfigError)[0]
+    assert unplaced(problem).startswith("study.toml: data[0].per: is no key")
 
 
 def test_what_is_written_can_be_read_by_a_person(series: Study, tmp_path: Path) -> None:

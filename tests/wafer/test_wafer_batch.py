@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
 import sys
 import weakref
@@ -30,6 +32,7 @@ from mtjfit.wafer import (
     WaferStudy,
     chunks,
     fit_groups,
+    group_study,
     open_catalogue,
     reduce_chunk,
     survey_of,
@@ -77,6 +80,28 @@ def fail() -> None:
 
 def test_a_second_run_reads_nothing_and_changes_nothing(study: WaferStudy, tmp_path: Path, digest: str):
     assert resumed(study, tmp_path / "undisturbed.db") == ([], 0, digest)
+
+
+def test_a_second_batch_says_which_declarations_the_catalogue_keeps(wafer: Wafer, tmp_path: Path):
+    """Priors, smooth parts and sampling; sizes of chunks change nothing."""
+    file, how = tmp_path / "wafer.toml", ("--study", tmp_path / "wafer.toml", "--output", tmp_path / "a.db", "--quiet")
+    table = wafer.csv(tmp_path / "table.csv")
+    scatter = '{ prior = "lognormal", median = 0.03, factor = 2.0 }'
+    told = []
+    for changes in ({}, {"wafer": IN_CHUNKS}, {"parameters": f"scatter_a1 = {scatter}\n", "wafer": "radius = 150.0\n"}):
+        file.write_text(wafer_toml(**changes) + "[sampling]\nseed = 3\n", encoding="utf-8")
+        done = said("batch", table, *how)
+        assert done.exit_code == 0, done.output
+        told.append(done.stdout)
+    assert ["keeps the declarations" in each for each in told] == [False, False, True]
+    assert f"  parameters.scatter_a1: was not there, is {scatter}\n  wafer.radius: was not there, is 150.0\n" in told[2]
+    command = re.search("To use these: mtjfit (.*)", told[2])
+    assert command is not None
+    words = shlex.split(command[1])
+    assert words == ["wafer", str(tmp_path / "a.db"), "--output", "page", "--stacks", "--study", str(file)]
+    with open_catalogue(tmp_path / "a.db") as catalogue:
+        assert "scatter_a1" not in group_study(catalogue).study_template.parameters
+        assert "scatter_a1" in group_study(catalogue, file).study_template.parameters
 
 
 @pytest.mark.parametrize(("at", "end", "error"), [

@@ -93,11 +93,12 @@ def test_the_call_draws_the_curve_of_the_device(drawn: Drawn, monkeypatch: pytes
     assert render(drawn_by(other, "curve-0", monkeypatch), "png", dpi=_CURVE_DPI) != png, "that of another device"
 
 
-def test_the_whole_program_leaves_a_pdf(drawn: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = drawn.programs["histogram-slope_ratio"].replace("'../../lot.db'", repr(str(drawn.page / "../../lot.db")))
-    monkeypatch.chdir(tmp_path)
-    executed(program)
-    assert Path("histogram-slope_ratio.pdf").read_bytes().startswith(b"%PDF")
+def test_the_whole_program_leaves_a_pdf_beside_the_page(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(drawn.page)
+    before = sorted(drawn.page.iterdir())
+    executed(drawn.programs["histogram-slope_ratio"])
+    assert (drawn.page.parent / "histogram-slope_ratio.pdf").read_bytes().startswith(b"%PDF")
+    assert sorted(drawn.page.iterdir()) == before
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_the_fit_of_a_stack_is_the_fit_of_a_study(case: str, effort: FitEffort |
     one, other = fit_stack(devices, study.parameters, effort=effort), fit(study)
     assert one.chi2 == pytest.approx(other.chi2, rel=1e-6)
     assert one.dof == other.dof
-    for name, row in one.table.iterrows():
+    for name, row in one.table.loc[list(one.values)].iterrows():
         error = other.errors[str(name)]
         assert row["determined"] == (error is not None), name
         if error is None:
@@ -85,6 +85,17 @@ def test_the_fit_of_a_stack_is_the_fit_of_a_study(case: str, effort: FitEffort |
         else:
             assert row["value"] == pytest.approx(other.values[str(name)], abs=0.01 * error)
             assert row["sd"] == pytest.approx(error, rel=0.01)
+
+
+def test_amplitudes_of_single_devices_are_in_the_table_as_their_mean() -> None:
+    """One that scatters, with a known mean: the row says why it has no error."""
+    study, devices = stack(scatter_a1=SCATTER["scatter_a1"])
+    table = fit_stack(devices, study.parameters, effort=QUICK).table
+    assert [*table.index][-2:] == ["a1", "b2"]
+    assert table.loc["a1", "value"] == pytest.approx(TRUTH["a1"], rel=0.03)
+    assert (np.isnan(table.loc["a1", "sd"]), bool(table.loc["a1", "determined"])) == (True, False)
+    assert str(table.loc["a1", "reason"]).startswith("each device has its own (scatter_a1): stack-fits.csv has")
+    assert table.loc["b2", "determined"]
 
 
 def test_the_minimum_by_raw_points() -> None:

@@ -98,7 +98,17 @@ def test_sabotage_a_misfit_is_told(folder: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "mixed.db")) as catalogue, catalogue:
         catalogue.execute("UPDATE devices SET thickness = thickness + 0.3 WHERE place % 2")
     assert called(tmp_path / "mixed.db", tmp_path / "page", "--stacks").exit_code == 0
-    assert "its errors are too small" in (tmp_path / "page" / "wafer.html").read_text(encoding="utf-8")
+    page = (tmp_path / "page" / "wafer.html").read_text(encoding="utf-8")
+    assert "its errors are too small. Let amplitudes scatter (scatter_a1), or thicknesses (thickness_scatter): " in page
+    assert page.count("declare it in wafer.toml, and repeat the command with --study wafer.toml") == 1
+    jitter = 'jitter_par = { prior = "lognormal", median = 0.05, factor = 3.0 }\n[wafer]'
+    with closing(sqlite3.connect(tmp_path / "mixed.db")) as catalogue, catalogue:
+        catalogue.execute("UPDATE configurations SET study = ?", (wafer_toml().replace("[wafer]", jitter),))
+    refused = called(tmp_path / "mixed.db", tmp_path / "page", "--stacks")
+    assert "parameters.jitter_par: is not available for wafers; remove it" in refused.stderr
+    assert f"{tmp_path / 'mixed.db'}: keeps the study file that it was made with; give another with --study" in (
+        refused.stderr
+    )
 
 
 def test_one_nominal_thickness_is_not_fitted_after_the_page_is_written(folder: Path, tmp_path: Path) -> None:

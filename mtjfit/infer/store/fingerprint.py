@@ -7,14 +7,18 @@ import json
 import math
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any, cast
 
 import numpy as np
 
 from mtjfit.arrays import BoolArray
-from mtjfit.study import AboutNominal, Fixed, Prior, Study
+from mtjfit.errors import MtjfitError
+from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Prior, Study, Uniform
+from mtjfit.study.parameter import AnyPrior
+from mtjfit.toml import toml_value
 
 MODEL_VERSION = 4
 """Raise it whenever a study gets another log posterior at the same coordinates, or a seed other draws."""
@@ -25,6 +29,12 @@ IGNORED_OF_CURVE = {"device", "used", "reasons", "declared_perp_axis", "origin",
 IGNORED_OF_STUDY = {"name", "curves", "parameters", "sampling", "text", "files", "model"}
 IGNORED_OF_SAMPLING = {"seed", "target_ess", "max_steps"}
 _PACKAGES = ("mtjfit", "numpy", "scipy", "pandas", "lmfit", "emcee")
+_PARAMETER = re.compile(
+    r"Parameter\(name=(?P<name>\w+), prior=(?P<kind>\w+)\((?P<inside>[^()]*)\), scope=(?P<scope>\w+)\)"
+)
+_PRIORS: Mapping[str, Callable[..., AnyPrior]] = {
+    each.__name__: each for each in (Normal, LogNormal, Uniform, LogUniform, Fixed, AboutNominal)
+}
 _LONGEST = 160
 _LEVELS = np.array([0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999])
 
@@ -126,10 +136,27 @@ def description_changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple
     ('sampling.seed: was 1, is 7', 'b0: was 2, is gone')
     """
     return tuple(
-        f"{key}: was {_short(old.get(key, 'not there'))}, is {_short(new.get(key, 'gone'))}"
+        f"{key}: was {_short(_as_declared(old.get(key, 'not there')))}, is {_short(_as_declared(new.get(key, 'gone')))}"
         for key in dict.fromkeys((*old, *new))
         if old.get(key) != new.get(key)
     )
+
+
+def _as_declared(words: str) -> str:
+    """The text of `describe` of a parameter as a study file writes it; any other text as it is.
+
+    >>> _as_declared("Parameter(name=a1, prior=Normal(mean=0.0, sd=2.0, low=-inf, high=inf), scope=device)")
+    '{ prior = "normal", mean = 0.0, sd = 2.0, scope = "device" }'
+    """
+    found = _PARAMETER.fullmatch(words)
+    if found is None or found["kind"] not in _PRIORS:
+        return words
+    try:
+        numbers = {key: float(value) for key, _, value in (each.partition("=") for each in found["inside"].split(", "))}
+        prior, scope = _PRIORS[found["kind"]](**numbers), cast("Any", found["scope"])
+        return toml_value(Parameter(found["name"], prior, scope).to_toml())
+    except (MtjfitError, TypeError, ValueError):
+        return words
 
 
 def _short(words: str) -> str:

@@ -73,6 +73,7 @@ def batch_command(
         with _saying_how_to_go_on(catalogue, again):
             summary = run_batch(loaded, catalogue, workers=workers, scheduler=scheduler, progress=not quiet)
         _say(catalogue, table, summary, quiet)
+        _say_what_is_kept(catalogue, loaded, study)
         if export is not None:
             progress(f"writing {export}", quiet)
             n = catalogue.export(export, configuration=summary.source.configuration.fingerprint)
@@ -133,6 +134,16 @@ def refuse_unusable(table: Path, faults: Sequence[Problem], which: str) -> None:
     what = f"none of its {which} devices could be used"
     todo = "check that the declared columns and units match the table"
     raise DataError([*faults[:_MOST_FAULTS], Problem(str(table), what, todo)])
+
+
+def _say_what_is_kept(catalogue: Catalogue, loaded: WaferStudy, study: Path) -> None:
+    """Print what the study declares otherwise than the catalogue keeps it, and how to use it all the same."""
+    from mtjfit.wafer.stack.from_catalogue import kept_otherwise
+
+    if changes := kept_otherwise(catalogue, loaded):
+        words = command_line("wafer", catalogue.path, "--output", "page", "--stacks", "--study", study)
+        click.echo(f"\nWarning: {catalogue.path} keeps the declarations that it was made with; {study} has others:")
+        click.echo("".join(f"  {visible(each)}\n" for each in changes) + f"To use these: {words}")
 
 
 def _say(catalogue: Catalogue, table: Path, summary: BatchSummary, quiet: bool) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mtjfit.errors import NotConverged, NotDetermined
+from mtjfit.errors import ConfigError, NotConverged, NotDetermined, Problem
 from mtjfit.output import OutputFolder
 from mtjfit.terminal import echo, progress, stopped, with_pdf
 
@@ -105,7 +106,8 @@ def wafer_command(
         found = None
         if stacks or posterior:
             runs = output / _RUNS if posterior else None
-            found = _stacks(opened, study, configuration, runs, quiet, {"workers": workers, "scheduler": scheduler})
+            with _saying_what_is_kept(opened, study):
+                found = _stacks(opened, study, configuration, runs, quiet, {"workers": workers, "scheduler": scheduler})
         beginnings = Beginnings(catalogue, output, chosen, control, configuration)
         files = wafer_files(survey, findings, odd, curves, faults, stacks=found, pdf=pdf, beginnings=beginnings,
                             progress=lambda what: progress(f"drawing {what}", quiet))  # fmt: skip
@@ -158,6 +160,18 @@ def _stacks(
     return StackResults(fits, found, refused, outputs)
 
 
+@contextmanager
+def _saying_what_is_kept(opened: Catalogue, study: Path | None) -> Iterator[None]:
+    """Where the study file in a catalogue is at fault, say that changes of another file do nothing by themselves."""
+    try:
+        yield
+    except ConfigError as error:
+        if study is not None or not any(each.study for each in opened.configurations()):
+            raise
+        kept = Problem(str(opened.path), "keeps the study file that it was made with", "give another with --study")
+        raise ConfigError([*error.problems, kept]) from None
+
+
 def _are_runs(file: Path) -> bool:
     return file.name == _RUNS and file.is_dir()
 
@@ -166,9 +180,8 @@ def _judge(catalogue: Path, found: StackResults) -> None:
     """Raise NotConverged if a posterior did not converge, NotDetermined if no stack determines a length."""
     if found.posteriors is not None and not found.posteriors.converged:
         names = [split or "all" for split, one in found.posteriors.posteriors.items() if not one.verdict.converged]
-        raise NotConverged(
-            f"{catalogue}: not converged: {', '.join(names)}; raise max_steps in [sampling] of a --study"
-        )
+        todo = "raise max_steps in [sampling] of wafer.toml, and repeat the command with --study wafer.toml"
+        raise NotConverged(f"{catalogue}: not converged: {', '.join(names)}; {todo}")
     if not found.determines_a_length:
         why = "; ".join(list(dict.fromkeys(found.refused.values()))[:_MOST]) or "the table of fits says why"
         raise NotDetermined(

@@ -28,6 +28,8 @@ from mtjfit.wafer.stack.outputs import StackOutputs
 _OF_STACKS = ("stacks.csv", "stack-fits.csv", "stack-posteriors.csv")
 STACK_TABLES = (*_OF_STACKS, *DEVICE_TABLES)
 _MOST_ROWS = 200
+# The catalogue keeps the study file that its devices were first reduced with.
+DECLARE = "declare it in wafer.toml, and repeat the command with --study wafer.toml"
 _KNOWN = ("yes", "lower limit", "upper limit")
 
 
@@ -78,7 +80,7 @@ class StackResults:
         said = [
             f"{split or 'all devices'}: the fit does not describe the devices as declared (misfit "
             f"{p_text(one.misfit_p_value)}), so its errors are too small. Let amplitudes scatter (scatter_a1), "
-            "or thicknesses (thickness_scatter)."
+            f"or thicknesses (thickness_scatter): {DECLARE}."
             for split, one in self.fits.fits.items() if one.misfit_p_value < ALARM
         ]  # fmt: skip
         if self.posteriors is None:

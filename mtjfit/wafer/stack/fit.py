@@ -16,7 +16,7 @@ from mtjfit.cards import ShownAsCard
 from mtjfit.model.identifiability import as_error, as_linear
 from mtjfit.model.jacobian import relative_errors
 from mtjfit.model.layout import even_points
-from mtjfit.study import Parameter, parameter_unit
+from mtjfit.study import SCATTER, Parameter, parameter_unit
 from mtjfit.text import p_text, table, value_with_error
 from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices, checked
 from mtjfit.wafer.stack.least_squares import StackLeastSquares, StackPoint
@@ -38,7 +38,8 @@ class StackFit(ShownAsCard):
     values : mapping of str to float
         Free lengths and shared amplitudes.
     table : DataFrame
-        Index parameter; columns value, sd (NaN where the data do not determine it), unit, determined, reason.
+        Index parameter; columns value, sd (NaN where the data do not determine it), unit, determined, reason. Of an
+        amplitude that each device has for itself the value is the mean over the devices, without an error.
     chi2, dof : float, int
         Of everything, with the errors as given. Where they were estimated from the scatter, of the misfit alone.
     misfit_chi2, misfit_dof : float, int
@@ -244,9 +245,20 @@ def _table(search: _Search, x: FloatArray, point: StackPoint, values: Mapping[st
         sd = float(relative * unit)
         if ok:
             ok, why = _linear(search, x, name, value, sd, point.chi2)
-        rows.append((value, sd if ok else np.nan, parameter_unit(name, of.unit, of.quantity, of.per), ok, why))
-    columns = ["value", "sd", "unit", "determined", "reason"]
-    return pd.DataFrame(rows, index=pd.Index(list(values), name="parameter"), columns=columns)
+        rows.append((name, value, sd if ok else np.nan, ok, why))
+    for t in problem.own:
+        name = problem.terms[t]
+        why = (
+            f"{SCATTER}{name}"
+            if SCATTER + name in problem.parameters
+            else f'scope = "{problem.parameters[name].scope}"'
+        )
+        why = f"each device has its own ({why}): stack-fits.csv has their mean, the posterior its error"
+        rows.append((name, float(point.amplitudes[:, t].mean()), np.nan, False, why))
+    rows.sort(key=lambda row: (*problem.lengths, *problem.terms).index(row[0]))
+    found = pd.DataFrame(rows, columns=["parameter", "value", "sd", "determined", "reason"]).set_index("parameter")
+    found.insert(2, "unit", [parameter_unit(name, of.unit, of.quantity, of.per) for name in found.index])
+    return found
 
 
 def _linear(search: _Search, x: FloatArray, name: str, value: float, sd: float, best: float) -> tuple[bool, str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.infer.store.fingerprint import description_changes
 from mtjfit.study import LENGTHS
-from mtjfit.toml import prefixed
+from mtjfit.study.written import declared_line
+from mtjfit.toml import prefixed, toml_value
 from mtjfit.wafer.catalogue.schema import changed
 from mtjfit.wafer.declaration import WaferStudy, load_wafer
 from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
@@ -149,11 +152,38 @@ def stored_study(configuration: Configuration, table: Path) -> WaferStudy:
     Raises ConfigError if no text was stored, or this version does not understand it any more.
     """
     if not configuration.study:
-        raise ConfigError([Problem("the catalogue", "holds no study file", "give it with --study")])
+        raise ConfigError([Problem("the catalogue", "was made without a study file", "give one with --study")])
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "wafer.toml"
         file.write_text(configuration.study, encoding="utf-8")
-        return load_wafer(file, table)
+        try:
+            return load_wafer(file, table)
+        except ConfigError as error:  # of a place that is gone in a moment
+            named = [replace(each, where=each.where.removeprefix(f"{folder}{os.sep}")) for each in error.problems]
+            raise ConfigError(named) from None
+
+
+def kept_otherwise(catalogue: Catalogue, study: WaferStudy) -> tuple[str, ...]:
+    """What a catalogue keeps otherwise than `study`, of the same devices, declares it; one line for each key.
+
+    Priors, smooth parts and ``[sampling]`` stay those of the study file that the devices were first reduced with.
+    Nothing where the kept file cannot be read any more: fits of stacks refuse it then.
+    """
+    try:
+        kept = stored_study(catalogue.configuration(study.fingerprint()), study.table)
+    except ConfigError:
+        return ()
+    return description_changes(_declared(kept), _declared(study))
+
+
+def _declared(study: WaferStudy) -> dict[str, str]:
+    """All of a wafer study that changes stacks and no device, by its key in the file, as the file writes it."""
+    parameters = {**study.study_template.parameters, **study.wafer_parameters}
+    found = {f"parameters.{name}": str(declared_line(name, each)) for name, each in parameters.items()}
+    found = {key: line.partition(" = ")[2] for key, line in found.items()}
+    own = {key: getattr(study.wafer, key) for key in ("smooth", "smooth_sd", "smooth_each", "radius")}
+    found |= {f"wafer.{key}": toml_value(value) for key, value in own.items() if value}
+    return found | {f"sampling.{key}": str(value) for key, value in vars(study.study_template.sampling).items()}
 
 
 def group_study(catalogue: Catalogue, file: Path | None = None, configuration: str = "") -> WaferStudy:
