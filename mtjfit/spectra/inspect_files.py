@@ -12,6 +12,7 @@ from mtjfit.data.readers.text import comment_mark
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.spectra.declaration import ReadTable
 from mtjfit.spectra.recognise import RecognisedSpectrum, name_pattern, named_roles, recognised
+from mtjfit.study.commented_header import is_torque_by_comment
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ def inspected(path: Path, pattern: str) -> SpectraFiles | None:
         read = ReadTable(comment=comment_mark(first))
         reader = recognised_in(source)
         sheets = sheets_from_bytes(source, reader.name, read)
+        if is_torque_by_comment(sheets[0]):
+            return None
         named = dict.fromkeys(named_roles(pattern), "")
         wide = _wide(sheets[0]) if len(sheets) == 1 else None
         for_roles = blocks(sheets, wide) if wide else sheets

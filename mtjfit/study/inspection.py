@@ -17,6 +17,7 @@ from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
 from mtjfit.study.column_words import unit_in_name
+from mtjfit.study.commented_header import names_in_comment
 from mtjfit.study.names import pattern_of_names
 from mtjfit.study.roles import KINDS, NAMES, errors_left_out, guessed_roles, numbers_among
 from mtjfit.text import counted, number, table, visible
@@ -143,6 +144,10 @@ def inspect_file(path: Path) -> FileInspection:
     cells = (cell for sheet in sheets for column in sheet.columns for cell in column.cells)
     if reader.name in _TEXT_IN_CELLS and share_of_commas(cells) > 0.5:
         sheets = sheets_with_problems(source, reader, ReadOptions(decimal=","))
+    line, names = names_in_comment(sheets[0])
+    if names:
+        said = f"header in a comment: line {line} names the columns"
+        sheets = tuple(each.noting(said) for each in sheets_with_problems(source, reader, ReadOptions(names=names)))
     sheets = tuple(map(_without_odd_lines, sheets))
     good = tuple(sheet for sheet in sheets if not sheet.problems)
     if not good:

@@ -156,7 +156,9 @@ def _format(family: Family) -> Iterator[str]:
         yield f"header = [{', '.join(map(toml_string, form.header))}]  # GUESS"
     if form.names:
         names = ", ".join(map(toml_string, form.names))
-        yield f"names = [{names}]  # GUESS: no header line; give them better names here and above, units in brackets"
+        is_counted = form.names == tuple(f"column {k + 1}" for k in range(len(form.names)))
+        why = "no header line; give them better names here and above, units in brackets"
+        yield f"names = [{names}]  # GUESS: {why if is_counted else 'from a comment above the numbers'}"
     yield from _part(inspection)
     turns, repeats = family.is_unordered
     if turns:
