@@ -135,6 +135,8 @@ def inspect_file(path: Path) -> FileInspection:
     label = str(path)
     if not label.isprintable():
         raise DataError([Problem(repr(label), "has characters in its name that cannot be written", "rename the file")])
+    if path.is_dir():
+        raise DataError([Problem(label, "is a folder", f"name the files in it: {(path / '*').as_posix()}")])
     source = unpacked(read_source(path, label), ReadOptions().max_bytes)
     reader = recognised_in(source)
     is_large = reader.name == "tidy" and len(source.data) > _LARGEST_LOOKED_AT  # a table of whole wafers
