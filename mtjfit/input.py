@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import SequenceMatcher
 from fnmatch import fnmatch
 from io import BufferedReader
 from itertools import islice
@@ -20,6 +21,7 @@ BACKSLASH = "a \\ in \"…\" quotes begins a special character: write / in place
 """Advice for paths of Windows in TOML."""
 _LONGEST_PATTERN = 1000
 _LONGEST_LABEL = 200
+_SIMILAR = 0.6  # names without their endings
 _ENTRIES_PER_FILE = 10  # of folders, to be looked at for each file that may be found
 _IRREGULAR = "is not a regular file", "save the data to a file"
 _VIRTUAL = ("/proc/", "/sys/")  # their files call themselves regular, and may never end
@@ -197,7 +199,10 @@ def _neighbours(path: Path) -> str:
                        if path.name.startswith(".") or not each.name.startswith("."))  # fmt: skip
     except OSError:
         return f"there is no folder {str(path.parent)[:_LONGEST_LABEL]!r}"
-    return did_you_mean(path.name, names) if names else "its folder holds no files"
+    # the same ending makes any two short names similar
+    stem = path.stem[:_LONGEST_LABEL].casefold()
+    near = [each for each in names if SequenceMatcher(None, stem, Path(each).stem.casefold()).ratio() >= _SIMILAR]
+    return did_you_mean(path.name if near else "", near or names) if names else "its folder holds no files"
 
 
 def _fault(label: str, what: str, todo: str) -> DataError:

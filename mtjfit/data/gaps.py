@@ -55,7 +55,8 @@ def gap_notices(gaps: Mapping[str, Sequence[Gap]], declaration: TableDeclaration
         nothing = f"both {' and '.join(empty)} are nan or empty" if len(empty) > 1 else f"{empty[0]} is nan or empty"
         why = f"masked: {reason}" if reason else nothing
         of = some([f"{n} of {device!r}" for device, n in Counter(device for _, device in found).items()])
-        rows = counted(len(found), "row without numbers is", "rows without numbers are")
+        without = "without a number that is needed" if reason else "without numbers"
+        rows = counted(len(found), f"row {without} is", f"rows {without} are")
         yield f"{rows} left out, from {_line(found[0][0].line)} on, {of}; {why}"
 
 

@@ -144,7 +144,7 @@ def _explain_header(
 ) -> None:
     wanted = set(roles.values())
     for line, comment in comments[-_COMMENTS:]:
-        if any(wanted <= set(try_split(comment, separator)) for separator in found):
+        if any(all(map(ColumnNames.of_header(try_split(comment, each)).places, wanted)) for each in found):
             log.add("the header is a comment", "remove the comment character from this line", line)
             return
     if holds_numbers(names := max(found.values(), key=len)):

@@ -155,12 +155,17 @@ class _Row:
         if not all(map(is_missing, cells.values())):
             return None
         bias = numbers["bias"]
+        if self._has_a_value(numbers) and all(self.is_masked(device, condition, role, numbers) for role in faults):
+            return None  # the value that is there is masked, and counts as such
         if bias is not None and (reason := masked_because(device, condition, bias, self.declaration)):
             return Gap(self.line, bias, reason)
         torques = {"par", "perp", "torque"} & set(self.header.place)
         if not torques <= set(cells) or any("inf" in cells[role].lower() for role in torques):
             return None
         return Gap(self.line, math.nan if bias is None else bias, "")
+
+    def _has_a_value(self, numbers: Mapping[str, float | None]) -> bool:
+        return any(numbers.get(each) is not None for each in COMPONENTS)
 
     def is_masked(self, device: str, condition: str, role: str, numbers: Mapping[str, float | None]) -> bool:
         """Whether a mask of its component covers a cell without a number, so that the rest of the row counts."""

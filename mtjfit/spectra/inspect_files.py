@@ -13,6 +13,7 @@ from mtjfit.errors import ConfigError, DataError
 from mtjfit.spectra.declaration import ReadTable
 from mtjfit.spectra.preamble import with_preamble
 from mtjfit.spectra.recognise import RecognisedSpectrum, name_pattern, named_roles, recognised
+from mtjfit.study.commented_header import is_torque_by_comment
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ def inspected(path: Path, pattern: str) -> SpectraFiles | None:
         read = ReadTable(comment=comment_mark(first))
         reader = recognised_in(source)
         sheets = sheets_from_bytes(source, reader.name, read)
+        if is_torque_by_comment(sheets[0]):
+            return None
         if all(sheet.decimal == "," for sheet in sheets):
             read = replace(read, decimal=",")
         sheets = with_preamble(source, sheets, MAX_BYTES)

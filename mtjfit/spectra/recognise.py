@@ -15,6 +15,7 @@ from mtjfit.data.tidy import is_missing
 from mtjfit.data.unit_kinds import unit_name
 from mtjfit.data.written_units import WrittenUnit, written_unit
 from mtjfit.errors import ConfigError, DataError
+from mtjfit.study.column_words import name_says
 from mtjfit.study.roles import NAMES
 
 LEAST_ROWS = 10
@@ -48,10 +49,12 @@ def recognised(sheet: Sheet, names: Mapping[str, str]) -> RecognisedSpectrum | N
     if len(set(sheet.names)) < len(sheet.names) or len(sheet.lines) < LEAST_ROWS:
         return None
     plain = {name: _plain(name) for name in sheet.names}
-    if all(set(plain.values()) & set(NAMES[role]) for role in ("par", "perp")):  # torques, for mtjfit run
+    said = {role: {name for name in sheet.names if name_says(name).role == role or plain[name] in NAMES[role]}
+            for role in ("par", "perp", "torque")}  # fmt: skip
+    if said["par"] and said["perp"]:  # torques, for mtjfit run
         return None
-    torques = {key for role in ("par", "perp", "torque") for key in NAMES[role]}
-    if len(sheet.names) == 2 and plain[sheet.names[0]] in NAMES["bias"] and plain[sheet.names[1]] in torques:
+    torques = set[str]().union(*said.values())
+    if len(sheet.names) == 2 and plain[sheet.names[0]] in NAMES["bias"] and sheet.names[1] in torques:
         return None
     numbers = {name: values for name in sheet.names if (values := _numbers(sheet, name)) is not None}
     units = {c.name: unit for c in sheet.columns if c.unit and (unit := written_unit(c.unit)) is not None}

@@ -14,9 +14,10 @@ from mtjfit.data.readers import Sheet
 from mtjfit.data.units import bias_factor, canonical_unit
 from mtjfit.errors import DataError
 from mtjfit.input import files_fitting
+from mtjfit.study.column_words import name_says, unit_in_name
 from mtjfit.study.inspection import FileInspection
 from mtjfit.study.names import NameFields, among, name_fields, pattern_of_names
-from mtjfit.study.roles import KINDS, numbers_among
+from mtjfit.study.roles import KINDS, has_errors, numbers_among
 from mtjfit.study.sizes import Series, are_unordered, series_of
 from mtjfit.text import counted, some, visible
 
@@ -53,23 +54,12 @@ class Family:
             found[component] = found.pop("torque")
             if "sigma_torque" in found:
                 found[f"sigma_{component}"] = found.pop("sigma_torque")
-        if not self._has_errors(found):
-            found = {
-                role: name for role, name in found.items() if not role.startswith("sigma_") or role == "sigma_bias"
-            }
-            if "sigma_bias" in found or "rho" in found:  # which need errors of the torque
-                found.pop("sigma_bias", None)
-                found.pop("rho", None)
         return found
-
-    def _has_errors(self, columns: Mapping[str, str]) -> bool:
-        needed = ["torque"] if "torque" in columns else [each for each in ("par", "perp") if each in columns]
-        return bool(needed) and all(f"sigma_{each}" in columns for each in needed)
 
     @property
     def has_errors(self) -> bool:
         """True where columns hold the error of every value."""
-        return self._has_errors(self.columns)
+        return has_errors(self.columns)
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -128,6 +118,9 @@ class Family:
         units = {canonical_unit(unit, kind) for unit in written}
         if len(units) == 1 and "" not in units:
             return units.pop(), "as the file says"
+        named = {unit_in_name(name, kind) for name in self._names(kind)} if not written else set()
+        if len(named) == 1 and "" not in named:
+            return canonical_unit(named.pop(), kind), "as the name of the column says"
         if written or kind == "torque":
             return "", ", ".join(written)
         return _unit_by_size(kind, self.numbers(kind))
@@ -136,9 +129,19 @@ class Family:
         """Units that files themselves write, each once."""
         if kind == "thickness" and self.columns.get(kind) == kind and kind in self.names.fields:
             return (self.names.thickness_unit,) if self.names.thickness_unit else ()
+        units = (_written_unit(self.first.sheet, name) for name in self._names(kind))
+        return tuple(dict.fromkeys(filter(None, units)))
+
+    def _names(self, kind: str) -> list[str]:
+        """Columns of the bias, the torque or the thickness."""
         roles = ("par", "perp", "torque") if kind == "torque" else (kind,)
-        names = [self.columns[role] for role in roles if role in self.columns]
-        return tuple(dict.fromkeys(filter(None, (_written_unit(self.first.sheet, name) for name in names))))
+        return [self.columns[role] for role in roles if role in self.columns]
+
+    @cached_property
+    def quantity_named(self) -> str:
+        """Torque or torkance, if the names of the columns say one of them."""
+        said = {name_says(name).quantity for name in self._names("torque")} - {""}
+        return said.pop() if len(said) == 1 else ""
 
 
 def families_as_text(found: Sequence[Family]) -> str:

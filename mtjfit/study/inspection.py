@@ -16,8 +16,10 @@ from mtjfit.data.table import with_odd_lines
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
+from mtjfit.study.column_words import unit_in_name
+from mtjfit.study.commented_header import names_in_comment
 from mtjfit.study.names import pattern_of_names
-from mtjfit.study.roles import KINDS, NAMES, guessed_roles, numbers_among
+from mtjfit.study.roles import KINDS, NAMES, errors_left_out, guessed_roles, numbers_among
 from mtjfit.text import counted, number, table, visible
 
 _LARGEST_LOOKED_AT = 2**24
@@ -133,6 +135,8 @@ def inspect_file(path: Path) -> FileInspection:
     label = str(path)
     if not label.isprintable():
         raise DataError([Problem(repr(label), "has characters in its name that cannot be written", "rename the file")])
+    if path.is_dir():
+        raise DataError([Problem(label, "is a folder", f"name the files in it: {(path / '*').as_posix()}")])
     source = unpacked(read_source(path, label), ReadOptions().max_bytes)
     reader = recognised_in(source)
     is_large = reader.name == "tidy" and len(source.data) > _LARGEST_LOOKED_AT  # a table of whole wafers
@@ -142,6 +146,10 @@ def inspect_file(path: Path) -> FileInspection:
     cells = (cell for sheet in sheets for column in sheet.columns for cell in column.cells)
     if reader.name in _TEXT_IN_CELLS and share_of_commas(cells) > 0.5:
         sheets = sheets_with_problems(source, reader, ReadOptions(decimal=","))
+    line, names = names_in_comment(sheets[0])
+    if names:
+        said = f"header in a comment: line {line} names the columns"
+        sheets = tuple(each.noting(said) for each in sheets_with_problems(source, reader, ReadOptions(names=names)))
     sheets = tuple(map(_without_odd_lines, sheets))
     good = tuple(sheet for sheet in sheets if not sheet.problems)
     if not good:
@@ -197,6 +205,7 @@ def first_series(sheet: Sheet) -> Sheet:
 
 
 _MOST_SHEETS, _MOST_COLUMNS, _MOST_PARAMETERS, _LONGEST = 6, 20, 20, 60
+_LONGEST_DOUBT = 300
 
 
 def _lines(inspection: FileInspection) -> Iterator[str]:
@@ -233,6 +242,8 @@ def _sheet(sheet: Sheet, inspection: FileInspection) -> Iterator[str]:
         role = f"  {taken[key]} (GUESS)" if key in taken and key not in sheet.names else ""
         yield f"    header: {_short(key)} = {_short(value)}{role}"
     yield from (f"  LOOK: {doubt}" for doubt in doubts(sheet, taken))
+    if sheet is inspection.sheet and (left_out := errors_left_out(sheet)):
+        yield f"  LOOK: {_short(left_out, _LONGEST_DOUBT)}; these columns are not used"
 
 
 def column_table(sheet: Sheet, taken: dict[str, str]) -> str:
@@ -245,7 +256,12 @@ def _described(column: Column, sheet: Sheet, taken: dict[str, str]) -> list[str]
     values = numbers_among(column.cells, sheet)
     ends = [number(min(values)), number(max(values))] if values else ["text", ""]
     role = f"{taken[column.name]} (GUESS)" if column.name in taken else "-"
-    return [_short(column.name), _short(column.unit or "not said"), *ends, role]
+    return [_short(column.name), _short(_unit(column, taken) or "not said"), *ends, role]
+
+
+def _unit(column: Column, taken: Mapping[str, str]) -> str:
+    """The unit that a column says, in its name if need be."""
+    return column.unit or unit_in_name(column.name, KINDS.get(taken.get(column.name, ""), ""))
 
 
 def doubts(sheet: Sheet, taken: dict[str, str]) -> Iterator[str]:
@@ -258,7 +274,7 @@ def doubts(sheet: Sheet, taken: dict[str, str]) -> Iterator[str]:
         if column.name in sheet.names[:k]:
             continue
         kind = KINDS.get(role, "")
-        unit = canonical_unit(column.unit, kind) if kind and column.unit else ""
+        unit = canonical_unit(_unit(column, taken), kind) if kind else ""
         if kind != "torque" and unit:
             yield from suspicious_units(kind, numbers_among(column.cells, sheet), unit)
 
@@ -272,6 +288,6 @@ def _no_numbers(column: Column, sheet: Sheet, role: str, is_padded: bool) -> Ite
         yield f"column {_short(column.name)!r}: {every}, the first in line {line}: {what}"
 
 
-def _short(text: str) -> str:
+def _short(text: str, longest: int = _LONGEST) -> str:
     shown = "".join(c if c.isprintable() else "?" for c in text)
-    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"

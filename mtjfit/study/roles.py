@@ -15,6 +15,7 @@ from mtjfit.data.readers import Sheet
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import find_unit
 from mtjfit.data.written_units import written_unit
+from mtjfit.study.column_words import name_says, unit_in_name
 from mtjfit.toml import PLACEHOLDER
 
 NAMES = {
@@ -50,6 +51,7 @@ PLACES = {
     "split": ("split", "stack", "group"),
 }
 """The same for columns that only a table of whole wafers has."""
+_KNOWN = {each for likely in NAMES.values() for each in likely}
 KINDS = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque",
          "sigma_par": "torque", "sigma_perp": "torque", "torque": "torque", "sigma_torque": "torque"}  # fmt: skip
 """Kind of unit of each role that has one."""
@@ -76,15 +78,47 @@ class _Candidate:
     unit: str | None
     cells: tuple[str, ...]
     is_column: bool
+    stem: str  # the name without a unit behind ``_``
 
     @property
     def key(self) -> str:
         """The name without case and punctuation."""
-        return _key(self.name)
+        return _key(self.stem)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the name is a usual one, and not only similar to one."""
+        return self.key in _KNOWN or bool(name_says(self.stem).role)
 
 
 def guessed_roles(sheet: Sheet) -> tuple[dict[str, str], dict[str, str]]:
-    """Columns and header parameters by role, and columns of ``[wafer]``; none of these unless dies have places."""
+    """Columns and header parameters by role, and columns of ``[wafer]``; none of these unless dies have places.
+
+    Errors are among them only where every value has one, as a study needs it; see `errors_left_out`.
+    """
+    found, places = _likely_roles(sheet)
+    left_out = _left_out(found)
+    return {role: name for role, name in found.items() if role not in left_out}, places
+
+
+def errors_left_out(sheet: Sheet) -> str:
+    """What is said of columns that seem to hold errors, where other values have none; empty where there are none."""
+    found = _likely_roles(sheet)[0]
+    said = " and ".join(f"{found[role]!r} may be {role}" for role in _left_out(found))
+    return f"{said}, but not every torque has an error" if said else ""
+
+
+def has_errors(columns: Collection[str]) -> bool:
+    """Whether these roles are of errors for every value; those of both components where no value is recognised."""
+    needed = ["torque"] if "torque" in columns else [each for each in ("par", "perp") if each in columns]
+    return all(f"sigma_{each}" in columns for each in needed or ("par", "perp"))
+
+
+def _left_out(found: Collection[str]) -> list[str]:
+    return [] if has_errors(found) else [role for role in found if role.startswith("sigma_") or role == "rho"]
+
+
+def _likely_roles(sheet: Sheet) -> tuple[dict[str, str], dict[str, str]]:
     candidates = tuple(_candidates(sheet))
     component = _component(candidates)
     candidates = tuple(each for each in candidates if each.name not in component.values())
@@ -128,7 +162,7 @@ def _condition(candidates: Iterable[_Candidate], sheet: Sheet, found: Mapping[st
     if _are_sweeps(bias, telling):
         return {}
     left = [each for each in candidates if each.is_column and each.name not in found.values()
-            and each.key not in (*PLACES["x"], *PLACES["y"])]  # fmt: skip
+            and each.key not in (*PLACES["x"], *PLACES["y"]) and not name_says(each.stem).is_error]  # fmt: skip
     left.sort(key=lambda each: each.key not in NAMES["condition"])
     for each in left:
         if (
@@ -161,7 +195,8 @@ def only_component(sheet: Sheet, columns: Mapping[str, str]) -> bool:
         return False
     left = [each for each in _candidates(sheet) if each.is_column and each.name not in columns.values()]
     return not any(
-        unit_fits("par", each.unit or "arb") and len(numbers_among(each.cells, sheet)) == len(each.cells)
+        not name_says(each.stem).is_error and unit_fits("par", each.unit or "arb")
+        and len(numbers_among(each.cells, sheet)) == len(each.cells)
         and (len(each.cells) == 1 or not _is_constant(each.cells, sheet, columns.get("device", "")))
         for each in left
     )  # fmt: skip
@@ -176,12 +211,24 @@ def _candidates(sheet: Sheet) -> Iterator[_Candidate]:
     names = Counter(sheet.names)
     for column in sheet.columns:
         if names[column.name] == 1 and _is_proper(column.name):
-            yield _Candidate(column.name, column.unit, column.cells, True)
+            stem, unit = _stem(column.name) if column.unit is None else (column.name, column.unit)
+            yield _Candidate(column.name, unit, column.cells, True, stem)
     for name, value in sheet.metadata.items():
         if name not in names and _is_proper(name) and value.strip():
             number, _, unit = value.partition(" ")
             is_number = parse_number(number, sheet.decimal)[1] is None
-            yield _Candidate(name, unit.strip() or None if is_number else None, (value,), False)
+            yield _Candidate(name, unit.strip() or None if is_number else None, (value,), False, name)
+
+
+@lru_cache(maxsize=10_000)
+def _stem(name: str) -> tuple[str, str | None]:
+    """A name and its unit, where a unit behind ``_`` is all that keeps it from being a likely one, as in ``V_mV``."""
+    stem, _, unit = name.rpartition("_")
+    is_known, may_be = (name_says(each).role or _key(each) in _KNOWN for each in (name, stem))
+    if is_known or not may_be:
+        return name, None
+    is_unit = any(unit_in_name(name, kind) for kind in set(KINDS.values())) or written_unit(unit) is not None
+    return (stem, unit) if is_unit else (name, None)
 
 
 def _is_proper(name: str) -> bool:
@@ -193,13 +240,14 @@ def _assigned(candidates: Sequence[_Candidate], roles: Collection[str], sheet: S
 
     The columns `telling` tell devices apart.
     """
-    scores, known = [], {each for likely in NAMES.values() for each in likely}
+    scores = []
     for candidate in candidates:
-        key = candidate.key
-        if len(candidates) > _MOST_COMPARED and key not in known:  # of very many, similar ones are not looked for
+        if (
+            len(candidates) > _MOST_COMPARED and candidate.key not in _KNOWN
+        ):  # of very many, similar ones are not looked for
             continue
         for role in roles:
-            likeness, place = _likeness(key, role, candidate.is_column)
+            likeness, place = _likeness(candidate.stem, role, candidate.is_column)
             if likeness >= _SIMILAR and not _is_contradicted(candidate, role, sheet, *telling):
                 scores.append((-likeness, not candidate.is_column, place, role, candidate.name))
     columns: dict[str, str] = {}
@@ -210,13 +258,16 @@ def _assigned(candidates: Sequence[_Candidate], roles: Collection[str], sheet: S
 
 
 @lru_cache(maxsize=10_000)  # parts of a file have the same columns, and there may be thousands of parts
-def _likeness(key: str, role: str, is_column: bool) -> tuple[float, int]:
+def _likeness(name: str, role: str, is_column: bool) -> tuple[float, int]:
     """How much a name is like those of a role, from 0 to 1, and the place of the most similar one."""
-    likely = NAMES[role]
+    likely, key, said = NAMES[role], _key(name), name_says(name)
     if key in likely:
         return 1.0, likely.index(key)
+    if said.role and key not in _KNOWN:
+        return float(said.role == role), len(likely)
     # "torkance_perp" is similar to "torkance_par", "Samples" to "sample": never propose one for the other.
     wrong = (role.endswith("par") and "perp" in key) or (role.endswith("perp") and "par" in key)
+    wrong |= said.is_error and not role.startswith("sigma")
     wrong |= role == "bias" and any(word in key for word in _NO_BIAS)
     wrong |= role in _OF_BOTH and any(key in NAMES[each] for each in _LONG)  # "torque" is similar to "torque par"
     if wrong or role in (*_NAMED, *_LONG) or not is_column or len(key) <= _SHORT:

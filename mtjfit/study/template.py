@@ -120,7 +120,7 @@ def _parameters(found: Sequence[Family], *, is_wafer: bool) -> Iterator[str]:
     sizes = sizes_of(series for family in found for series in family.series())
     of_torque = found[0].unit("torque")[0]
     unit = find_unit(of_torque) if of_torque else None
-    quantity = unit.quantity if unit is not None else None
+    quantity = (unit.quantity if unit is not None else None) or found[0].quantity_named or None
     layer = _thickest(found) if unit is not None and unit.per == ("volume",) else 1.0
     yield _LENGTHS
     yield from _amplitudes(sizes, quantity, layer)

@@ -10,7 +10,7 @@ from pathlib import Path
 from mtjfit.data.units import find_unit
 from mtjfit.study.families import Family, device_of
 from mtjfit.study.inspection import FileInspection, period_of
-from mtjfit.study.roles import NAMES, only_component
+from mtjfit.study.roles import NAMES, errors_left_out, only_component
 from mtjfit.text import counted, some
 from mtjfit.toml import toml_string
 
@@ -37,7 +37,8 @@ def data_table(family: Family, folder: str | Path | None) -> Iterator[str]:
         every = "  # of all devices; where they differ, put it into a column or the names" if several else ""
         yield f'thickness = "<nominal thickness of the free layer, a number?>"{every}'
     if not family.has_errors:
-        yield 'sigma = "fit"  # GUESS: no column of errors; or { par = 0.1, perp = 0.1 }, one for all points'
+        why = errors_left_out(inspection.sheet) or "no column of errors"
+        yield f'sigma = "fit"  # GUESS: {printable(why)}; or {{ par = 0.1, perp = 0.1 }}, one for all points'
     yield '# covariance = "{device}_cov.csv"           # 2n x 2n, in-plane then out-of-plane values; needs no sigma'
     if "sigma_bias" not in columns:
         yield "# sigma_bias = 0.001                        # standard error of every bias in V; or a column"
@@ -82,6 +83,8 @@ def _meaning(family: Family) -> Iterator[str]:
     name = family.unit("torque")[0]
     unit = find_unit(name) if name else None
     quantity = f"; {unit.name} is a unit of the {unit.quantity}" if unit is not None and unit.quantity else ""
+    if family.quantity_named and not (unit is not None and unit.quantity == family.quantity_named):
+        quantity += f"; the name of a column says {family.quantity_named}"
     per = f"; {unit.name} is per {unit.per[0]}" if unit is not None and len(unit.per) == 1 else ""
     yield _MEANING.format(quantity=quantity, per=per)
     yield _NO_AXIS if family.measured == ("par",) and not family.is_open else _AXIS
@@ -153,7 +156,9 @@ def _format(family: Family) -> Iterator[str]:
         yield f"header = [{', '.join(map(toml_string, form.header))}]  # GUESS"
     if form.names:
         names = ", ".join(map(toml_string, form.names))
-        yield f"names = [{names}]  # GUESS: no header line; give them better names here and above, units in brackets"
+        is_counted = form.names == tuple(f"column {k + 1}" for k in range(len(form.names)))
+        why = "no header line; give them better names here and above, units in brackets"
+        yield f"names = [{names}]  # GUESS: {why if is_counted else 'from a comment above the numbers'}"
     yield from _part(inspection)
     turns, repeats = family.is_unordered
     if turns:

@@ -7,7 +7,16 @@ from dataclasses import replace
 import pytest
 from small import declare, problems_of
 
-from mtjfit.data import BiasMask, Columns, ColumnUnits, SourceFile, TableDeclaration, TableFormat, curves_from_sources
+from mtjfit.data import (
+    BiasMask,
+    Columns,
+    ColumnUnits,
+    ConstantSigma,
+    SourceFile,
+    TableDeclaration,
+    TableFormat,
+    curves_from_sources,
+)
 from mtjfit.errors import DataError
 
 BY_ROW = declare(Columns("V", "p", "q", device="dev"), units=ColumnUnits("V", "arb", "nm"), thickness=2.0, sigma="fit")
@@ -44,11 +53,23 @@ def test_a_number_that_is_missing_alone_is_refused(row: str) -> None:
 def test_the_advised_mask_leaves_it_out_with_its_reason(row: str) -> None:
     masked = replace(BY_ROW, mask=(BiasMask((2.0, 2.0), "stopped", "A"),))
     (curve,) = curves_from_sources([file(f"{ROWS} {row}")], masked)
-    assert curve.bias.size == curve.n_used == 3
-    assert curve.notices == ("t.csv: 1 row without numbers is left out, from line 5 on, 1 of 'A'; masked: stopped",)
+    assert curve.n_used == 3
+    # the other component was measured, and is masked as any other point: drawn, and counted
+    assert (curve.bias.size, curve.reasons[3], int(curve.measured[:, 3].sum())) == (4, "stopped", 1)
+    assert curve.notices == ()
     assert faults(f"{ROWS} B,2,nan,1", masked)  # of another device
     window = replace(BY_ROW, bias_window=(-1.5, 1.5))
-    assert "outside the bias window" in curves_from_sources([file(f"{ROWS} {row}")], window)[0].notices[0]
+    assert "outside the bias window" in curves_from_sources([file(f"{ROWS} {row}")], window)[0].reasons[3]
+
+
+def test_a_masked_row_that_lacks_another_number_is_left_out_in_true_words() -> None:
+    declared = replace(BY_ROW, columns=replace(BY_ROW.columns, sigma_bias="s"), sigma=ConstantSigma(0.1, 0.1),
+                       mask=(BiasMask((2.0, 2.0), "stopped", "A"),))  # fmt: skip
+    rows = "dev,V,p,q,s A,-1,-2,0.1,0 A,0,0,0,0 A,1,2,0.1,0 A,2,nan,1,nan".replace(" ", "\n").encode()
+    (curve,) = curves_from_sources([SourceFile("t.csv", rows, "t.csv")], declared)
+    assert curve.bias.size == 3
+    told = "t.csv: 1 row without a number that is needed is left out, from line 5 on, 1 of 'A'; masked: stopped"
+    assert curve.notices == (told,)
 
 
 def test_a_table_without_any_number_is_refused() -> None:

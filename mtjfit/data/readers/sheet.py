@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 _HEAD = 2**18
+_JOINED = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)([^\W\d_]{1,9})")  # a number and its unit
 
 Decimal: TypeAlias = Literal[".", ","]
 
@@ -202,6 +204,10 @@ class Sheet:
         value, fault = parse_number(number, ".")
         if fault is not None:
             value, fault = parse_number(number, self.decimal)
+        if fault is not None and (joined := _JOINED.fullmatch(self.metadata[name])) is not None:
+            where = f"{self.label}: {name!r}, in its header or its name"
+            todo = f"in a pattern of names write {{{name}:{joined[1]}}}; in a header put a space before the unit"
+            raise DataError([Problem(where, fault[0], todo)])
         if fault is not None:
             raise DataError([Problem(where, *fault)])
         return HeaderParameter(value, unit.strip() or None)
