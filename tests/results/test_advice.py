@@ -65,12 +65,16 @@ def with_exchanged(study: Study, *names: str) -> Study:
 @pytest.mark.parametrize("odd", ["", "D2"])
 @pytest.mark.parametrize("seeds", SEEDS)
 def test_exchanged_components_are_named(odd: str, seeds: range) -> None:
-    """Nine of ten of those that are flagged; some series fit as well with all devices exchanged."""
-    names = [odd] if odd else []
-    found = [lines for seed in seeds if (lines := loud_lines(with_exchanged(planted_study(series(seed)), *names)))]
-    assert found
+    """Nine of ten of the misfits; Eq. 12 describes a quarter of the series as well with all devices exchanged.
+
+    30 of 30 misfits among 40 series, and 40 of 40 with one device exchanged, when this was made.
+    """
+    studies = (with_exchanged(planted_study(series(seed)), *([odd] if odd else [])) for seed in seeds)
+    misfits = [study for study in studies if mtjfit.fit(study).p_value < P_BAD]
+    assert len(misfits) >= 0.7 * len(seeds)
     whose = f" of device {odd}" if odd else ""
-    assert sum(f"T_par and T_perp{whose} may be exchanged" in lines[0] for lines in found) >= 0.9 * len(found)
+    named = [f"T_par and T_perp{whose} may be exchanged" in loud_lines(study)[0] for study in misfits]
+    assert sum(named) >= 0.9 * len(named)
 
 
 @pytest.mark.slow
