@@ -58,8 +58,8 @@ class Cause:
     """One thing that may be wrong, and how well the model would describe the data if it were.
 
     `name` is that of an amplitude, a device or a kind of pattern, or those of amplitudes that scatter, with commas;
-    empty for quantity and perp_axis, and for the components of all
-    devices. `helps`: it explains everything, or makes χ² per degree of freedom much smaller.
+    empty for quantity and perp_axis, and for the components of all devices. `helps`: it explains everything, or makes
+    χ² per degree of freedom much smaller.
     """
 
     kind: CauseKind

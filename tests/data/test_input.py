@@ -8,12 +8,13 @@ import os
 import sqlite3
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from parsed import nodes
-from reader_files import database, needs, source
+from reader_files import FILES, database, needs, source
 from shortcuts import as_slow
 from unplaced import unplaced
 
@@ -364,3 +365,14 @@ def test_a_path_that_a_backslash_changed_is_explained(tmp_path: Path) -> None:
 def test_halves_of_surrogate_pairs_are_no_toml() -> None:
     with pytest.raises(DataError, match="not UTF-8; rename it"):
         toml_string("a\udcffb")
+
+
+@pytest.mark.parametrize("more", ["", "DROP TABLE runs;"], ids=["sound", "without runs"])
+def test_databases_in_memory_are_closed(more: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, made = database((FILES / "qcodes.sql").read_text(encoding="utf-8") + more), []
+    connect = sqlite3.connect
+    monkeypatch.setattr("sqlite3.connect", lambda name: made.append(connect(name)) or made[-1])
+    with pytest.raises(DataError) if more else nullcontext():
+        sheets_from_bytes(source("q.db", data), "qcodes")
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        made[0].execute("SELECT 1")

@@ -345,3 +345,12 @@ def test_sabotage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         z = near_truth(model)
         found = model.log_likelihood(z) - [exact(model.study, point) for point in named_points(model, z)]
         assert np.ptp(found) > 1e-3
+
+
+def test_an_integral_narrower_than_doubles_has_no_value_and_no_warning() -> None:
+    """Warnings are errors in tests; `log_posterior` refuses what is no number."""
+    model = MarginalPosterior(simulated(noise=1e-18, **FREE))
+    z = np.random.default_rng(1).standard_normal((6, model.size))
+    assert np.isnan(model.log_likelihood(z)).any()
+    with pytest.raises(MtjfitError, match="the likelihood is not finite"):
+        model.log_posterior(z)
