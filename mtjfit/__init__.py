@@ -122,4 +122,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return available(__name__, (*__all__, *_MODULES), {**_HOMES, **{f".{name}": (name,) for name in _MODULES}})
+    modules = available(__name__, _MODULES, {f".{name}": (name,) for name in _MODULES})
+    return sorted({*available(__name__, __all__, _HOMES), *modules})

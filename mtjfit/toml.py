@@ -365,7 +365,7 @@ def _plain_schema(schema: Any, advice: Mapping[str, str]) -> Any:
 def toml_string(text: str) -> str:
     """A TOML basic string that holds exactly this text; DataError for halves of surrogate pairs, which none holds."""
     refuse_names_not_utf8([text])
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
 
 

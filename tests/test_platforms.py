@@ -19,7 +19,6 @@ from mtjfit.output import OutputFolder, write_file
 from mtjfit.streams import VisibleStream
 from mtjfit.study import template_data
 from mtjfit.terminal import command_line
-from mtjfit.wafer.catalogue.files import sqlite_uri
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("mtjfit", "datasets", "tests", "docs", "notebooks", "benchmarks", ".github")
@@ -29,6 +28,7 @@ LONGEST_PATH = 150  # characters; Windows allows 260 with the folder of the clon
 
 def test_addresses_of_sqlite_name_no_machine(tmp_path: Path):
     """SQLite refuses the address of a share as `pathlib` writes it, and takes two slashes more."""
+    sqlite_uri = pytest.importorskip("mtjfit.wafer.catalogue.files", reason="mtjfit/wafer was deleted").sqlite_uri
     share = PureWindowsPath(r"\\server\lots\W 7.db")
     assert sqlite_uri(share) == "file:////server/lots/W%207.db"
     assert sqlite_uri(PureWindowsPath(r"C:\lots\W7.db")) == "file:///C:/lots/W7.db"

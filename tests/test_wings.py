@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import mtjfit
+from mtjfit import lazy
 from mtjfit.lazy import wing
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,6 +90,35 @@ def test_wings_have_what_the_core_asks_for(module: str) -> None:
     if found is None:
         pytest.skip("deleted")
     assert [name for name in ASKED[module] if not hasattr(found, name)] == []
+
+
+def of_other_wings(folder: Path) -> list[str]:
+    """Lines at the top of modules of tests that import a wing other than that of their own folder."""
+    found = []
+    for file in sorted(folder.rglob("*.py")):
+        others = "|".join(name for name in WINGS if name != file.relative_to(folder).parts[0])
+        lines = file.read_text(encoding="utf-8").splitlines()
+        found += [f"{file.name}: {line}" for line in lines if re.match(rf"(from|import) mtjfit\.({others})\b", line)]
+    return found
+
+
+def test_tests_import_only_the_wing_in_which_they_lie(tmp_path: Path) -> None:
+    """Else they cannot be collected without it; the slow test deletes each wing in turn."""
+    assert of_other_wings(ROOT / "tests") == []
+    (tmp_path / "wafer").mkdir()
+    wrong = "from mtjfit.planning import plan"
+    (tmp_path / "wafer" / "test_a.py").write_text(f"import mtjfit\nfrom mtjfit.wafer import FLAGS\n{wrong}\n")
+    assert of_other_wings(tmp_path) == [f"test_a.py: {wrong}"]
+
+
+@pytest.mark.parametrize(("gone", "names"), [("comparison", {"compare"}), ("planning", {"plan", "Plan"})])
+def test_names_of_a_missing_wing_are_not_listed(gone: str, names: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    if wing(gone) is None:
+        pytest.skip("deleted already")
+    assert {gone, *names} <= {*dir(mtjfit)}
+    is_there = lazy._is_there
+    monkeypatch.setattr(lazy, "_is_there", lambda module: f"mtjfit.{gone}" not in module and is_there(module))
+    assert not {gone, *names} & {*dir(mtjfit)}
 
 
 def test_a_missing_wing_is_named() -> None:

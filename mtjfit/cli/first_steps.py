@@ -122,6 +122,7 @@ def init_command(files: tuple[Path, ...], output: Path | None) -> None:
     """
     from mtjfit.study.families import families, families_as_text
     from mtjfit.study.template import inspections_of, template_of
+    from mtjfit.text import counted
 
     spectra = wing("spectra.template")
     folder = output.parent if output is not None else Path()
@@ -135,5 +136,9 @@ def init_command(files: tuple[Path, ...], output: Path | None) -> None:
         text, said = template_of(found, folder), families_as_text(found)
     write_file(output, text.encode(), f"{OTHER_FILE} with --output", over=None)
     click.echo(said + "\n")
-    click.echo(f'Wrote {output}: confirm each line marked GUESS, and replace each "<...?>".')
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    open_ = sum(line.count('"<') for line in lines)
+    guesses = sum("# GUESS" in line for line in lines)
+    click.echo(f'Wrote {output}: replace {counted(open_, "placeholder")} "<...?>", '
+               f"and confirm {counted(guesses, 'line')} marked GUESS.")  # fmt: skip
     click.echo(f"Next:   {command_line('check', output)}")

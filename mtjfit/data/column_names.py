@@ -7,10 +7,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from unicodedata import normalize
 
+from mtjfit.data.column_words import name_says
 from mtjfit.errors import did_you_mean
 
-MAY_BE_ONE = (frozenset({"condition", "group"}), frozenset({"device", "thickness"}))
-"""Pairs of roles that one column may have: curves of one temperature, say, share amplitudes."""
+_MAY_BE_ONE = ({"condition", "group"}, {"device", "thickness"})
+_ERRORS = {"sigma_par", "sigma_perp"}
+
+
+def may_be_one(role: str, other: str, column: str) -> bool:
+    """Whether a column may have both roles: curves of one temperature, say, share amplitudes.
+
+    It may hold the errors of both components, unless its name says one of them.
+
+    >>> [may_be_one("sigma_par", "sigma_perp", name) for name in ("err", "err par")]
+    [True, False]
+    """
+    if {role, other} == _ERRORS:
+        return not name_says(split_unit(column)[0]).component
+    return {role, other} in _MAY_BE_ONE
 
 
 def split_unit(name: str) -> tuple[str, str | None]:
@@ -102,7 +116,7 @@ class ColumnNames:
         taken: dict[int, str] = {}
         for role, declared in roles.items():
             for place in self.places(declared):
-                if place in taken and {role, taken[place]} not in MAY_BE_ONE:
+                if place in taken and not may_be_one(role, taken[place], declared):
                     what = f"is the column of {taken[place]} and of {role}"
                     yield declared, (what, "give each role its own column")
                 taken.setdefault(place, role)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator
 
-from mtjfit.data.column_names import MAY_BE_ONE
+from mtjfit.data.column_names import may_be_one
 from mtjfit.data.curve import COMPONENTS, Component, PerpAxis
 from mtjfit.data.curve_checks import SinTheta, angle_faults, written_angle_fault
 from mtjfit.data.format import ENCODINGS, SEPARATORS, SPACE, NamePattern, TableFormat, Wide
@@ -25,7 +25,7 @@ class Columns:
 
     `par` or `perp` alone where one component was measured. In a long table `component` says which one a row holds, and
     `torque` and `sigma_torque` are its value and standard error. One column may be both `condition` and `group`,
-    or `device` and `thickness` where nothing else tells devices apart.
+    `device` and `thickness` where nothing else tells devices apart, or `sigma_par` and `sigma_perp`.
     """
 
     bias: str
@@ -194,7 +194,7 @@ class TableDeclaration:
             if column != column.strip():
                 todo = "write it without; they are ignored in the header too"
                 yield Problem(where, f"{column!r} has spaces at its ends", todo)
-            if column and column in seen and {role, seen[column]} not in MAY_BE_ONE:
+            if column and column in seen and not may_be_one(role, seen[column], column):
                 what = f"column {column!r} is already declared as {seen[column]}"
                 yield Problem(where, what, "give each role its own column")
             seen.setdefault(column, role)

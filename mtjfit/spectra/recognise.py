@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mtjfit.arrays import FloatArray
+from mtjfit.data.column_words import name_says
 from mtjfit.data.format import NamePattern
 from mtjfit.data.readers import Sheet
 from mtjfit.data.tidy import is_missing
 from mtjfit.data.unit_kinds import unit_name
 from mtjfit.data.written_units import WrittenUnit, written_unit
 from mtjfit.errors import ConfigError, DataError
-from mtjfit.study.column_words import name_says
 from mtjfit.study.roles import NAMES
 
 LEAST_ROWS = 10

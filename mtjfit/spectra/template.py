@@ -19,7 +19,8 @@ from mtjfit.spectra.load import study_of
 from mtjfit.spectra.recognise import name_pattern, named_roles
 from mtjfit.spectra.rows import column_units, proposed_within
 from mtjfit.spectra.sweeps import legs
-from mtjfit.study.inspection import column_table, doubts
+from mtjfit.study.families import WRITTEN
+from mtjfit.study.inspection import column_table, doubts, roles_by_column
 from mtjfit.text import counted
 from mtjfit.toml import schema_line, toml_from, toml_string
 
@@ -159,7 +160,7 @@ def _units(kind: SpectraFiles, held_open: bool) -> Iterator[str]:
         written = kind.found.units.get(role)
         known = None if written is None else name_of_size(written.si, tables[role])
         if known is not None:
-            yield f"{role} = {toml_string(known)}  # GUESS: as the file says"
+            yield f"{role} = {toml_string(known)}  # {WRITTEN[0]}"
         elif role in ("x", "voltage") or role in columns:
             likely = (
                 KINDS[tables[role]].examples[:3] if kind.found.against or role == "voltage" else ("GHz", "mT", "Oe")
@@ -278,12 +279,12 @@ def _trial(text: str, folder: Path) -> list[str]:
 
 def _said(kind: SpectraFiles) -> Iterator[str]:
     first = kind.sheets[0]
-    taken = {name: role for role, name in kind.found.columns.items()}
+    taken = roles_by_column(kind.found.columns)
     n, rows = len(kind.paths), sum(len(sheet.lines) for sheet in kind.sheets)
     yield f"{kind.paths[0].name}{f' and {n - 1} more' if n > 1 else ''}: spectra (GUESS), {counted(rows, 'row')}"
     yield from ("    " + line for line in column_table(first, taken).splitlines())
     for key, value in list(first.metadata.items())[:20]:
-        role = f"  {taken[key]} (GUESS)" if key in taken else ""
+        role = f"  {' and '.join(taken[key])} (GUESS)" if key in taken else ""
         yield f"    header: {_comment(key)} = {_comment(value)}{role}"
     yield from (f"  found out: {doubt}" for doubt in doubts(first, taken))
     yield from (f"  found out: {note}" for note in first.notes)

@@ -9,18 +9,20 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from mtjfit.data.column_words import name_says, unit_in_name
 from mtjfit.data.components import COMPONENT_WORDS
 from mtjfit.data.readers import Sheet
 from mtjfit.data.units import bias_factor, canonical_unit
 from mtjfit.errors import DataError
 from mtjfit.input import files_fitting
-from mtjfit.study.column_words import name_says, unit_in_name
 from mtjfit.study.inspection import FileInspection
 from mtjfit.study.names import NameFields, among, name_fields, pattern_of_names
 from mtjfit.study.roles import KINDS, has_errors, numbers_among
 from mtjfit.study.sizes import Series, are_unordered, series_of
 from mtjfit.text import counted, some, visible
 
+WRITTEN = ("as the file says", "as the name of the column says")
+"""Reasons for a unit that somebody wrote."""
 _MOST_ENTRIES = 10_000
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 _LARGEST_V = 3.0
@@ -117,10 +119,10 @@ class Family:
         written = self.written(kind)
         units = {canonical_unit(unit, kind) for unit in written}
         if len(units) == 1 and "" not in units:
-            return units.pop(), "as the file says"
+            return units.pop(), WRITTEN[0]
         named = {unit_in_name(name, kind) for name in self._names(kind)} if not written else set()
         if len(named) == 1 and "" not in named:
-            return canonical_unit(named.pop(), kind), "as the name of the column says"
+            return canonical_unit(named.pop(), kind), WRITTEN[1]
         if written or kind == "torque":
             return "", ", ".join(written)
         return _unit_by_size(kind, self.numbers(kind))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from mtjfit.data.column_words import unit_in_name
 from mtjfit.data.format import ReadOptions
 from mtjfit.data.implausible import suspicious_units
 from mtjfit.data.readers import Column, Sheet, read_source, recognised_in, share_of_commas, sheets_with_problems
@@ -16,7 +17,6 @@ from mtjfit.data.table import with_odd_lines
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
-from mtjfit.study.column_words import unit_in_name
 from mtjfit.study.commented_header import names_in_comment
 from mtjfit.study.names import pattern_of_names
 from mtjfit.study.roles import KINDS, NAMES, errors_left_out, guessed_roles, numbers_among
@@ -234,55 +234,64 @@ def _last(sheet: Sheet, inspection: FileInspection) -> str:
 def _sheet(sheet: Sheet, inspection: FileInspection) -> Iterator[str]:
     size = f"{counted(len(sheet.lines), 'row')}, {counted(len(sheet.columns), 'column')}"
     yield f"  {_short(_last(sheet, inspection))}: {size}"
-    taken = {name: role for role, name in (inspection.columns | inspection.places).items()}
+    taken = roles_by_column(inspection.columns | inspection.places)
     yield from ("    " + line for line in column_table(sheet, taken).splitlines())
     if len(sheet.columns) > _MOST_COLUMNS:
         yield f"    and {counted(len(sheet.columns) - _MOST_COLUMNS, 'more column')}"
     for key, value in list(sheet.metadata.items())[:_MOST_PARAMETERS]:
-        role = f"  {taken[key]} (GUESS)" if key in taken and key not in sheet.names else ""
+        role = f"  {' and '.join(taken[key])} (GUESS)" if key in taken and key not in sheet.names else ""
         yield f"    header: {_short(key)} = {_short(value)}{role}"
     yield from (f"  LOOK: {doubt}" for doubt in doubts(sheet, taken))
     if sheet is inspection.sheet and (left_out := errors_left_out(sheet)):
         yield f"  LOOK: {_short(left_out, _LONGEST_DOUBT)}; these columns are not used"
 
 
-def column_table(sheet: Sheet, taken: dict[str, str]) -> str:
-    """The first columns with units, ranges and roles; `taken` is the role of each column that has one."""
+def roles_by_column(columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Roles of each column, or header parameter, from the column of each role."""
+    return {name: tuple(role for role in columns if columns[role] == name) for name in columns.values()}
+
+
+def column_table(sheet: Sheet, taken: Mapping[str, tuple[str, ...]]) -> str:
+    """The first columns with units, ranges and roles; `taken` holds the roles of each column that has any."""
     return table(["column", "unit", "from", "to", "taken as"],
                  [_described(column, sheet, taken) for column in sheet.columns[:_MOST_COLUMNS]])  # fmt: skip
 
 
-def _described(column: Column, sheet: Sheet, taken: dict[str, str]) -> list[str]:
+def _described(column: Column, sheet: Sheet, taken: Mapping[str, tuple[str, ...]]) -> list[str]:
     values = numbers_among(column.cells, sheet)
     ends = [number(min(values)), number(max(values))] if values else ["text", ""]
-    role = f"{taken[column.name]} (GUESS)" if column.name in taken else "-"
-    return [_short(column.name), _short(_unit(column, taken) or "not said"), *ends, role]
+    role = f"{' and '.join(taken[column.name])} (GUESS)" if column.name in taken else "-"
+    return [_short(column.name), _short(_unit(column, _kind(column, taken)) or "not said"), *ends, role]
 
 
-def _unit(column: Column, taken: Mapping[str, str]) -> str:
+def _unit(column: Column, kind: str) -> str:
     """The unit that a column says, in its name if need be."""
-    return column.unit or unit_in_name(column.name, KINDS.get(taken.get(column.name, ""), ""))
+    return column.unit or unit_in_name(column.name, kind)
 
 
-def doubts(sheet: Sheet, taken: dict[str, str]) -> Iterator[str]:
+def _kind(column: Column, taken: Mapping[str, tuple[str, ...]]) -> str:
+    """Kind of unit of the roles of a column; empty where they have none."""
+    return next((KINDS[role] for role in taken.get(column.name, ()) if role in KINDS), "")
+
+
+def doubts(sheet: Sheet, taken: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     """Cells that a range does not show because they are no numbers, and numbers that are unlikely in their unit."""
     is_padded = len(set(sheet.names)) < len(sheet.names)  # series side by side differ in length
     for k, column in enumerate(sheet.columns[:_MOST_COLUMNS]):
-        role = taken.get(column.name, "")
-        if role not in ("device", "group", "wafer", "split", "component", "condition"):
-            yield from _no_numbers(column, sheet, role, is_padded)
+        roles, kind = taken.get(column.name, ()), _kind(column, taken)
+        if kind or not {"device", "group", "wafer", "split", "component", "condition"} & {*roles}:
+            yield from _no_numbers(column, sheet, roles, is_padded)
         if column.name in sheet.names[:k]:
             continue
-        kind = KINDS.get(role, "")
-        unit = canonical_unit(_unit(column, taken), kind) if kind else ""
+        unit = canonical_unit(_unit(column, kind), kind) if kind else ""
         if kind != "torque" and unit:
             yield from suspicious_units(kind, numbers_among(column.cells, sheet), unit)
 
 
-def _no_numbers(column: Column, sheet: Sheet, role: str, is_padded: bool) -> Iterator[str]:
+def _no_numbers(column: Column, sheet: Sheet, roles: Collection[str], is_padded: bool) -> Iterator[str]:
     parsed = (parse_number(cell, sheet.decimal)[1] if cell or not is_padded else None for cell in column.cells)
     faults = [(line, fault[0]) for line, fault in zip(sheet.lines, parsed, strict=True) if fault is not None]
-    if faults and (role in NAMES or len(faults) < len(column.cells)):
+    if faults and (NAMES.keys() & {*roles} or len(faults) < len(column.cells)):
         line, what = faults[0]
         every = f"{counted(len(column.cells), 'row')}, {len(faults)} of them no numbers"
         yield f"column {_short(column.name)!r}: {every}, the first in line {line}: {what}"

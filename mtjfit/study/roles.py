@@ -10,12 +10,12 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
 
+from mtjfit.data.column_words import name_says, unit_in_name
 from mtjfit.data.components import COMPONENT_WORDS
 from mtjfit.data.readers import Sheet
 from mtjfit.data.tidy import parse_number
 from mtjfit.data.units import find_unit
 from mtjfit.data.written_units import written_unit
-from mtjfit.study.column_words import name_says, unit_in_name
 from mtjfit.toml import PLACEHOLDER
 
 NAMES = {
@@ -133,9 +133,11 @@ def _likely_roles(sheet: Sheet) -> tuple[dict[str, str], dict[str, str]]:
         long = _assigned(rest, others, *telling)
         found = long if component or "torque" in long else found
     measured = [role for role in ("par", "perp") if role in found]
-    if len(measured) == 1 and f"sigma_{measured[0]}" not in found:
-        errors = _assigned([each for each in rest if each.name not in found.values()], ("sigma_torque",), *telling)
-        own = {f"sigma_{measured[0]}": name for name in errors.values()}
+    if measured and not {"sigma_par", "sigma_perp"} & set(found):  # one column may hold the errors of both
+        left = [each for each in rest if each.name not in found.values()
+                and (len(measured) == 1 or name_says(each.stem).is_error)]  # fmt: skip
+        errors = _assigned(left, ("sigma_torque",), *telling)
+        own = {f"sigma_{each}": name for name in errors.values() for each in measured}
         found = _of_one_unit(found | own, rest)
     found |= device | component
     return found | ({} if places else _condition(rest, sheet, found)), places

@@ -113,15 +113,20 @@ def _fitted(series: Series) -> tuple[FloatArray, float, float, float]:
     values = series.values / (largest or 1.0)  # squares of a number beyond any measured one would overflow
     degree = min(2, np.unique(x).size - 1)
     parabola = np.zeros(3)
-    parabola[: degree + 1] = polynomial.polyfit(x, values, degree)
+    parabola[: degree + 1] = _polynomial(x, values, degree)
     smooth = min(4, max(degree, n // 4))
     smooth = min(smooth, np.unique(x).size - 1)
-    rest = values - polynomial.polyval(x, polynomial.polyfit(x, values, smooth))
+    rest = values - polynomial.polyval(x, _polynomial(x, values, smooth))
     free = n - smooth - 1
     scatter = math.sqrt(float(rest @ rest) / free) if free > 0 else 0.0
     with np.errstate(over="ignore"):
         coefficients = np.clip(largest * (parabola / window ** np.arange(3)), -_LARGEST, _LARGEST)
     return coefficients, largest, largest * scatter if scatter > 1e-9 else 0.0, window
+
+
+def _polynomial(x: FloatArray, values: FloatArray, degree: int) -> FloatArray:
+    """Coefficients of least squares, the smallest where biases are so far apart that powers of most vanish."""
+    return np.asarray(polynomial.polyfit(x, values, degree, full=True)[0])  # in full it does not warn of that
 
 
 def few_times(size: float) -> float:

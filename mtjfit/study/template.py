@@ -61,7 +61,7 @@ def template_of(found: Sequence[Family], folder: str | Path | None = None) -> st
     if places:
         tables.append(_wafer_table(places))
     first = schema_line("wafer" if places else "study")
-    head = f"{first}\n{_HEAD}\nname = {toml_string(_study_name(found))}  # GUESS: call it as you like"
+    head = f"{first}\n{_HEAD}\nname = {toml_string(_study_name(found))}  # call it as you like"
     return "\n\n".join([head, *tables, "\n".join(_parameters(found, is_wafer=bool(places)))])
 
 

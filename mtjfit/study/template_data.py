@@ -8,7 +8,7 @@ from glob import escape
 from pathlib import Path
 
 from mtjfit.data.units import find_unit
-from mtjfit.study.families import Family, device_of
+from mtjfit.study.families import WRITTEN, Family, device_of
 from mtjfit.study.inspection import FileInspection, period_of
 from mtjfit.study.roles import NAMES, errors_left_out, only_component
 from mtjfit.text import counted, some
@@ -60,7 +60,7 @@ def _files(family: Family, folder: str | Path | None) -> Iterator[str]:
     else:
         place = Path(shown).parent.as_posix()
         pattern = family.files if place == "." else f"{escape(place)}/{family.files}"
-        yield f"files = {toml_string(pattern)}  # GUESS: {n} files with the same columns"
+        yield f"files = {toml_string(pattern)}  # {n} files with the same columns"
         if family.others:
             more = printable(some(family.others, 5))
             yield f"# LOOK: this also fits {counted(len(family.others), 'other file')}: {more}"
@@ -106,7 +106,7 @@ def _columns(family: Family) -> Iterator[str]:
         if is_open and role in ("torque", "sigma_torque"):
             continue
         if role in columns:
-            yield f"{role} = {toml_string(columns[role])}  # GUESS{_where(columns[role], family)}"
+            yield f"{role} = {toml_string(columns[role])}  # {_why(columns[role], family)}"
         elif role == "bias" or (role in ("par", "perp") and not is_long and not is_open):
             if role != "bias" and len(family.measured) == 1 and alone:
                 yield f"# {role}: was not measured, as it seems; else name its column, in this file or another one"
@@ -115,10 +115,10 @@ def _columns(family: Family) -> Iterator[str]:
             yield f'{role} = "<column of {role}?>"{remove}'
 
 
-def _where(name: str, family: Family) -> str:
+def _why(name: str, family: Family) -> str:
     if name in family.first.names:
-        return ""
-    return ": in the name" if name in family.names.fields else ": a header parameter"
+        return "GUESS"
+    return "from name, above" if name in family.names.fields else "GUESS: a header parameter"
 
 
 def _units(family: Family) -> Iterator[str]:
@@ -130,7 +130,8 @@ def _units(family: Family) -> Iterator[str]:
     ):
         unit, why = family.unit(kind)
         if unit:
-            yield f"{kind} = {toml_string(unit)}  # GUESS: {why}"
+            mark = "" if why in WRITTEN else "GUESS: "
+            yield f"{kind} = {toml_string(unit)}  # {mark}{why}"
         else:
             said = f"  # the file says {printable(why)}" if why else ""
             yield f'{kind} = "<{places}?>"{said}'
@@ -142,8 +143,8 @@ def _format(family: Family) -> Iterator[str]:
     sheet, form = inspection.sheet, inspection.sheet.form
     yield "[data.format]"
     if inspection.reader == "tidy":
-        yield f"separator = {toml_string(form.separator)}  # GUESS"
-        yield f"decimal = {toml_string(sheet.decimal)}  # GUESS"
+        yield f"separator = {toml_string(form.separator)}"
+        yield f"decimal = {toml_string(sheet.decimal)}{'' if sheet.decimal == '.' else '  # GUESS'}"
     else:
         yield f"reader = {toml_string(inspection.reader)}  # GUESS: {inspection.says}"
         if sheet.decimal != ".":

@@ -47,6 +47,26 @@ def judged(found: Study | FitResult | Posterior) -> pd.DataFrame:
     return outliers(tests, find_odd_devices(tests), 0.2, np.random.default_rng(0)).set_index("device")
 
 
+def test_signs_of_singular_vectors_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounding decides them, so numbers would depend on the unit and on the computer."""
+    fit = mtjfit.fit(mtjfit.load_study(mtjfit.dataset("thickness-series").study_file))
+    found, svd = judged(fit), np.linalg.svd
+
+    def other_signs(matrix: np.ndarray, *args: object, **options: object) -> object:
+        found = svd(matrix, *args, **options)
+        if matrix.ndim != 2 or options.get("compute_uv") is False:
+            return found
+        u, s, vt = found
+        signs = (-1.0) ** np.arange(max(u.shape[-1], vt.shape[-2]))
+        return u * signs[: u.shape[-1]], s, signs[: vt.shape[-2], None] * vt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np.linalg, "svd", other_signs)
+        other = judged(fit)
+    for name in ("own", "expected", "deviation"):
+        assert np.allclose(other[name].to_numpy(float), found[name].to_numpy(float), rtol=1e-6), name
+
+
 def repeated(study: Study) -> pd.DataFrame:
     return repeats(study, np.random.default_rng(0))
 

