@@ -102,11 +102,21 @@ def _cut(word: str) -> tuple[str, ...]:
     return ()
 
 
-def unit_in_name(name: str, kind: str) -> str:
-    """The unit of a kind that stands behind the last ``_`` of a name; empty where none does.
+def stem_and_unit(name: str) -> tuple[str, str]:
+    """What stands before and behind the last ``_`` or ``/`` of a name; nothing before where it has none of them.
 
-    >>> unit_in_name("d_nm", "thickness"), unit_in_name("V_mV", "bias"), unit_in_name("d_free", "thickness")
-    ('nm', 'mV', '')
+    >>> stem_and_unit("d_nm"), stem_and_unit("T_par / mT"), stem_and_unit("bias")
+    (('d', 'nm'), ('T_par', 'mT'), ('', 'bias'))
     """
-    stem, _, unit = name.rpartition("_")
+    at = max(name.rfind("_"), name.rfind("/"))
+    return name[: max(at, 0)].rstrip(), name[at + 1 :].lstrip()
+
+
+def unit_in_name(name: str, kind: str) -> str:
+    """The unit of a kind that stands behind the last ``_`` or ``/`` of a name; empty where none does.
+
+    >>> [unit_in_name(name, "bias") for name in ("V_mV", "V/mV", "V_low", "V")]
+    ['mV', 'mV', '', '']
+    """
+    stem, unit = stem_and_unit(name)
     return unit if stem and kind and canonical_unit(unit, kind) else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mtjfit.arrays import FloatArray
-from mtjfit.data.column_words import name_says
+from mtjfit.data.column_words import name_says, stem_and_unit
 from mtjfit.data.format import NamePattern
 from mtjfit.data.readers import Sheet
 from mtjfit.data.tidy import is_missing
@@ -28,6 +28,7 @@ _DEVICE = ("device", "sample", "samplename", "devicename", "deviceid", "junction
 _NO_ABSCISSA = ("time", "t", "times", "temperature", "temp", "angle", "current", "i", "thickness", "index", "point")
 _NO_VOLTAGE = ("r", "resistance", "m", "moment", "tmr", "mr", "i", "current", "rxx", "rxy", "magnetization", "phase",
                *_FREQUENCY, *_FIELD)  # fmt: skip
+_LIKELY = {"frequency": _FREQUENCY, "field": _FIELD, "voltage": (*_VOLTAGE, *_BIAS)}
 _IN_NAME = ("GHz", "MHz", "kHz", "kOe", "mV", "uV", "µV", "mT", "uT", "Oe", "V", "T", "G")
 """Units behind numbers in names of files; letters that are more often something else, such as m, are none."""
 _NUMBER_UNIT = re.compile(
@@ -58,6 +59,11 @@ def recognised(sheet: Sheet, names: Mapping[str, str]) -> RecognisedSpectrum | N
         return None
     numbers = {name: values for name in sheet.names if (values := _numbers(sheet, name)) is not None}
     units = {c.name: unit for c in sheet.columns if c.unit and (unit := written_unit(c.unit)) is not None}
+    for name in (c.name for c in sheet.columns if not c.unit):
+        stem, said = stem_and_unit(name)
+        unit = written_unit(said) if stem else None
+        if unit is not None and _plain(stem) in _LIKELY.get(unit.quantity, ()):
+            units[name], plain[name] = unit, _plain(stem)
     sizes = {name: np.unique(values).size for name, values in numbers.items()}
     frequency = _best(sizes, plain, units, "frequency", _FREQUENCY)
     magnetic = _best(sizes, plain, units, "field", _FIELD)

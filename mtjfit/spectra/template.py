@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtjfit.data.column_words import stem_and_unit
 from mtjfit.data.readers import Sheet
 from mtjfit.data.tidy import is_missing
 from mtjfit.data.unit_kinds import KINDS, name_of_size
@@ -282,7 +283,10 @@ def _said(kind: SpectraFiles) -> Iterator[str]:
     taken = roles_by_column(kind.found.columns)
     n, rows = len(kind.paths), sum(len(sheet.lines) for sheet in kind.sheets)
     yield f"{kind.paths[0].name}{f' and {n - 1} more' if n > 1 else ''}: spectra (GUESS), {counted(rows, 'row')}"
-    yield from ("    " + line for line in column_table(first, taken).splitlines())
+    in_names = {kind.found.columns[role] for role in kind.found.units}
+    columns = (replace(c, unit=stem_and_unit(c.name)[1]) if c.name in in_names and not c.unit else c
+               for c in first.columns)  # fmt: skip
+    yield from ("    " + line for line in column_table(replace(first, columns=tuple(columns)), taken).splitlines())
     for key, value in list(first.metadata.items())[:20]:
         role = f"  {' and '.join(taken[key])} (GUESS)" if key in taken else ""
         yield f"    header: {_comment(key)} = {_comment(value)}{role}"

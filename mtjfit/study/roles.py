@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
 
-from mtjfit.data.column_words import name_says, unit_in_name
+from mtjfit.data.column_words import name_says, stem_and_unit, unit_in_name
 from mtjfit.data.components import COMPONENT_WORDS
 from mtjfit.data.readers import Sheet
 from mtjfit.data.tidy import parse_number
@@ -78,7 +78,7 @@ class _Candidate:
     unit: str | None
     cells: tuple[str, ...]
     is_column: bool
-    stem: str  # the name without a unit behind ``_``
+    stem: str  # the name without a unit behind ``_`` or ``/``
 
     @property
     def key(self) -> str:
@@ -224,8 +224,8 @@ def _candidates(sheet: Sheet) -> Iterator[_Candidate]:
 
 @lru_cache(maxsize=10_000)
 def _stem(name: str) -> tuple[str, str | None]:
-    """A name and its unit, where a unit behind ``_`` is all that keeps it from being a likely one, as in ``V_mV``."""
-    stem, _, unit = name.rpartition("_")
+    """A name and its unit, where one behind ``_`` or ``/`` is all that keeps it from being likely, as in ``V_mV``."""
+    stem, unit = stem_and_unit(name)
     is_known, may_be = (name_says(each).role or _key(each) in _KNOWN for each in (name, stem))
     if is_known or not may_be:
         return name, None

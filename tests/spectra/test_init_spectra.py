@@ -43,6 +43,16 @@ def names_with(mT: float, mV: int) -> str:
     return f"A1_{mT:g}mT_{mV}mV.txt"
 
 
+def test_units_behind_a_stroke_are_those_of_their_columns(tmp_path: Path):
+    files = {names_with(400, V): text_of(F, noisy(F, V + 100, centre=5.0, half_width=0.4), "f/GHz,Vmix / uV")
+             for V in (-100, 0, 100)}  # fmt: skip
+    text, said = proposed(tmp_path, files)
+    assert re.search(r"f/GHz +GHz .* x \(GUESS\)", said)
+    assert re.search(r"Vmix / uV +uV .* voltage \(GUESS\)", said)
+    assert '[files.units]\nx = "GHz"  # as the file says\nvoltage = "uV"  # as the file says' in text
+    assert "LOOK" not in said
+
+
 def test_names_of_files_and_units_of_columns_are_used(tmp_path: Path):
     files = {names_with(400, V): text_of(F, noisy(F, V + 100, centre=5.0, half_width=0.4), "f (GHz),Vmix (uVolt)")
              for V in (-100, 0, 100)}  # fmt: skip
@@ -183,3 +193,10 @@ def test_spectra_and_other_tables_are_not_mixed(tmp_path: Path):
 )
 def test_patterns_of_names(names: list[str], pattern: str):
     assert name_pattern(names) == pattern
+
+
+@pytest.mark.parametrize("name", ["R/T", "V/I", "dV/dI", "Vmix/GHz"])
+def test_a_quotient_is_no_unit(tmp_path: Path, name: str):
+    """T is a unit of the field, not of a resistance; GHz none of a voltage."""
+    text, _ = proposed(tmp_path, {"a.txt": text_of(F, noisy(F, 1, centre=5.0, half_width=0.4), f"f (GHz),{name}")})
+    assert '\nvoltage = "<unit, such as' in text

@@ -132,6 +132,16 @@ def test_the_column_of_both_errors_names_none_of_both() -> None:
             read(frame, columns={**columns, "sigma_par": name, "sigma_perp": name})
 
 
+def test_units_behind_a_stroke_are_those_of_their_columns(tmp_path: Path) -> None:
+    screen, text = said(tmp_path, "U/mV,d/nm,T_par / mT,T_perp / mT", "2,1,2")
+    for name, unit, role in (("U/mV", "mV", "bias"), ("d/nm", "nm", "thickness"), ("T_par / mT", "mT", "par")):
+        assert re.search(rf"{name} +{unit} .* {role} \(GUESS\)", screen), name
+    assert 'torque = "mT"  # as the name of the column says' in text
+    _, text = said(tmp_path, "U/mV,d/nm,dT_par/dV,T_perp/V", "2,1,2")  # quotients
+    assert 'torque = "<unit' in text
+    assert 'par = "dT_par/dV"  # GUESS' in text
+
+
 def test_units_and_the_quantity_in_names_are_told(tmp_path: Path) -> None:
     screen, text = said(tmp_path, "V_mV,t_nm,in-plane torkance,out-of-plane torkance", "2,1,2")
     assert "bias (GUESS)" in screen
