@@ -41,6 +41,7 @@ class Section:
     """A section of a page and all that belongs to it in the folder of a result; `command` is what to type for more.
 
     The first of `sentences` says what to take from it: it is read where the section is folded.
+    `check` is its line in the box of checks, a `mtjfit.results.Answer`, if it tests anything.
     `tables` go by the names of their CSV files, `files` (numbers with all digits) by their own, `record` into
     ``result.json``.
     """
@@ -53,6 +54,7 @@ class Section:
     tables: Mapping[str, Table] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     record: Mapping[str, object] = field(default_factory=dict)
+    check: object = None
 
 
 def program_of(name: str, call: str, beginning: str) -> str:

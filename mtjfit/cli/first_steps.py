@@ -140,5 +140,5 @@ def init_command(files: tuple[Path, ...], output: Path | None) -> None:
     open_ = sum(line.count('"<') for line in lines)
     guesses = sum("# GUESS" in line for line in lines)
     click.echo(f'Wrote {output}: replace {counted(open_, "placeholder")} "<...?>", '
-               f"and confirm {counted(guesses, 'line')} marked GUESS.")  # fmt: skip
+               f"and correct what is wrong in {counted(guesses, 'line')} marked GUESS.")  # fmt: skip
     click.echo(f"Next:   {command_line('check', output)}")

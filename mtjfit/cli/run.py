@@ -238,7 +238,7 @@ def _command() -> str:
 
 
 def say_findings(found: Findings, *, quiet: bool, brief: bool) -> None:
-    """Print tables, conclusions and checks; if quiet, only the checks that failed."""
+    """Print tables, conclusions and checks; if quiet, only those that failed; if brief, names of those that hold."""
     if not quiet and not brief:
         wanted = ("combinations", "undetermined") if found.posterior is None else ("parameters",)
         echo(*(found.tables[name] for name in wanted if name in found.tables))
@@ -248,6 +248,9 @@ def say_findings(found: Findings, *, quiet: bool, brief: bool) -> None:
         for sentence in (*found.learned, *(compared.sentences if compared is not None and compared.tables else ())):
             echo(sentence)
         click.echo()
+    held = [each for each in found.checks if brief and each.state == "yes"]
     for each in found.checks:
-        if not quiet or each.state == "no":
+        if each not in held and (not quiet or each.state == "no"):
             click.echo(str(each))
+    if held and not quiet:
+        echo(f"{held[0].mark} {', '.join(each.name for each in held)}")

@@ -13,6 +13,8 @@ from mtjfit.comparison.devices.comparison import (
     outliers_table,
     repeats_table,
 )
+from mtjfit.comparison.devices.freedoms import AMPLITUDE
+from mtjfit.comparison.devices.odd import OddDevice
 from mtjfit.comparison.devices.plot import forest_caption, plot_forest
 from mtjfit.comparison.free_layer.consequences import Consequences, consequences, leaned_on, of_band
 from mtjfit.comparison.free_layer.layer import shares_one_layer
@@ -24,10 +26,12 @@ from mtjfit.data import pretty
 from mtjfit.errors import NotDetermined
 from mtjfit.html import PlannedFigure, Section
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.infer.causes import P_BAD
 from mtjfit.infer.level import Level
 from mtjfit.plain import csv_bytes
 from mtjfit.results.tables import interval
-from mtjfit.text import Table, value_with_error
+from mtjfit.results.verdicts import Answer
+from mtjfit.text import Table, p_text, value_with_error
 
 _MOST_DEVICES = 60  # pairs grow with the square of the number of devices
 _NAMED, _QUANTITIES = 6, 3  # devices and quantities that alternative texts list
@@ -91,7 +95,21 @@ def _of_devices(fit: FitResult, posterior: Posterior | None) -> Section:
         pictures=(picture,),
         tables={name: table for name, table in tables.items() if table.rows},
         files=files,
+        check=devices_agree(fit, alone.odd_devices),
     )
+
+
+def devices_agree(fit: FitResult, odd: tuple[OddDevice, ...]) -> Answer:
+    """Whether each device is as the others predict; of no meaning where the model describes none of them."""
+    name = "devices agree"
+    if fit.p_value < P_BAD:
+        return Answer(name, "open", "of no meaning as long as the model does not describe the data")
+    if not odd:
+        return Answer(name, "yes", "no device differs from what the others predict")
+    said = [f"{one.device} differs from the others ({p_text(one.p_value)}){one.why and ': '}{one.why}" for one in odd]
+    scatters = any(one.kind == AMPLITUDE for one in odd) and "scatter_a1" not in fit.study.parameters
+    todo = ["if areas or currents differ between all devices, declare scatter_a1"] if scatters else []
+    return Answer(name, "partly", "; ".join([*said, *todo]))
 
 
 def _compared(found: FitResult | Posterior | None) -> DeviceComparison | None:

@@ -128,7 +128,8 @@ class TableDeclaration:
     name : str
         Pattern of the file name, such as ``"{device}_T{thickness:nm}.txt"``; where ``format.sheet`` is a pattern, of
         the file name with the part in brackets, such as ``"{*}[{device}]"``. Its fields may be named in `columns` like
-        columns; so may header parameters.
+        columns; so may header parameters. Several fields together may name a device, group or condition:
+        ``"{thickness} {device}"``.
     covariance : str or tuple of (str, str)
         File with the covariance of all values of a curve (``{device}`` and ``{condition}`` stand for its device and
         condition), or such a file for each of some curves, by name. Errors need no columns then.

@@ -121,6 +121,7 @@ _CONSTANTS = {
     "angle": ("is at {:.6g}° here and at {:.6g}° above",
               "a device has one angle under each condition: declare columns.condition"),
 }  # fmt: skip
+_BOTH = '; where names of files tell devices apart only by both, columns.device = "{thickness} {device}"'
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,7 @@ class _Row:
                 continue
             if (role, value) not in device.contradicted:
                 device.contradicted.add((role, value))
+                todo += _BOTH if role == "thickness" and self.declaration.name else ""
                 self.fault(role, f"device {name!r} {what.format(value, device.constants[role])}", todo)
         if "torque" in numbers:
             numbers = self._of_component(numbers, device)

@@ -5,6 +5,7 @@ Either every row is understood exactly as declared, or one DataError lists what 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -26,6 +27,9 @@ from mtjfit.data.tidy import COMMENT_AMONG_DATA, LETTERS, REPEATED
 from mtjfit.errors import DataError, Line, Place, Problem, ProblemLog
 
 _WITHOUT_COMMENTS = ("parquet", "netcdf", "hdf5", "matlab", "tdms")
+
+
+_FIELD = re.compile(r"\{(\w+)\}")
 
 
 def read_curves(path: str | Path, declaration: TableDeclaration, *, label: str = "") -> tuple[TorqueCurve, ...]:
@@ -123,7 +127,7 @@ def declared_sheets(source: SourceFile, declaration: TableDeclaration) -> tuple[
     if form.is_pattern:
         named = _declared_parts(source, declaration)
     else:
-        fields = NamePattern(declaration.name).fields(source.name, source.label) if declaration.name else {}
+        fields = _said_by_name(source.name, source.label, declaration)
         sheets: tuple[Sheet, ...]
         if form.is_plain and wide is None:
             sheets = (plain_sheet(unpacked(source, form.max_bytes), declaration, fields),)
@@ -131,6 +135,17 @@ def declared_sheets(source: SourceFile, declaration: TableDeclaration) -> tuple[
             sheets = sheets_from_bytes(source, form.reader or "tidy", form)
         named = tuple(sheet.with_metadata(fields) for sheet in sheets)
     return blocks(named, wide) if wide is not None else tuple(map(_strict, named))
+
+
+def _said_by_name(name: str, label: str, declaration: TableDeclaration) -> dict[str, str]:
+    """Fields of the name of a file or part, and texts that `Columns` compose of them, as of ``"{thickness} {device}"``.
+
+    DataError where the name does not fit.
+    """
+    fields = NamePattern(declaration.name).fields(name, label) if declaration.name else {}
+    composed = {column for role, column in declaration.columns.roles().items() if role in TEXTS and "{" in column}
+    known = {column for column in composed if set(_FIELD.findall(column)) <= fields.keys()}
+    return fields | {column: _FIELD.sub(lambda match: fields[match[1]], column) for column in known}
 
 
 def _declared_parts(source: SourceFile, declaration: TableDeclaration) -> tuple[Sheet, ...]:
@@ -144,11 +159,10 @@ def _declared_parts(source: SourceFile, declaration: TableDeclaration) -> tuple[
     others = tuple(f"{each.part} is not read: none of the declared columns is in it" for each in every
                    if not any(each is part for part in parts))  # fmt: skip
     log, named = ProblemLog(source.label), []
-    pattern = NamePattern(declaration.name) if declaration.name else None
     for sheet in parts:
         with log.catching():
             label = f"{source.label}[{sheet.part}]"
-            fields = pattern.fields(f"{source.name}[{sheet.part.strip('/')}]", label) if pattern else {}
+            fields = _said_by_name(f"{source.name}[{sheet.part.strip('/')}]", label, declaration)
             named.append(replace(sheet, unread=(*sheet.unread, *others)).with_metadata(fields))
     log.refuse()
     return tuple(named)

@@ -138,6 +138,7 @@ def findings(
     drawn = chi2_of_draws(fit, posterior) if posterior is not None and converged else None
     taught, versions = learned(fit, posterior), provenance.get("versions")
     answers = checks(fit, posterior, drawn)
+    sections = _sections(fit, posterior, drawn, taught, answers[0].says, mechanisms)
     tables = {"directions": directions_table(fit.identifiability.directions), "devices": masks_table(fit.study)}
     if posterior is not None:
         tables["priors"] = prior_table(posterior)
@@ -147,7 +148,7 @@ def findings(
         provenance=provenance,
         header=header_fields(fit.study, fit),
         notices=notices(fit),
-        checks=answers,
+        checks=(*answers, *(each.check for each in sections if isinstance(each.check, Answer))),
         learned=taught,
         not_determined=not_determined(fit, posterior),
         lengths=length_results_table(fit, posterior),
@@ -156,7 +157,7 @@ def findings(
         methods=methods(fit, posterior, versions if isinstance(versions, Mapping) else {}),
         summary=summary_table(fit, posterior, INTERVAL if level is None else Level(level)),
         drawn=drawn,
-        sections=_sections(fit, posterior, drawn, taught, answers[0].says, mechanisms),
+        sections=sections,
         frame=Section(
             "frame",
             "",

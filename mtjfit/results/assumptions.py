@@ -13,6 +13,7 @@ from mtjfit.plain import plain
 from mtjfit.text import Table, number, p_text, value_with_error
 
 _UNTOLD = "the data cannot tell"
+_SLIGHTLY = 0.1  # of its errors
 
 
 def assumed_text(study_unit: str, one: Assumption) -> str:
@@ -61,7 +62,11 @@ def consequence(one: Assumption) -> str:
     if parts:
         return "; ".join(parts)
     largest = max(one.moves.items(), key=lambda each: abs(each[1]), default=None)
-    return "" if largest is None else f"no length moves by more than {abs(largest[1]):.1f} of its errors ({largest[0]})"
+    if largest is None:
+        return ""
+    if abs(largest[1]) < _SLIGHTLY:
+        return "no length moves by a tenth of its errors"
+    return f"no length moves by more than {abs(largest[1]):.1f} of its errors ({largest[0]})"
 
 
 def _is(n: int) -> str:
@@ -106,13 +111,18 @@ def contradicted(fit: FitResult) -> str:
     return f"the data contradict {_equation(fit, one)}: {free}{p_text(one.p_holm)} among all assumptions; {falls}{then}"
 
 
+def _costs(one: Assumption) -> tuple[int, int, float]:
+    """Lengths and limits that are lost, and the largest move of a length, if the number is free."""
+    return len(one.undetermined), len(one.limits_lost), max((abs(move) for move in one.moves.values()), default=0.0)
+
+
 def hangs_on(fit: FitResult) -> tuple[str, ...]:
-    """The assumptions that the data do not contradict and lengths hang on, one sentence each.
+    """The assumptions that the data do not contradict and lengths hang on, a sentence each, what costs most first.
 
     Not D_ratio where λ_sf^N is free: only their product enters.
     """
     said = []
-    for one in fit.assumptions:
+    for one in sorted(fit.assumptions, key=_costs, reverse=True):
         if one.matters and not one.is_refuted and not _is_convention(one):
             tested = _UNTOLD if math.isnan(one.sd) else f"free it is {_found(fit, one)}, {p_text(one.p_value)}"
             said.append(f"the answer hangs on {_equation(fit, one)} ({tested}): {consequence(one)}")

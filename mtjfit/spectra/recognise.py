@@ -59,11 +59,11 @@ def recognised(sheet: Sheet, names: Mapping[str, str]) -> RecognisedSpectrum | N
         return None
     numbers = {name: values for name in sheet.names if (values := _numbers(sheet, name)) is not None}
     units = {c.name: unit for c in sheet.columns if c.unit and (unit := written_unit(c.unit)) is not None}
-    for name in (c.name for c in sheet.columns if not c.unit):
-        stem, said = stem_and_unit(name)
-        unit = written_unit(said) if stem else None
+    for each in (c.name for c in sheet.columns if not c.unit):
+        stem, behind = stem_and_unit(each)
+        unit = written_unit(behind) if stem else None
         if unit is not None and _plain(stem) in _LIKELY.get(unit.quantity, ()):
-            units[name], plain[name] = unit, _plain(stem)
+            units[each], plain[each] = unit, _plain(stem)
     sizes = {name: np.unique(values).size for name, values in numbers.items()}
     frequency = _best(sizes, plain, units, "frequency", _FREQUENCY)
     magnetic = _best(sizes, plain, units, "field", _FIELD)

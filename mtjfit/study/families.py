@@ -50,6 +50,8 @@ class Family:
         fields = {role: role for role in self.names.fields if role not in found}
         if "thickness" in fields and "device" not in found | fields and len(self._labels) > 1:
             fields["device"] = "thickness"
+        elif {"device", "thickness"} <= fields.keys() and self._are_named_by_both:
+            fields["device"] = "{thickness} {device}"
         found |= fields
         component = _component_in(self._labels) if "torque" in found and "component" not in found else ""
         if component:
@@ -57,6 +59,12 @@ class Family:
             if "sigma_torque" in found:
                 found[f"sigma_{component}"] = found.pop("sigma_torque")
         return found
+
+    @property
+    def _are_named_by_both(self) -> bool:
+        """True where files of several thicknesses have the same device in their names."""
+        devices, thicknesses = (self.names.fields[role] for role in ("device", "thickness"))
+        return len(set(zip(devices, thicknesses, strict=True))) > len(set(devices))
 
     @property
     def has_errors(self) -> bool:

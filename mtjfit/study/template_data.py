@@ -118,7 +118,8 @@ def _columns(family: Family) -> Iterator[str]:
 def _why(name: str, family: Family) -> str:
     if name in family.first.names:
         return "GUESS"
-    return "from name, above" if name in family.names.fields else "GUESS: a header parameter"
+    from_name = name in family.names.fields or name.startswith("{")
+    return "from name, above" if from_name else "GUESS: a header parameter"
 
 
 def _units(family: Family) -> Iterator[str]:

@@ -6,7 +6,7 @@ import csv
 from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,16 +16,19 @@ from shown import HOSTILE, Shown, harmless, hostile_study
 import mtjfit
 from mtjfit.comparison import (
     MechanismComparison,
+    OddDevice,
     StudyComparison,
     Tension,
     comparison_sections,
     consequences,
     consequences_table,
 )
+from mtjfit.comparison.section import devices_agree
 from mtjfit.html import Section
 from mtjfit.infer import Check, FitResult, Posterior, Verdict
+from mtjfit.report import findings
 from mtjfit.results import interval
-from mtjfit.study import Study
+from mtjfit.study import LogNormal, Parameter, Study
 from mtjfit.text import Table, value_with_error
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
@@ -183,3 +186,33 @@ def test_comparisons_say_their_numbers_and_refuse_loudly() -> None:
     bad = studies_of(study, converged=False)._repr_html_()
     assert bad.count("NOT CONVERGED, no result") == 3
     assert harmless(bad) == []
+
+
+def odd(kind: str, **changes: Any) -> OddDevice:
+    return replace(OddDevice("B", 0.012, kind, 0.96, 0.01, 2.0, (), {}, {}), **changes)
+
+
+def test_a_device_that_differs_is_told_among_the_checks() -> None:
+    study = fitted().study
+    good, refused = (cast("FitResult", SimpleNamespace(study=study, p_value=p)) for p in (0.5, 1e-5))
+    assert devices_agree(good, ()).state == "yes"
+    assert devices_agree(refused, (odd("thickness"),)).state == "open"
+    found = devices_agree(good, (odd("amplitude factor"),))
+    assert found.state == "partly"
+    assert found.says == (
+        "B differs from the others (p = 0.012): both torques are 0.960 ± 0.010 times as large as the others predict; "
+        "if areas or currents differ between all devices, declare scatter_a1"
+    )
+    scatter = Parameter("scatter_a1", LogNormal(0.03, 2.0))
+    declared = cast("FitResult", SimpleNamespace(p_value=0.5, study=study.with_priors(scatter_a1=scatter)))
+    for fit, one in ((declared, odd("amplitude factor")), (good, odd("thickness")), (good, odd("not of this kind"))):
+        assert "scatter_a1" not in devices_agree(fit, (one,)).says
+    assert devices_agree(good, (odd("not of this kind"),)).says == "B differs from the others (p = 0.012)"
+
+
+def test_the_check_of_devices_stands_in_the_box() -> None:
+    names = [each.name for each in findings(fitted(), None, {}).checks]
+    assert names[-1] == "devices agree"
+    one = fitted().study
+    alone = mtjfit.fit(one.replace(curves=one.curves[:1]))
+    assert "devices agree" not in [each.name for each in findings(alone, None, {}).checks]

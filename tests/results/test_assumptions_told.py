@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import permutations
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 from model_studies import simulated
 
 from mtjfit.infer import FitResult, fit
+from mtjfit.infer.assumptions import Assumption
 from mtjfit.report import findings, result_document
 from mtjfit.results import Answer, assumptions_table, checks, notices
+from mtjfit.results.assumptions import consequence, hangs_on
 from mtjfit.study import Normal, Study
 
 SERIES = (0.8, 1.2, 2.0, 3.0, 4.0)
@@ -61,3 +68,22 @@ def test_angstroms_called_nanometres(times: float, asks: bool) -> None:
     study = simulated(d, truth={name: times * length for name, length in lengths.items()}, noise=0.0005, n_bias=41)
     said = " ".join(line for notice in notices(fit(study)) for line in notice.lines)
     assert ("are the thicknesses in nm?" in said) == asks
+
+
+def test_what_costs_most_is_told_first(finished) -> None:
+    """A number without which two lengths are lost comes before one that moves a length, whatever their order."""
+    before = {"lambda_J": (1.0, 0.1), "lambda_phi": (1.0, 0.1)}
+    told = Assumption("a2", 0.0, "amplitude", 0.1, 0.2, 2.0, 0.1, 0.3, before, {}, {}, 400.0)
+    moved = replace(told, name="b1", after={"lambda_J": (1.5, 0.1), "lambda_phi": (1.0, 0.1)})
+    unlimited = replace(moved, name="dead_layer", kind="fixed", limits_lost={"lambda_sf_F": "lower limit"})
+    for order in permutations((told, moved, unlimited)):
+        fit = cast("FitResult", SimpleNamespace(study=finished.fit.study, p_value=0.5, assumptions=order))
+        assert [each.split(" = ")[0].split()[-1] for each in hangs_on(fit)] == ["a2", "dead_layer", "b1"]
+
+
+def test_a_length_that_stays_is_said_to_stay() -> None:
+    stays = Assumption("a2", 0.0, "amplitude", 0.1, 0.2, 2.0, 0.1, 0.3, {"lambda_J": (1.0, 0.1)},
+                       {"lambda_J": (1.001, 0.1)}, {}, 400.0)  # fmt: skip
+    assert consequence(stays) == "no length moves by a tenth of its errors"
+    moves = replace(stays, after={"lambda_J": (1.03, 0.1)})
+    assert consequence(moves) == "no length moves by more than 0.3 of its errors (lambda_J)"

@@ -143,6 +143,30 @@ def test_thickness_that_names_the_devices(tmp_path: Path) -> None:
     assert [(curve.device, curve.thickness) for curve in load_study(study).curves] == [("0.9", 0.9), ("2.0", 2.0)]
 
 
+def test_devices_that_thickness_and_name_tell_apart_together(tmp_path: Path) -> None:
+    names = [f"W12_t{d}nm_{letter}.csv" for d in ("1.4", "2.3") for letter in "AB"]
+    given = files(tmp_path, names)
+    (table,), study = proposed(tmp_path, given)
+    assert table["name"] == "W12_t{thickness:nm}_{device}.csv"
+    assert table["columns"]["device"] == "{thickness} {device}"
+    expected = [("1.4 nm A", 1.4), ("1.4 nm B", 1.4), ("2.3 nm A", 2.3), ("2.3 nm B", 2.3)]
+    assert [(curve.device, curve.thickness) for curve in load_study(study).curves] == expected
+    text = study.read_text(encoding="utf-8")
+    study.write_text(text.replace('"{thickness} {device}"', '"device"'), encoding="utf-8")
+    first, *_ = problems_of(load_study, study)
+    assert "device 'A' is 2.3 nm here and 1.4 nm above" in first  # and the advice is what init writes
+    assert first.endswith('tell devices apart only by both, columns.device = "{thickness} {device}"')
+    study.write_text(text.replace('"{thickness} {device}"', '"{thickness} {lot}"'), encoding="utf-8")
+    assert "column '{thickness} {lot}': no such column" in problems_of(load_study, study)[0]
+
+
+def test_components_of_devices_that_both_tell_apart(tmp_path: Path) -> None:
+    names = [f"t{d}nm_{a}_{c}.csv" for d in ("1.4", "2.3") for a in "AB" for c in ("ip", "oop")]
+    (table,), _ = proposed(tmp_path, files(tmp_path, names, ("V (V)", "T (aN m)", "error (aN m)")))
+    assert table["columns"]["device"] == "{thickness} {device}"
+    assert table["columns"]["component"] == "component"
+
+
 def test_sweeps_without_a_name_are_read_together(tmp_path: Path) -> None:
     there_and_back = np.append(BIAS, BIAS[::-1])
     rows = zip(there_and_back, there_and_back, there_and_back**2, strict=True)
