@@ -23,7 +23,7 @@ from mtjfit.data.plain_table import Header
 from mtjfit.data.sweep_order import Sweep, check_turns, refuse_repeats
 from mtjfit.data.tidy import FORMULA, is_missing, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
-from mtjfit.errors import Line, ProblemLog, did_you_mean
+from mtjfit.errors import Line, Place, ProblemLog, did_you_mean
 from mtjfit.text import counted
 
 Cell: TypeAlias = str | float
@@ -299,8 +299,8 @@ def curves_of_devices(
 ) -> tuple[TorqueCurve, ...]:
     """Curves of rows sorted by device; DataError with everything in `log`, and faults that only whole devices show.
 
-    ``origin: …`` among the comments travels with the curves, the label of the log becomes `TorqueCurve.source`;
-    `opened` gives the bytes of a file that ``declaration.covariance`` names.
+    ``origin: …`` among the comments travels with the curves; `TorqueCurve.source` is the file of the rows, or the label
+    of the log where they come from several; `opened` gives the bytes of a file that ``declaration.covariance`` names.
     """
     origin = declared_origin(comments, log)
     _check_devices(devices, declaration, log)
@@ -315,9 +315,14 @@ def curves_of_devices(
     covariance = covariances(measured, declaration, opened, log.notices)
     notices = tuple(log.notices)
     return tuple(
-        replace(_curve(device, declaration, origin, log.label, covariance.get(name)), notices=notices)
+        replace(_curve(device, declaration, origin, _source(device, log.label), covariance.get(name)), notices=notices)
         for name, device in measured.items()
     )
+
+
+def _source(device: DeviceRows, label: str) -> str:
+    files = {line.label for line in device.lines if isinstance(line, Place)}
+    return files.pop() if len(files) == 1 else label
 
 
 def _curve(

@@ -96,8 +96,8 @@ def curves_from_sources(
     """Curves of one or more files that one declaration describes, one for each device, whose rows may come from
     several.
 
-    `label` becomes `TorqueCurve.source`, the name of the first file if empty; `opened` gives the bytes of a file that
-    ``declaration.covariance`` names. DataError with all problems of all files.
+    `label`, the name of the first file if empty, becomes the `TorqueCurve.source` of rows from several files; `opened`
+    gives the bytes of a file that ``declaration.covariance`` names. DataError with all problems of all files.
 
     Examples
     --------

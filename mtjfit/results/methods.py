@@ -136,8 +136,8 @@ def _of_posterior(study: Study, posterior: Posterior) -> Iterator[str]:
         r_hat = float(np.nanmax(posterior.summary()["r_hat"]))
         yield (
             f"The longest autocorrelation time is {tau:.1f} steps, the smallest bulk effective sample size "
-            f"{float(ess.min()):.0f} ({ess.idxmin()}), the largest rank R-hat [3] {r_hat:.3f}; nested R-hat [4] "
-            f"is below {MAX_NESTED_R_HAT:g}{_second_opinion(posterior)}."
+            f"{float(ess.min()):.0f} of the stored draws ({ess.idxmin()}), the largest rank R-hat [3] "
+            f"{r_hat:.3f}; nested R-hat [4] is below {MAX_NESTED_R_HAT:g}{_second_opinion(posterior)}."
         )
     else:
         yield "The run did NOT converge: its draws are no result."

@@ -151,6 +151,7 @@ def test_devices_that_thickness_and_name_tell_apart_together(tmp_path: Path) -> 
     assert table["columns"]["device"] == "{thickness} {device}"
     expected = [("1.4 nm A", 1.4), ("1.4 nm B", 1.4), ("2.3 nm A", 2.3), ("2.3 nm B", 2.3)]
     assert [(curve.device, curve.thickness) for curve in load_study(study).curves] == expected
+    assert [curve.source for curve in load_study(study).curves] == names
     text = study.read_text(encoding="utf-8")
     study.write_text(text.replace('"{thickness} {device}"', '"device"'), encoding="utf-8")
     first, *_ = problems_of(load_study, study)

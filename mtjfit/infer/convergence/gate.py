@@ -240,7 +240,7 @@ def judge(chains: Chains, target_ess: float) -> Verdict:
     add("nested_r_hat", m.nested <= MAX_NESTED_R_HAT, says)
     name, m = worst(lambda m: -m.bulk)
     bulk = m.bulk
-    add("ess_bulk", bulk >= target_ess, f"smallest bulk ESS {bulk:.0f}, {name} ({target_ess:.0f} wanted)")
+    add("ess_bulk", bulk >= target_ess, f"smallest bulk ESS of the chains {bulk:.0f}, {name} ({target_ess:.0f} wanted)")
     name, m = worst(lambda m: -m.tail)
     says = f"smallest tail ESS {m.tail:.0f}, {name} ({MIN_TAIL_ESS:.0f} wanted)"
     add("ess_tail", m.tail >= MIN_TAIL_ESS, says)
