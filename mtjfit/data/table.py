@@ -22,6 +22,7 @@ from mtjfit.data.origin import metadata_comments
 from mtjfit.data.plain_table import BLANK, Header, plain_sheet
 from mtjfit.data.readers import Sheet, SourceFile, blocks, one_alone, read_source, settled, sheets_from_bytes
 from mtjfit.data.readers.packed import unpacked
+from mtjfit.data.readers.preamble import parameters_in_comments, with_preamble
 from mtjfit.data.rows import TEXTS, Cell, collect, curves_of_devices
 from mtjfit.data.tidy import COMMENT_AMONG_DATA, LETTERS, REPEATED
 from mtjfit.errors import DataError, Line, Place, Problem, ProblemLog
@@ -130,9 +131,14 @@ def declared_sheets(source: SourceFile, declaration: TableDeclaration) -> tuple[
         fields = _said_by_name(source.name, source.label, declaration)
         sheets: tuple[Sheet, ...]
         if form.is_plain and wide is None:
-            sheets = (plain_sheet(unpacked(source, form.max_bytes), declaration, fields),)
+            plain = unpacked(source, form.max_bytes)
+            given = fields | dict.fromkeys(parameters_in_comments(plain, form), "")
+            sheets = (plain_sheet(plain, declaration, given),)
         else:
             sheets = sheets_from_bytes(source, form.reader or "tidy", form)
+        left = {*declaration.columns.roles().values()} - fields.keys()
+        if not all(sheet.named.places(name) for sheet in sheets for name in left):
+            sheets = with_preamble(source, sheets, form.max_bytes, left)
         named = tuple(sheet.with_metadata(fields) for sheet in sheets)
     return blocks(named, wide) if wide is not None else tuple(map(_strict, named))
 

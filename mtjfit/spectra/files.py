@@ -12,13 +12,14 @@ from mtjfit.data.curve import Origin
 from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import declared_origin
 from mtjfit.data.readers import Sheet, SourceFile, Wide, blocks, read_source, settled, sheets_from_bytes
+from mtjfit.data.readers.preamble import with_preamble
 from mtjfit.data.table import comments_of
 from mtjfit.errors import ConfigError, DataError, Line, Problem, ProblemLog
 from mtjfit.input import backslash_advice, files_fitting, files_nearly_fitting
 from mtjfit.spectra.alike import grouped_notices, grouped_problems
 from mtjfit.spectra.declaration import FilesTable, fits_name
 from mtjfit.spectra.from_rows import TOO_FEW, cut_to, spectra_of
-from mtjfit.spectra.preamble import contradicting_bias, with_preamble
+from mtjfit.spectra.notices import contradicting_bias
 from mtjfit.spectra.rows import spectra_rows, unmasked
 from mtjfit.spectra.spectrum import Against, Spectrum
 from mtjfit.spectra.study import LineOptions, RowCount

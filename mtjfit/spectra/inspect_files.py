@@ -8,10 +8,10 @@ from pathlib import Path
 from mtjfit.data.format import MAX_BYTES, Wide
 from mtjfit.data.readers import Sheet, blocks, read_source, recognised_in, sheets_from_bytes
 from mtjfit.data.readers.packed import unpacked
+from mtjfit.data.readers.preamble import with_preamble
 from mtjfit.data.readers.text import comment_mark
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.spectra.declaration import ReadTable
-from mtjfit.spectra.preamble import with_preamble
 from mtjfit.spectra.recognise import RecognisedSpectrum, name_pattern, named_roles, recognised
 from mtjfit.study.commented_header import is_torque_by_comment
 

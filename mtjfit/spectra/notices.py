@@ -7,13 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from mtjfit.data.readers import Sheet
+from mtjfit.data.written_units import written_unit
+from mtjfit.errors import DataError
 from mtjfit.spectra.calibration import field_fault
+from mtjfit.spectra.declaration import FilesTable
 from mtjfit.spectra.hysteresis import DIFFERENT
 from mtjfit.spectra.spectrum import Spectrum
 from mtjfit.spectra.study import Hysteresis, LineOptions, SharedFit, SpectraStudy, SpectrumFit
 from mtjfit.text import counted, p_text
+from mtjfit.toml import toml_string
 
 _LISTED = 3
+_SAME_BIAS = 0.02  # relative difference of a reading and its setting
 
 
 def analysis_notices(
@@ -84,3 +90,19 @@ def kittel_notices(faults: Mapping[str, str]) -> Iterator[str]:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return "; ".join(names[:_LISTED]) + more
+
+
+def contradicting_bias(sheet: Sheet, table: FilesTable, bias: float) -> Iterator[str]:
+    """Notices of header parameters that state another bias than the declared one, in V."""
+    others = [name for name in sheet.metadata if "bias" in name.casefold() and name not in table.named]
+    for name in others if not table.columns.bias else []:
+        try:
+            said = sheet.parameter(name)
+        except DataError:
+            continue
+        unit = written_unit(said.unit or "")
+        if unit is None or unit.quantity != "voltage":
+            continue
+        if abs(said.value * unit.si - bias) > max(_SAME_BIAS * abs(bias), 1e-4):
+            yield (f"{sheet.label}: the file says {name!r} {said.value:g} {said.unit}, but {bias:g} V is declared; "
+                   f"bias = {toml_string(name)} in [files.columns] takes what each file says")  # fmt: skip

@@ -274,6 +274,8 @@ def _family(members: Sequence[FileInspection], every: Sequence[FileInspection]) 
     if len(members) == 1:
         return Family(tuple(members), names=_names_of_one(first))
     names = [each.path.name for each in members]
+    if _is_sample(members, names):
+        members = [replace(each, refuted=frozenset({"device"})) for each in members]
     here = [each.path.name for each in every if each.path.parent == first.path.parent]
     with suppress(DataError):  # of a folder that is too large to be looked through
         here += [path.name for path in files_fitting(first.path.parent, "*", _MOST_ENTRIES)]
@@ -325,6 +327,18 @@ def _said(names: Sequence[str], members: Sequence[FileInspection]) -> NameFields
     found = name_fields(names, [*wanted, "device"])
     fields = {("condition" if role == "device" else role): values for role, values in found.fields.items()}
     return NameFields(found.pattern.replace("{device}", "{condition}"), fields)
+
+
+def _is_sample(members: Sequence[FileInspection], names: Sequence[str]) -> bool:
+    """True where files of several thicknesses have the same "device" above their tables: the sample, then."""
+    first, columns = members[0].sheet, members[0].columns
+    device, thickness = columns.get("device", ""), columns.get("thickness", "")
+    if not device or any(device in each.sheet.names or thickness in each.sheet.names for each in members):
+        return False
+    said = [each.sheet.metadata.get(device) for each in members]
+    thick = ([each.sheet.metadata.get(thickness) for each in members] if thickness in first.metadata
+             else name_fields(names, ["thickness"]).fields.get("thickness", ()))  # fmt: skip
+    return len(set(said)) == 1 and len(set(thick)) > 1
 
 
 def _values(sheet: Sheet, name: str) -> set[str]:

@@ -12,6 +12,7 @@ from mtjfit.data.format import ReadOptions
 from mtjfit.data.implausible import suspicious_units
 from mtjfit.data.readers import Column, Sheet, read_source, recognised_in, share_of_commas, sheets_with_problems
 from mtjfit.data.readers.packed import unpacked
+from mtjfit.data.readers.preamble import with_preamble
 from mtjfit.data.readers.text import NO_ROWS
 from mtjfit.data.table import with_odd_lines
 from mtjfit.data.tidy import parse_number
@@ -35,6 +36,7 @@ class FileInspection:
     sheets: tuple[Sheet, ...]  # that can be read, with everything inferred
     faulty: tuple[Sheet, ...] = ()  # parts that cannot be read
     is_beginning: bool = False  # of a file that is too large to be looked at whole
+    refuted: frozenset[str] = frozenset()  # roles that other files contradict
 
     @cached_property
     def sheet(self) -> Sheet:
@@ -120,7 +122,8 @@ class FileInspection:
 
     @cached_property
     def _roles(self) -> tuple[dict[str, str], dict[str, str]]:
-        return guessed_roles(self.sheet)
+        columns, places = guessed_roles(self.sheet)
+        return {role: name for role, name in columns.items() if role not in self.refuted}, places
 
     def as_text(self) -> str:
         """Every column with its unit, range and likely meaning; guesses are marked, doubts begin with ``LOOK``."""
@@ -150,7 +153,7 @@ def inspect_file(path: Path) -> FileInspection:
     if names:
         said = f"header in a comment: line {line} names the columns"
         sheets = tuple(each.noting(said) for each in sheets_with_problems(source, reader, ReadOptions(names=names)))
-    sheets = tuple(map(_without_odd_lines, sheets))
+    sheets = tuple(map(_without_odd_lines, with_preamble(source, sheets, ReadOptions().max_bytes)))
     good = tuple(sheet for sheet in sheets if not sheet.problems)
     if not good:
         raise DataError(problem for sheet in sheets for problem in sheet.problems)

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from sweeping import noisy
 
 from mtjfit.cli import cli
+from mtjfit.data.readers.preamble import parameters_in
 from mtjfit.errors import DataError, Problem
 from mtjfit.spectra import SpectraStudy, load_spectra
 from mtjfit.spectra.alike import grouped_problems
-from mtjfit.spectra.preamble import parameters_in
 
 F = np.linspace(3.0, 9.0, 61)
 BIASES = (-150, -50, 50, 150, 250)

@@ -272,7 +272,7 @@ def _header_notes(header: Sequence[Row], roles: Sequence[HeaderLine]) -> Iterato
     above = roles.index("name") if "name" in roles else len(roles)
     if above and (len(roles) > _MOST_ROLES or above == len(roles)):
         lines = f"line {header[0][0]}" if above == 1 else f"lines {header[0][0]} to {header[above - 1][0]}"
-        yield f"{lines} above the table taken as a preamble, which is not read"
+        yield f"{lines} above the table taken as a preamble"
     if above < len(roles) and mostly_numbers(header[above][1]):
         yield f"names of columns in line {header[above][0]}, though most of them are numbers"
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import takewhile
 
 from mtjfit.data.column_names import split_unit
-from mtjfit.data.readers import Sheet, SourceFile
 from mtjfit.data.readers.packed import unpacked
+from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile
 from mtjfit.data.readers.text import lines_of
-from mtjfit.data.written_units import written_unit
+from mtjfit.data.tidy import without_mark
 from mtjfit.errors import DataError, Problem
-from mtjfit.spectra.declaration import FilesTable
-from mtjfit.toml import toml_string
 
 _PLAIN = ("tidy", "origin", "wide")
 """Readers whose files have no header parameters of their own."""
-_SAME_BIAS = 0.02  # relative difference of a reading and its setting
 _LINE = re.compile(r"[#%;\s]*([^\W\d][^:=,;|\t]{0,79}?)\s*[:=]\s*([^=]+)")
 _NUMBER = re.compile(r"([+−-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?)\s*((?:[^\W\d_]|[%°(\[]).*)")
 
@@ -41,6 +38,13 @@ def parameters_in(lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
         value = f"{value} {unit}" if unit else value
         found[key] = tuple(dict.fromkeys((*found.get(key, ()), value)))
     return found
+
+
+def parameters_in_comments(source: SourceFile, options: ReadOptions) -> dict[str, tuple[str, ...]]:
+    """The same in the comments with which a plain table begins."""
+    lines = lines_of(source, options, [])
+    texts = (without_mark(line, options.comment or "") for _, line in lines)
+    return parameters_in(takewhile(lambda text: text is not None, texts))  # type: ignore[arg-type]
 
 
 def with_preamble(
@@ -70,19 +74,3 @@ def _with_own(source: SourceFile, sheet: Sheet, max_bytes: int, used: Collection
 def _twice(sheet: Sheet, key: str, twice: Mapping[str, tuple[str, ...]]) -> Problem:
     what = f"has different values above the table: {', '.join(twice[key])}"
     return Problem(f"{sheet.label}: header parameter {key!r}", what, "keep the line that is right")
-
-
-def contradicting_bias(sheet: Sheet, table: FilesTable, bias: float) -> Iterator[str]:
-    """Notices of header parameters that state another bias than the declared one, in V."""
-    others = [name for name in sheet.metadata if "bias" in name.casefold() and name not in table.named]
-    for name in others if not table.columns.bias else []:
-        try:
-            said = sheet.parameter(name)
-        except DataError:
-            continue
-        unit = written_unit(said.unit or "")
-        if unit is None or unit.quantity != "voltage":
-            continue
-        if abs(said.value * unit.si - bias) > max(_SAME_BIAS * abs(bias), 1e-4):
-            yield (f"{sheet.label}: the file says {name!r} {said.value:g} {said.unit}, but {bias:g} V is declared; "
-                   f"bias = {toml_string(name)} in [files.columns] takes what each file says")  # fmt: skip
