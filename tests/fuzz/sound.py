@@ -50,7 +50,7 @@ COMMANDS: Known = {
     "rich": {"check study.toml": 30, "identify study.toml --design": 3, "run study.toml -o out": 1},
     **{kind: {"check study.toml": 8, f"init data.{kind} -o out.toml": 4} for kind in ("tsv", "xlsx", "parquet", "nc")},
     "files": {},
-    "plan": {"plan plan.toml": 8, "plan plan.toml --thickness 1:3:1 --noise 0.01 --cap 2:0.5 -o out": 2},
+    "plan": {"plan plan.toml": 8, "plan plan.toml --thickness 1:3:1 --noise 0.01 --cap 2:1.5 -o out": 2},
     "wafer": {
         "check checked.toml": 6, "batch table.csv --study wafer.toml -o out.db": 14,
         "batch dies --study dies.toml -o out.db": 8,
